@@ -20,7 +20,6 @@ inline void pause_cpu() {
 
 // A worker looks for the next step this often before it sleeps: tens of microseconds.
 constexpr int kSpins = 2000;
-constexpr int kMaxThreads = 64;
 
 }  // namespace
 

@@ -16,6 +16,8 @@ class ThreadPool {
   // Works on tiles [begin, end) as thread `thread` (0 is the caller) of the pool.
   using Task = void (*)(void* context, int64_t begin, int64_t end, int thread);
 
+  static constexpr int kMaxThreads = 64;
+
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -31,6 +33,9 @@ class ThreadPool {
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
+
+    // How many threads run() uses: 1 when the pool was busy.
+    int threads() const { return pool_ == nullptr ? 1 : pool_->threads_; }
 
     // Calls `task` until each tile in [0, tiles) was done once, on up to threads() threads, and
     // returns when all are done. Threads take `grain` tiles at a time.

@@ -58,6 +58,7 @@ enum TfLiteBuiltinOperator {
   kTfLiteBuiltinRelu6 = 21,
   kTfLiteBuiltinReshape = 22,
   kTfLiteBuiltinSoftmax = 25,
+  kTfLiteBuiltinCustom = 32,
   kTfLiteBuiltinPad = 34,
   kTfLiteBuiltinMean = 40,
   kTfLiteBuiltinDelegate = 51,

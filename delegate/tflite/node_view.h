@@ -53,6 +53,7 @@ class NodeView {
   int index() const { return index_; }
   int builtin() const { return registration_->builtin_code; }
   int version() const { return registration_->version; }
+  const char* custom_name() const { return registration_->custom_name; }
   int inputs() const { return node_->inputs->size; }
   int outputs() const { return node_->outputs->size; }
   int input_index(int i) const { return node_->inputs->data[i]; }
