@@ -99,7 +99,7 @@ struct DepthwiseKernelList {
 DepthwiseKernelList depthwise_kernels();
 
 // False for what the reference would refuse or abort on: sizes, strides or scales not positive,
-// scales not finite, a multiplier of 2^31 and more, a filter_scale_count that is neither 1 nor
+// scales not finite, a multiplier of 2^30 and more, a filter_scale_count that is neither 1 nor
 // channels, output_min above output_max.
 bool depthwise_valid(const DepthwiseLayer& layer);
 

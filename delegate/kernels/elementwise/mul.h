@@ -48,7 +48,7 @@ struct MulKernelList {
 };
 MulKernelList mul_kernels();
 
-// False on scales that are not finite and positive, on a multiplier that is not finite or is 2^31
+// False on scales that are not finite and positive, on a multiplier that is not finite or is 2^30
 // and more, and on shapes that do not broadcast.
 bool make_mul_params(const MulQuantization& quantization, const int32_t* lhs_dims, int lhs_rank,
                      const int32_t* rhs_dims, int rhs_rank, arch::ArchSet archs, MulParams* out);
