@@ -79,6 +79,43 @@ Reason read_unary(const NodeView& node, Activation* input, Activation* output) {
   return read_activation(node.output(0), output);
 }
 
+Reason read_weights(const TfLiteTensor& tensor, int rank, int channel_axis, Quantization* out) {
+  Shape shape;
+  if (tensor.type != kTfLiteInt8) return "weights that are not int8";
+  if (constant_data(tensor) == nullptr) return "weights that are not constant or whose size is wrong";
+  if (!read_shape(tensor, &shape) || shape.rank != rank) return "weights of an unexpected rank";
+  if (!Quantization::read(tensor, out)) return "weights without affine quantization";
+  if (out->channels() != 1 && out->axis() != channel_axis) {
+    return "weights with scales along an unexpected axis";
+  }
+  return nullptr;
+}
+
+Reason read_bias(const NodeView& node, int index, int channels, const int32_t** out) {
+  *out = nullptr;
+  if (!node.has_input(index)) return nullptr;
+  const TfLiteTensor& bias = node.input(index);
+  Shape shape;
+  if (bias.type != kTfLiteInt32) return "a bias that is not int32";
+  if (!read_shape(bias, &shape) || shape.elements() != channels) return "a bias of another length";
+  *out = static_cast<const int32_t*>(constant_data(bias));
+  if (*out == nullptr) return "a bias that is not constant";
+  if (reinterpret_cast<uintptr_t>(*out) % alignof(int32_t) != 0) return "a bias that is not aligned";
+  return nullptr;
+}
+
+bool effective_scales(float input, const Quantization& weights, float output,
+                      std::vector<double>* out) {
+  out->resize(static_cast<size_t>(weights.channels()));
+  for (int c = 0; c < weights.channels(); ++c) {
+    const double scale =
+        static_cast<double>(input) * static_cast<double>(weights.scale(c)) / output;
+    if (!(scale < 2147483648.0)) return false;
+    (*out)[static_cast<size_t>(c)] = scale;
+  }
+  return true;
+}
+
 bool slide(int padding, int32_t input, int32_t window, int32_t stride, int32_t dilation,
            Window* out) {
   if (input < 1 || window < 1 || window > kMaxWindow || stride < 1 || stride > kMaxWindow ||

@@ -4,6 +4,7 @@
 #define INT8X_OPS_QUANTIZED_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "delegate/tflite/node_view.h"
 
@@ -28,6 +29,18 @@ Reason check_counts(const NodeView& node, int min_inputs, int max_inputs, int ou
 
 // An s8 node of one data input and one output, both activations of the same rank.
 Reason read_unary(const NodeView& node, Activation* input, Activation* output);
+
+// Constant s8 weights with one scale, or one for each entry of `channel_axis`, and zero points that
+// are zero.
+Reason read_weights(const TfLiteTensor& tensor, int rank, int channel_axis, Quantization* out);
+
+// The bias in input `index`: constant s32 of `channels` entries, or absent.
+Reason read_bias(const NodeView& node, int index, int channels, const int32_t** out);
+
+// double(input) * double(weights) / double(output) for each channel of the weights' scales, one if
+// they are per tensor. False when one of them is 2^31 and more: no multiplier can hold it.
+bool effective_scales(float input, const Quantization& weights, float output,
+                      std::vector<double>* out);
 
 // One axis of a window that slides over `input` positions.
 struct Window {

@@ -4,6 +4,16 @@
 
 namespace int8x {
 
+void ConvStep::run(void* const* data, int64_t begin, int64_t end, void* scratch) const {
+  conv_run(*weights, geometry, static_cast<const int8_t*>(data[inputs[0]]),
+           static_cast<int8_t*>(data[output]), begin, end, scratch);
+}
+
+void FullyConnectedStep::run(void* const* data, int64_t begin, int64_t end, void* scratch) const {
+  fully_connected_run(*weights, rows, static_cast<const int8_t*>(data[inputs[0]]),
+                      static_cast<int8_t*>(data[output]), begin, end, scratch);
+}
+
 void ConcatenateStep::run(void* const* data, int64_t begin, int64_t end, void* scratch) const {
   const int8_t* pointers[kMaxConcatInputs];
   for (size_t i = 0; i < inputs.size(); ++i) {

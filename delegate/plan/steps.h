@@ -7,11 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "delegate/kernels/conv/conv.h"
 #include "delegate/kernels/convert/convert.h"
 #include "delegate/kernels/copy/copy.h"
 #include "delegate/kernels/depthwise/depthwise.h"
 #include "delegate/kernels/elementwise/add.h"
 #include "delegate/kernels/elementwise/mul.h"
+#include "delegate/kernels/fully_connected/fully_connected.h"
 #include "delegate/kernels/lut/lut.h"
 #include "delegate/kernels/pool/pool.h"
 #include "delegate/kernels/reduce/mean.h"
@@ -104,6 +106,53 @@ class DepthwiseStep
 #undef INT8X_STEP_BASE
 #undef INT8X_UNARY_STEP
 #undef INT8X_BINARY_STEP
+
+// Convolution and matrix product: the weights are shared, the geometry is the step's own.
+class ConvStep : public Step {
+ public:
+  ConvStep(std::shared_ptr<const ConvWeights> weights, ValueId input, ValueId output,
+           const ConvGeometry& geometry, Work work)
+      : Step(StepKind::conv, "CONV_2D", {input}, output),
+        weights(std::move(weights)),
+        geometry(geometry),
+        work_(work) {}
+
+  const std::shared_ptr<const ConvWeights> weights;
+  const ConvGeometry geometry;
+
+  const char* kernel() const override { return conv_kernel_name(*weights); }
+  int64_t macs() const override { return work_.macs; }
+  int64_t cost() const override { return work_.nanoseconds; }
+  int64_t tiles() const override { return conv_tiles(*weights, geometry); }
+  size_t scratch_bytes() const override { return conv_scratch_bytes(*weights, geometry); }
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
+
+ private:
+  const Work work_;
+};
+
+class FullyConnectedStep : public Step {
+ public:
+  FullyConnectedStep(std::shared_ptr<const FullyConnectedWeights> weights, ValueId input,
+                     ValueId output, int64_t rows, Work work)
+      : Step(StepKind::fully_connected, "FULLY_CONNECTED", {input}, output),
+        weights(std::move(weights)),
+        rows(rows),
+        work_(work) {}
+
+  const std::shared_ptr<const FullyConnectedWeights> weights;
+  const int64_t rows;
+
+  const char* kernel() const override { return fully_connected_kernel_name(*weights); }
+  int64_t macs() const override { return work_.macs; }
+  int64_t cost() const override { return work_.nanoseconds; }
+  int64_t tiles() const override { return fully_connected_tiles(*weights, rows); }
+  size_t scratch_bytes() const override { return fully_connected_scratch_bytes(*weights, rows); }
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
+
+ private:
+  const Work work_;
+};
 
 class ConcatenateStep : public Step {
  public:
