@@ -33,7 +33,7 @@ AddKernelList add_kernels() { return {kKernels, kKernelCount}; }
 bool make_add_params(const AddQuantization& q, const int32_t* lhs_dims, int lhs_rank,
                      const int32_t* rhs_dims, int rhs_rank, arch::ArchSet archs, AddParams* out) {
   if (!usable(q.lhs_scale) || !usable(q.rhs_scale) || !usable(q.output_scale)) return false;
-  if (q.output_min > q.output_max) return false;
+  if (q.activation_min > q.activation_max) return false;
   const float larger = q.lhs_scale > q.rhs_scale ? q.lhs_scale : q.rhs_scale;
   const double twice = static_cast<float>(2.0f * larger);
   const float shifted_output = static_cast<float>(1 << kLeftShift) * q.output_scale;
@@ -48,8 +48,8 @@ bool make_add_params(const AddQuantization& q, const int32_t* lhs_dims, int lhs_
   params.lhs_zero_point = q.lhs_zero_point;
   params.rhs_zero_point = q.rhs_zero_point;
   params.output_zero_point = q.output_zero_point;
-  params.output_min = q.output_min;
-  params.output_max = q.output_max;
+  params.activation_min = q.activation_min;
+  params.activation_max = q.activation_max;
   params.kernel = kKernels;
   while (!arch::has(archs | arch::bit(arch::reference), params.kernel->arch)) ++params.kernel;
   *out = params;

@@ -15,7 +15,8 @@ bool make_broadcast(const int32_t* lhs_dims, int lhs_rank, const int32_t* rhs_di
   const int rank = lhs_rank > rhs_rank ? lhs_rank : rhs_rank;
   if (lhs_rank < 0 || rhs_rank < 0 || rank > kMaxBroadcastRank) return false;
 
-  // Innermost first: an axis joins the one inside it when neither operand starts or stops repeating.
+  // Innermost first: an axis joins the one inside it when neither operand starts or stops
+  // repeating.
   int64_t extent[kMaxBroadcastRank];
   bool lhs_walks[kMaxBroadcastRank], rhs_walks[kMaxBroadcastRank];
   int merged = 0;

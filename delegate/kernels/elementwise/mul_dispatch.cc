@@ -24,7 +24,7 @@ MulKernelList mul_kernels() { return {kKernels, kKernelCount}; }
 bool make_mul_params(const MulQuantization& q, const int32_t* lhs_dims, int lhs_rank,
                      const int32_t* rhs_dims, int rhs_rank, arch::ArchSet archs, MulParams* out) {
   if (!usable(q.lhs_scale) || !usable(q.rhs_scale) || !usable(q.output_scale)) return false;
-  if (q.output_min > q.output_max) return false;
+  if (q.activation_min > q.activation_max) return false;
   const float product = q.lhs_scale * q.rhs_scale;
   const float scale = product / q.output_scale;
   MulParams params = {};
@@ -37,8 +37,8 @@ bool make_mul_params(const MulQuantization& q, const int32_t* lhs_dims, int lhs_
   params.lhs_zero_point = q.lhs_zero_point;
   params.rhs_zero_point = q.rhs_zero_point;
   params.output_zero_point = q.output_zero_point;
-  params.output_min = q.output_min;
-  params.output_max = q.output_max;
+  params.activation_min = q.activation_min;
+  params.activation_max = q.activation_max;
   params.kernel = kKernels;
   while (!arch::has(archs | arch::bit(arch::reference), params.kernel->arch)) ++params.kernel;
   *out = params;

@@ -33,20 +33,20 @@ bool every_window_has_taps(int32_t out, int32_t stride, int32_t pad, int32_t ker
 
 PoolKernelList pool_kernels() { return {kKernels, kKernelCount}; }
 
-bool make_pool_params(PoolKind kind, const PoolGeometry& g, int32_t output_min, int32_t output_max,
-                      arch::ArchSet archs, PoolParams* out) {
-  const int32_t sizes[] = {g.batch,    g.in_h,     g.in_w,     g.channels, g.out_h,
-                           g.out_w,    g.kernel_h, g.kernel_w, g.stride_h, g.stride_w};
+bool make_pool_params(PoolKind kind, const PoolGeometry& g, int32_t activation_min,
+                      int32_t activation_max, arch::ArchSet archs, PoolParams* out) {
+  const int32_t sizes[] = {g.batch, g.in_h,     g.in_w,     g.channels, g.out_h,
+                           g.out_w, g.kernel_h, g.kernel_w, g.stride_h, g.stride_w};
   for (int32_t size : sizes) {
     if (size <= 0) return false;
   }
-  if (g.pad_top < 0 || g.pad_left < 0 || output_min > output_max) return false;
+  if (g.pad_top < 0 || g.pad_left < 0 || activation_min > activation_max) return false;
   if (!every_window_has_taps(g.out_h, g.stride_h, g.pad_top, g.kernel_h, g.in_h) ||
       !every_window_has_taps(g.out_w, g.stride_w, g.pad_left, g.kernel_w, g.in_w) ||
       int64_t{g.kernel_h} * g.kernel_w >= kMaxTaps) {
     return false;
   }
-  *out = PoolParams{kind, g, output_min, output_max, kKernels};
+  *out = PoolParams{kind, g, activation_min, activation_max, kKernels};
   archs |= arch::bit(arch::reference);
   while (out->kernel->kind != kind || !arch::has(archs, out->kernel->arch)) ++out->kernel;
   return true;

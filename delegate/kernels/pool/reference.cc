@@ -15,7 +15,7 @@ void average_pool_s8_s8_reference(const PoolParams& params, const PoolWindow& wi
       }
     }
     const int32_t mean = (sum > 0 ? sum + taps / 2 : sum - taps / 2) / taps;
-    output[c] = static_cast<int8_t>(clamp(mean, params.output_min, params.output_max));
+    output[c] = static_cast<int8_t>(clamp(mean, params.activation_min, params.activation_max));
   }
 }
 
@@ -29,7 +29,7 @@ void max_pool_s8_s8_reference(const PoolParams& params, const PoolWindow& window
         if (tap > max) max = tap;
       }
     }
-    output[c] = static_cast<int8_t>(clamp(max, params.output_min, params.output_max));
+    output[c] = static_cast<int8_t>(clamp(max, params.activation_min, params.activation_max));
   }
 }
 
