@@ -1,6 +1,7 @@
 """C++ of the delegate: libraries, kernel families, the plugin, the Python extension."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library")
+load("@version//:defs.bzl", "VERSION")
 load(":instruction_sets.bzl", "INSTRUCTION_SETS", "instruction_set_of")
 load(":layers.bzl", "layer_visibility")
 load(":leaf_test.bzl", "leaf_test")
@@ -51,6 +52,7 @@ def int8x_cc_library(name, srcs = None, hdrs = None, copts = [], visibility = No
         srcs = native.glob(["*.cc"]) if srcs == None else srcs,
         hdrs = native.glob(["*.h", "*.inc"], allow_empty = True) if hdrs == None else hdrs,
         copts = DELEGATE_COPTS + copts,
+        local_defines = ["INT8X_VERSION=\\\"%s\\\"" % VERSION],
         visibility = visibility or layer_visibility(),
         **kwargs
     )
@@ -129,6 +131,7 @@ def int8x_python_extension(name, srcs, deps, **kwargs):
         srcs = srcs,
         copts = _LANGUAGE,
         linkshared = True,
+        local_defines = ["INT8X_VERSION=\\\"%s\\\"" % VERSION],
         linkopts = [flag for flag in _SELF_CONTAINED if flag != "-Wl,--no-undefined"] +
                    ["-Wl,--version-script=$(location %s)" % _EXTENSION_EXPORTS],
         deps = deps + ["//third_party:pybind11", _EXTENSION_EXPORTS],
