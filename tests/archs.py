@@ -1,7 +1,4 @@
-"""Which instruction sets this CPU has, from /proc/cpuinfo: a second opinion beside the delegate's own detection.
-
-As a pytest plugin (`pytest_plugins = ("archs",)`) it names, at the end of the run, the ones that were not run.
-"""
+"""Which instruction sets this CPU has, from /proc/cpuinfo: a second opinion beside the delegate's own detection."""
 
 import platform
 from pathlib import Path
@@ -41,7 +38,3 @@ def on_this_cpu() -> list[str]:
 def not_on_this_cpu() -> list[str]:
     here = on_this_cpu()
     return [name for name in ALL if name not in here]
-
-
-def pytest_terminal_summary(terminalreporter) -> None:
-    terminalreporter.write_line(f"not run on this CPU: {', '.join(not_on_this_cpu()) or 'none'}")

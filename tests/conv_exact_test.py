@@ -5,10 +5,10 @@ import pytest
 from exactness import assert_exact
 from operator_cases import CASES
 
-pytest_plugins = ("archs",)
+pytest_plugins = ("arch_report",)
 
 
 @pytest.mark.parametrize("arch", archs.on_this_cpu())
 @pytest.mark.parametrize("operator", ["CONV_2D", "DEPTHWISE_CONV_2D"])
 def test_convolutions_equal_the_reference(operator, arch):
-    assert_exact(CASES[operator](200), arch=arch)
+    assert_exact(CASES[operator](300), arch=arch)

@@ -5,9 +5,9 @@ import pytest
 from exactness import assert_exact
 from operator_cases import CASES
 
-pytest_plugins = ("archs",)
+pytest_plugins = ("arch_report",)
 
 
 @pytest.mark.parametrize("arch", archs.on_this_cpu())
 def test_fully_connected_equals_the_reference(arch):
-    assert_exact(CASES["FULLY_CONNECTED"](200), arch=arch)
+    assert_exact(CASES["FULLY_CONNECTED"](300), arch=arch)

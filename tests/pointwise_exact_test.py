@@ -5,7 +5,7 @@ import pytest
 from exactness import assert_exact
 from operator_cases import CASES
 
-pytest_plugins = ("archs",)
+pytest_plugins = ("arch_report",)
 
 
 @pytest.mark.parametrize("arch", archs.on_this_cpu())
