@@ -5,6 +5,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from int8x import schema
+from int8x.errors import Int8xError
+
 
 @dataclass(frozen=True)
 class Node:
@@ -107,7 +110,7 @@ def from_json(text: str) -> Claims:
         Subgraph(
             index=graph["index"],
             nodes=tuple(
-                Node(node["node"], node["op"], bool(node["claimed"]), node["reason"], node["macs"])
+                Node(node["node"], _operator_name(node), bool(node["claimed"]), node["reason"], node["macs"])
                 for node in graph["nodes"]
             ),
             partitions=tuple(
@@ -115,7 +118,7 @@ def from_json(text: str) -> Claims:
                     part["node_count"],
                     part["arena_bytes"],
                     part["packed_bytes"],
-                    tuple(Step(**step) for step in part["steps"]),
+                    tuple(Step(**{key: step[key] for key in Step.__dataclass_fields__}) for step in part["steps"]),
                 )
                 for part in graph["partitions"]
             ),
@@ -123,6 +126,16 @@ def from_json(text: str) -> Claims:
         for graph in document["subgraphs"]
     )
     return Claims(document["version"], document["arch"], document["threads"], subgraphs)
+
+
+def _operator_name(node: dict[str, Any]) -> str:
+    """The delegate names the operators it has and custom ones; of the others it knows the number."""
+    if node["op"]:
+        return node["op"]
+    try:
+        return schema.names("BuiltinOperator")[node["builtin"]]
+    except (Int8xError, KeyError):
+        return f"builtin {node['builtin']}"
 
 
 def of_delegate(delegate: Any, library_path: str) -> Claims:
