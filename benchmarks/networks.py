@@ -1,10 +1,10 @@
 """The networks that are timed, built in Keras with fixed seeds: the MLPerf Tiny nets, the usual large ones, single layers."""
 
 import contextlib
-import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 
@@ -83,12 +83,12 @@ def ds_cnn(shape: tuple[int, int, int] = (49, 10, 1)) -> Any:
     return _finish(inputs, x, 12)
 
 
-def application(name: str, shape: tuple[int, int, int]) -> Any:
+def application(name: str, shape: tuple[int, int, int], classes: int) -> Any:
     """A net of keras.applications without its published weights."""
     import keras
 
-    inputs = _start(shape)
-    return getattr(keras.applications, name)(weights=None, input_tensor=inputs, input_shape=shape)
+    build = getattr(keras.applications, name)
+    return build(weights=None, input_tensor=_start(shape), input_shape=shape, classes=classes)
 
 
 def pointwise_layer(shape: tuple[int, int, int], filters: int) -> Any:
@@ -111,8 +111,12 @@ def _layer(name: str, shape: tuple[int, int, int], filters: int | None = None) -
     return Network(name, shape, lambda: pointwise_layer(shape, filters))
 
 
-def _application(name: str, keras_name: str, size: int, standard: bool) -> Network:
-    return Network(name, (size, size, 3), lambda: application(keras_name, (size, size, 3)), standard)
+def application_network(
+    name: str, keras_name: str, size: int, classes: int = 1000, standard: bool = False
+) -> Network:
+    """Beware: on 512 or more equal logits, which an untrained net easily gives, BUILTIN_REF's SOFTMAX ends the process."""
+    shape = (size, size, 3)
+    return Network(name, shape, lambda: application(keras_name, shape, classes), standard)
 
 
 NETWORKS = {
@@ -121,9 +125,9 @@ NETWORKS = {
         Network("mobilenet_v1_0.25_96", (96, 96, 3), mobilenet_v1_quarter),
         Network("resnet_8_32", (32, 32, 3), resnet_8),
         Network("ds_cnn", (49, 10, 1), ds_cnn),
-        _application("mobilenet_v2_224", "MobileNetV2", 224, True),
-        _application("mobilenet_v1_224", "MobileNet", 224, False),
-        _application("resnet_50_224", "ResNet50", 224, False),
+        application_network("mobilenet_v2_224", "MobileNetV2", 224, standard=True),
+        application_network("mobilenet_v1_224", "MobileNet", 224),
+        application_network("resnet_50_224", "ResNet50", 224),
         _layer("pointwise_14x14x512_512", (14, 14, 512), 512),
         _layer("depthwise_3x3_112x112x32", (112, 112, 32)),
         _layer("depthwise_3x3_14x14x512", (14, 14, 512)),
@@ -131,8 +135,8 @@ NETWORKS = {
 }
 
 
-def convert(model: Any, shape: tuple[int, int, int], samples: int = 4) -> bytes:
-    """Full int8 by TensorFlow's own converter, calibrated on uniform noise of a fixed seed."""
+def convert(model: Any, shape: tuple[int, int, int], samples: int = 4, io: str = "int8") -> bytes:
+    """Full int8 by TensorFlow's own converter, calibrated on uniform noise of a fixed seed; `io` is int8 or float32."""
     import numpy as np
     import tensorflow as tf
 
@@ -142,17 +146,16 @@ def convert(model: Any, shape: tuple[int, int, int], samples: int = 4) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([sample] for sample in data)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+    converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io)
     # The converter prints every variable of the net, and warns that int8 inputs have no given statistics.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with contextlib.redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return converter.convert()
 
 
-def build(network: Network) -> bytes:
+def build(network: Network, io: str = "int8") -> bytes:
     """The int8 .tflite of `network`; the same seed gives the same weights."""
     import keras
 
     keras.utils.set_random_seed(1)
-    return convert(network.build(), network.shape)
+    return convert(network.build(), network.shape, io=io)

@@ -19,6 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 TENSOR_TYPES = {
     np.dtype(np.float32): 0,
+    np.dtype(np.bool_): 6,
     np.dtype(np.int32): 2,
     np.dtype(np.uint8): 3,
     np.dtype(np.int64): 4,
