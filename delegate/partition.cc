@@ -94,6 +94,7 @@ bool Partition::prepare(TfLiteContext* context, ThreadPool* pool, bool profile, 
 }
 
 bool Partition::invoke(TfLiteContext* context) {
+  if (planned_for_.empty()) return false;  // prepare has said why
   for (const Binding& binding : bindings_) {
     const TfLiteTensor& tensor = context->tensors[binding.tensor];
     if (tensor.data == nullptr || tensor.bytes < binding.bytes) {
