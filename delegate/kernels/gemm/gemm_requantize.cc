@@ -53,8 +53,9 @@ void requantize_rows(const RequantizeKernel& kernel, const GemmOutput& o, int ro
     if (written > 0) {
       const int64_t out_row = int64_t{i / o.period} * o.valid + x;
       kernel.run({written, n, c + (i - row) * c_stride, c_stride, o.bias + column,
-                  o.multipliers + column, o.scales + column, o.narrow, o.zero_point, o.min, o.max,
-                  o.out + out_row * o.out_stride + column, o.out_stride});
+                  o.multipliers == nullptr ? nullptr : o.multipliers + column,
+                  o.scales == nullptr ? nullptr : o.scales + column, o.narrow, o.zero_point, o.min,
+                  o.max, o.out + out_row * o.out_stride + column, o.out_stride});
     }
     i += run;
   }
