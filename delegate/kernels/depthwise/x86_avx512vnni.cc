@@ -1,0 +1,136 @@
+// Quads of four unsigned pixels times four signed weights: vpdpbusd on 16 channels of a register.
+
+// GCC 12 says so of its own AVX-512 header.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
+#include <immintrin.h>
+
+#include "delegate/kernels/depthwise/leaf.h"
+#include "delegate/kernels/depthwise/quads.h"
+
+namespace int8x {
+namespace {
+
+struct V {
+  static constexpr int kLanes = 4;
+  static constexpr bool kWideWeights = false;
+  static constexpr quads::Rounding kRounding = quads::Rounding::high_half;
+  using Bytes = __m512i;
+  using Words = __m512i;
+  using Quads = __m512i;
+  using Tail = __mmask64;
+  struct Limits {
+    __m512i min, max;
+  };
+
+  static Tail tail(int channels) { return ~__mmask64{0} >> (64 - channels); }
+  static Limits limits(int32_t, int32_t min, int32_t max) {
+    return {_mm512_set1_epi8(static_cast<char>(min)), _mm512_set1_epi8(static_cast<char>(max))};
+  }
+
+  // vpdpbusd wants the pixels unsigned: q ^ 0x80 = q + 128, which the folded bias takes back.
+  template <int groups>
+  static Bytes load(const int8_t* const* p, Tail tail) {
+    const __m512i flip = _mm512_set1_epi8(-128);
+    if constexpr (groups == 4) {
+      return _mm512_xor_si512(_mm512_maskz_loadu_epi8(tail, p[0]), flip);
+    } else if constexpr (groups == 2) {
+      const __mmask32 mask = static_cast<__mmask32>(tail);
+      const __m256i low = _mm256_maskz_loadu_epi8(mask, p[0]);
+      const __m256i high = _mm256_maskz_loadu_epi8(mask, p[1]);
+      return _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), flip);
+    } else {
+      const __mmask16 mask = static_cast<__mmask16>(tail);
+      const __m128i a = _mm_maskz_loadu_epi8(mask, p[0]), b = _mm_maskz_loadu_epi8(mask, p[1]);
+      const __m128i c = _mm_maskz_loadu_epi8(mask, p[2]), d = _mm_maskz_loadu_epi8(mask, p[3]);
+      const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+      const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
+      return _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), flip);
+    }
+  }
+
+  template <int groups>
+  static void store(int8_t* p, Tail tail, int set, Bytes bytes) {
+    if constexpr (groups == 4) {
+      _mm512_mask_storeu_epi8(p, tail, bytes);
+    } else if constexpr (groups == 2) {
+      const __m256i part =
+          set == 0 ? _mm512_castsi512_si256(bytes) : _mm512_extracti64x4_epi64(bytes, 1);
+      _mm256_mask_storeu_epi8(p, static_cast<__mmask32>(tail), part);
+    } else {
+      const __m128i part = set == 0   ? _mm512_castsi512_si128(bytes)
+                           : set == 1 ? _mm512_extracti32x4_epi32(bytes, 1)
+                           : set == 2 ? _mm512_extracti32x4_epi32(bytes, 2)
+                                      : _mm512_extracti32x4_epi32(bytes, 3);
+      _mm_mask_storeu_epi8(p, static_cast<__mmask16>(tail), part);
+    }
+  }
+
+  static void interleave(Bytes a, Bytes b, Bytes c, Bytes d, unsigned char* to) {
+    const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
+    const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
+    _mm512_store_si512(to, _mm512_unpacklo_epi16(ab_low, cd_low));
+    _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(ab_low, cd_low));
+    _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab_high, cd_high));
+    _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab_high, cd_high));
+  }
+
+  static Words load_words(const unsigned char* p) { return _mm512_load_si512(p); }
+  static Quads load_quads(const unsigned char* p) { return _mm512_load_si512(p); }
+  static Words dot(Words acc, Quads quads, const unsigned char* weights) {
+    return _mm512_dpbusd_epi32(acc, quads, _mm512_load_si512(weights));
+  }
+
+  // multiply_narrow_biased of vector_avx512.h, with the output's zero point in the offsets.
+  template <bool relu>
+  static Words round(Words acc, const unsigned char* k) {
+    const __m512i even = _mm512_add_epi64(_mm512_mul_epu32(acc, _mm512_load_si512(k)),
+                                          _mm512_load_si512(k + 128));
+    const __m512i odd =
+        _mm512_add_epi64(_mm512_mul_epu32(_mm512_srli_epi64(acc, 32), _mm512_load_si512(k + 64)),
+                         _mm512_load_si512(k + 192));
+    __m512i high = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
+    if (!relu) {
+      high = _mm512_add_epi32(high, _mm512_srlv_epi32(acc, _mm512_load_si512(k + 320)));
+    }
+    return _mm512_srav_epi32(high, _mm512_load_si512(k + 256));
+  }
+
+  static Bytes pack(Words a, Words b, Words c, Words d) {
+    return _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+  }
+  static Bytes clamp(Bytes bytes, const Limits& limits) {
+    return _mm512_min_epi8(_mm512_max_epi8(bytes, limits.min), limits.max);
+  }
+};
+
+#include "delegate/kernels/depthwise/quads_kernel.inc"
+
+}  // namespace
+
+#define INT8X_QUADS(name, kernel, stride, count)                                                  \
+  bool name##_fits(const DepthwiseSpec& s) {                                                      \
+    return quads::fits(s, QuadKernel<kernel, stride, count, 1, true>::kLayout);                   \
+  }                                                                                               \
+  size_t name##_packed_bytes(const DepthwiseSpec& s) {                                            \
+    return quads::packed_bytes(s, QuadKernel<kernel, stride, count, 1, true>::kLayout);           \
+  }                                                                                               \
+  void name##_pack(const DepthwiseSpec& s, void* packed) {                                        \
+    quads::pack(s, QuadKernel<kernel, stride, count, 1, true>::kLayout, packed);                  \
+  }                                                                                               \
+  size_t name##_scratch_bytes(const DepthwiseParams&) {                                           \
+    return quads::scratch_bytes(QuadKernel<kernel, stride, count, 1, true>::kLayout);             \
+  }                                                                                               \
+  void name(const DepthwiseParams& params, const int8_t* input, int8_t* output,                   \
+            const DepthwiseTile& tile, void* scratch) {                                           \
+    run_tile<kernel, stride, count>(params, input, output, tile, scratch);                        \
+  }
+
+INT8X_QUADS(depthwise_s8_s8_3x3s1_avx512vnni, 3, 1, 1)
+INT8X_QUADS(depthwise_s8_s8_3x3s2_avx512vnni, 3, 2, 1)
+INT8X_QUADS(depthwise_s8_s8_5x5s1_avx512vnni, 5, 1, 2)
+INT8X_QUADS(depthwise_s8_s8_5x5s2_avx512vnni, 5, 2, 2)
+#undef INT8X_QUADS
+
+}  // namespace int8x
