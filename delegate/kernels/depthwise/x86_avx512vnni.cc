@@ -12,16 +12,22 @@
 namespace int8x {
 namespace {
 
+#define V_INLINE inline __attribute__((always_inline))
+
 struct V {
   static constexpr int kLanes = 4;
   static constexpr bool kWideWeights = false;
   static constexpr quads::Rounding kRounding = quads::Rounding::high_half;
   using Bytes = __m512i;
   using Words = __m512i;
-  using Quads = __m512i;
+  using Halves = __m512i;
+  using Weights = __m512i;
   using Tail = __mmask64;
   struct Limits {
     __m512i min, max;
+  };
+  struct Constants {
+    __m512i twice_even, twice_odd, offset_even, offset_odd, right, sign_shift;
   };
 
   static Tail tail(int channels) { return ~__mmask64{0} >> (64 - channels); }
@@ -31,7 +37,7 @@ struct V {
 
   // vpdpbusd wants the pixels unsigned: q ^ 0x80 = q + 128, which the folded bias takes back.
   template <int groups>
-  static Bytes load(const int8_t* const* p, Tail tail) {
+  static V_INLINE Bytes load(const int8_t* const* p, Tail tail) {
     const __m512i flip = _mm512_set1_epi8(-128);
     if constexpr (groups == 4) {
       return _mm512_xor_si512(_mm512_maskz_loadu_epi8(tail, p[0]), flip);
@@ -51,7 +57,7 @@ struct V {
   }
 
   template <int groups>
-  static void store(int8_t* p, Tail tail, int set, Bytes bytes) {
+  static V_INLINE void store(int8_t* p, Tail tail, int set, Bytes bytes) {
     if constexpr (groups == 4) {
       _mm512_mask_storeu_epi8(p, tail, bytes);
     } else if constexpr (groups == 2) {
@@ -67,7 +73,7 @@ struct V {
     }
   }
 
-  static void interleave(Bytes a, Bytes b, Bytes c, Bytes d, unsigned char* to) {
+  static V_INLINE void interleave(Bytes a, Bytes b, Bytes c, Bytes d, unsigned char* to) {
     const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
     const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
     _mm512_store_si512(to, _mm512_unpacklo_epi16(ab_low, cd_low));
@@ -76,32 +82,39 @@ struct V {
     _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab_high, cd_high));
   }
 
-  static Words load_words(const unsigned char* p) { return _mm512_load_si512(p); }
-  static Quads load_quads(const unsigned char* p) { return _mm512_load_si512(p); }
-  static Words dot(Words acc, Quads quads, const unsigned char* weights) {
-    return _mm512_dpbusd_epi32(acc, quads, _mm512_load_si512(weights));
+  static V_INLINE Words load_words(const unsigned char* p) { return _mm512_load_si512(p); }
+  static V_INLINE Words load_quads(const unsigned char* p) { return _mm512_load_si512(p); }
+  static V_INLINE Weights load_weights(const unsigned char* p) { return _mm512_load_si512(p); }
+  static V_INLINE Words dot(Words acc, Words quads, Weights weights) {
+    return _mm512_dpbusd_epi32(acc, quads, weights);
+  }
+
+  template <bool relu>
+  static V_INLINE Constants constants(const unsigned char* k) {
+    Constants c;
+    c.twice_even = _mm512_load_si512(k);
+    c.twice_odd = _mm512_load_si512(k + 64);
+    c.offset_even = _mm512_load_si512(k + 128);
+    c.offset_odd = _mm512_load_si512(k + 192);
+    c.right = _mm512_load_si512(k + 256);
+    if (!relu) c.sign_shift = _mm512_load_si512(k + 320);
+    return c;
   }
 
   // multiply_narrow_biased of vector_avx512.h, with the output's zero point in the offsets.
   template <bool relu>
-  static Words round(Words acc, const unsigned char* k) {
-    const __m512i even = _mm512_add_epi64(_mm512_mul_epu32(acc, _mm512_load_si512(k)),
-                                          _mm512_load_si512(k + 128));
-    const __m512i odd =
-        _mm512_add_epi64(_mm512_mul_epu32(_mm512_srli_epi64(acc, 32), _mm512_load_si512(k + 64)),
-                         _mm512_load_si512(k + 192));
+  static V_INLINE Words round(Words acc, const Constants& c) {
+    const __m512i even = _mm512_add_epi64(_mm512_mul_epu32(acc, c.twice_even), c.offset_even);
+    const __m512i upper = _mm512_srli_epi64(acc, 32);
+    const __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(upper, c.twice_odd), c.offset_odd);
     __m512i high = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
-    if (!relu) {
-      high = _mm512_add_epi32(high, _mm512_srlv_epi32(acc, _mm512_load_si512(k + 320)));
-    }
-    return _mm512_srav_epi32(high, _mm512_load_si512(k + 256));
+    if (!relu) high = _mm512_add_epi32(high, _mm512_srlv_epi32(acc, c.sign_shift));
+    return _mm512_srav_epi32(high, c.right);
   }
 
-  static Bytes pack(Words a, Words b, Words c, Words d) {
-    return _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-  }
-  static Bytes clamp(Bytes bytes, const Limits& limits) {
-    return _mm512_min_epi8(_mm512_max_epi8(bytes, limits.min), limits.max);
+  static V_INLINE Halves pack_words(Words a, Words b) { return _mm512_packs_epi32(a, b); }
+  static V_INLINE Bytes pack_halves(Halves a, Halves b, const Limits& limits) {
+    return _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(a, b), limits.min), limits.max);
   }
 };
 
