@@ -1,23 +1,26 @@
 // Layout of the depthwise kernels that multiply four taps at once.
 //
 // A quad holds, for each channel, the bytes of four neighbouring pixels of one input row: what one
-// dot-product instruction multiplies and adds into an int32 lane. Q quads side by side span 4Q pixels,
-// in which columns = (4Q - kernel_w) / stride_w + 1 outputs find all their taps of that row; a
-// column's weights are shifted by its place and are zero elsewhere.
+// dot-product instruction multiplies and adds into an int32 lane. Q quads side by side span 4Q
+// pixels, in which columns = (4Q - kernel_w) / stride_w + 1 outputs find all their taps of that
+// row; a column's weights are shifted by its place and are zero elsewhere.
 //
-// A register has `lanes` parts of 16 bytes, each holding 16 channels (a group) of one set of columns.
-// A block is one, two or four neighbouring groups; lanes / groups column sets fill the register.
-// Interleaving four loaded registers by unpacking bytes and then pairs leaves, in register j = 0 .. 3,
-// channels 4j .. 4j + 3 of each part; packing the int32 results twice undoes it.
+// A register has `lanes` parts of 16 bytes, each holding 16 channels (a group) of one set of
+// columns. A block is one, two or four neighbouring groups; lanes / groups column sets fill the
+// register. Interleaving four loaded registers by unpacking bytes and then pairs leaves, in
+// register j = 0 .. 3, channels 4j .. 4j + 3 of each part; packing the int32 results twice undoes
+// it.
 
 #ifndef INT8X_KERNELS_DEPTHWISE_QUADS_H_
 #define INT8X_KERNELS_DEPTHWISE_QUADS_H_
 
 #include "delegate/kernels/depthwise/leaf.h"
 
+#define V_INLINE inline __attribute__((always_inline))
+
 namespace int8x::quads {
 
-constexpr int kGroup = 16;    // channels of a 16-byte part
+constexpr int kGroup = 16;     // channels of a 16-byte part
 constexpr int kMaxBlocks = 2;  // into which the channels of one tile fall
 
 // The constants that follow a register's biases.
@@ -53,10 +56,10 @@ struct Layout {
 
 // Neighbouring channels that fill a register.
 struct Block {
-  int groups;         // 1, 2 or 4
+  int groups;  // 1, 2 or 4
   int first_channel;
-  int channels;  // at most groups * kGroup
-  size_t offset;      // into packed memory
+  int channels;   // at most groups * kGroup
+  size_t offset;  // into packed memory
 };
 
 // The blocks of the tile that starts at channel `first`; returns how many.

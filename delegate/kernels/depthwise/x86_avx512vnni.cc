@@ -6,13 +6,13 @@
 
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "delegate/kernels/depthwise/leaf.h"
 #include "delegate/kernels/depthwise/quads.h"
 
 namespace int8x {
 namespace {
-
-#define V_INLINE inline __attribute__((always_inline))
 
 struct V {
   static constexpr int kLanes = 4;
@@ -36,24 +36,36 @@ struct V {
   }
 
   // vpdpbusd wants the pixels unsigned: q ^ 0x80 = q + 128, which the folded bias takes back.
-  template <int groups>
+  static int stored(int8_t q) { return q ^ 0x80; }
+
+  template <int groups, bool full>
   static V_INLINE Bytes load(const int8_t* const* p, Tail tail) {
     const __m512i flip = _mm512_set1_epi8(-128);
     if constexpr (groups == 4) {
-      return _mm512_xor_si512(_mm512_maskz_loadu_epi8(tail, p[0]), flip);
+      const __m512i all = full ? _mm512_loadu_si512(p[0]) : _mm512_maskz_loadu_epi8(tail, p[0]);
+      return _mm512_xor_si512(all, flip);
     } else if constexpr (groups == 2) {
-      const __mmask32 mask = static_cast<__mmask32>(tail);
-      const __m256i low = _mm256_maskz_loadu_epi8(mask, p[0]);
-      const __m256i high = _mm256_maskz_loadu_epi8(mask, p[1]);
-      return _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), flip);
+      const __m512i low = _mm512_castsi256_si512(load32<full>(p[0], tail));
+      return _mm512_xor_si512(_mm512_inserti64x4(low, load32<full>(p[1], tail), 1), flip);
     } else {
-      const __mmask16 mask = static_cast<__mmask16>(tail);
-      const __m128i a = _mm_maskz_loadu_epi8(mask, p[0]), b = _mm_maskz_loadu_epi8(mask, p[1]);
-      const __m128i c = _mm_maskz_loadu_epi8(mask, p[2]), d = _mm_maskz_loadu_epi8(mask, p[3]);
-      const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
-      const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
-      return _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), flip);
+      const __m256i low = _mm256_castsi128_si256(load16<full>(p[0], tail));
+      const __m256i high = _mm256_castsi128_si256(load16<full>(p[2], tail));
+      const __m512i both =
+          _mm512_castsi256_si512(_mm256_inserti128_si256(low, load16<full>(p[1], tail), 1));
+      return _mm512_xor_si512(
+          _mm512_inserti64x4(both, _mm256_inserti128_si256(high, load16<full>(p[3], tail), 1), 1),
+          flip);
     }
+  }
+  template <bool full>
+  static V_INLINE __m256i load32(const int8_t* p, Tail tail) {
+    return full ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
+                : _mm256_maskz_loadu_epi8(static_cast<__mmask32>(tail), p);
+  }
+  template <bool full>
+  static V_INLINE __m128i load16(const int8_t* p, Tail tail) {
+    return full ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))
+                : _mm_maskz_loadu_epi8(static_cast<__mmask16>(tail), p);
   }
 
   template <int groups>
@@ -122,28 +134,9 @@ struct V {
 
 }  // namespace
 
-#define INT8X_QUADS(name, kernel, stride, count)                                                  \
-  bool name##_fits(const DepthwiseSpec& s) {                                                      \
-    return quads::fits(s, QuadKernel<kernel, stride, count, 1, true>::kLayout);                   \
-  }                                                                                               \
-  size_t name##_packed_bytes(const DepthwiseSpec& s) {                                            \
-    return quads::packed_bytes(s, QuadKernel<kernel, stride, count, 1, true>::kLayout);           \
-  }                                                                                               \
-  void name##_pack(const DepthwiseSpec& s, void* packed) {                                        \
-    quads::pack(s, QuadKernel<kernel, stride, count, 1, true>::kLayout, packed);                  \
-  }                                                                                               \
-  size_t name##_scratch_bytes(const DepthwiseParams&) {                                           \
-    return quads::scratch_bytes(QuadKernel<kernel, stride, count, 1, true>::kLayout);             \
-  }                                                                                               \
-  void name(const DepthwiseParams& params, const int8_t* input, int8_t* output,                   \
-            const DepthwiseTile& tile, void* scratch) {                                           \
-    run_tile<kernel, stride, count>(params, input, output, tile, scratch);                        \
-  }
-
 INT8X_QUADS(depthwise_s8_s8_3x3s1_avx512vnni, 3, 1, 1)
 INT8X_QUADS(depthwise_s8_s8_3x3s2_avx512vnni, 3, 2, 1)
 INT8X_QUADS(depthwise_s8_s8_5x5s1_avx512vnni, 5, 1, 2)
 INT8X_QUADS(depthwise_s8_s8_5x5s2_avx512vnni, 5, 2, 2)
-#undef INT8X_QUADS
 
 }  // namespace int8x
