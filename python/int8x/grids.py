@@ -209,9 +209,14 @@ class _Decision:
             least = scales[0] / 64
         if op.kind == "RELU6" or getattr(op.options, "fusedActivationFunction", 0) == _RELU6:
             least = max(least, 6 * 2.0**-30)  # 6 / scale must fit int32
-        output.least_scale = max(output.least_scale, least)
-        if output.pin is not None and output.pin.scale < least:
-            raise QuantizeError(f"{op.name}: the given scale {output.pin.scale:g} is too small for {op.kind}, which takes at least "
+        self.raise_scale(output, least, op)
+        if op.kind in ("SOFTMAX", "LOG_SOFTMAX"):  # the kernels abort unless beta * scale * 2^26 > 1
+            self.raise_scale(inputs[0], 2.0**-25 / max(getattr(op.options, "beta", 1.0), 2.0**-20), op)
+
+    def raise_scale(self, group: _Group, least: float, op: Operator) -> None:
+        group.least_scale = max(group.least_scale, least)
+        if group.pin is not None and group.pin.scale < least:
+            raise QuantizeError(f"{op.name}: the given scale {group.pin.scale:g} is too small for {op.kind}, which takes at least "
                                 f"{least:g} here")  # fmt: skip
 
     def grid(self, group: _Group) -> QuantParams | None:
