@@ -17,7 +17,7 @@ Partition* partition(const TfLiteNode* node) {
   return data == kFailed ? nullptr : static_cast<Partition*>(data);
 }
 
-void* init(TfLiteContext* context, const char* buffer, size_t) {
+void* init_kernel(TfLiteContext* context, const char* buffer, size_t) {
   const auto* params = reinterpret_cast<const TfLiteDelegateParams*>(buffer);
   if (params == nullptr || params->delegate == nullptr) return kFailed;
   Partition* opened = Delegate::from(params->delegate)->open(context, *params);
@@ -30,12 +30,12 @@ void free_kernel(TfLiteContext*, void* data) {
   closing->owner()->close(closing);
 }
 
-TfLiteStatus prepare(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus prepare_kernel(TfLiteContext* context, TfLiteNode* node) {
   Partition* p = partition(node);
   return p == nullptr ? kTfLiteError : p->owner()->prepare(context, p);
 }
 
-TfLiteStatus invoke(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus invoke_kernel(TfLiteContext* context, TfLiteNode* node) {
   Partition* p = partition(node);
   return p != nullptr && p->invoke(context) ? kTfLiteOk : kTfLiteError;
 }
@@ -119,10 +119,10 @@ TfLiteStatus Delegate::claim(TfLiteContext* context) {
   pthread_mutex_unlock(&mutex_);
   if (taken.empty()) return kTfLiteOk;
   TfLiteRegistration registration = {};
-  registration.init = init;
+  registration.init = init_kernel;
   registration.free = free_kernel;
-  registration.prepare = prepare;
-  registration.invoke = invoke;
+  registration.prepare = prepare_kernel;
+  registration.invoke = invoke_kernel;
   registration.builtin_code = kTfLiteBuiltinDelegate;
   registration.custom_name = kName;
   registration.version = 1;

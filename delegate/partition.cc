@@ -110,4 +110,12 @@ bool Partition::invoke(TfLiteContext* context) {
   return true;
 }
 
+size_t Partition::packed_bytes() const {
+  size_t bytes = 0;
+  for (const Node& node : nodes_) {
+    if (node.packed != nullptr) bytes += node.packed->bytes();
+  }
+  return bytes;
+}
+
 }  // namespace int8x

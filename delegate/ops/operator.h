@@ -18,9 +18,6 @@ struct Resources {
   WeightCache* weights;
 };
 
-// Packed weights, shared between kernels that read the same constants.
-using Packed = std::shared_ptr<const void>;
-
 struct Operator {
   int builtin;
   const char* name;

@@ -14,6 +14,15 @@
 
 namespace int8x {
 
+class PackedWeights {
+ public:
+  virtual ~PackedWeights() = default;
+  virtual size_t bytes() const = 0;
+};
+
+// Shared between kernels; empty when there was no memory.
+using Packed = std::shared_ptr<const PackedWeights>;
+
 // Everything that the packed form depends on: the constants' addresses (they stand still while a
 // kernel holds the entry) and all numbers that were folded in.
 class WeightKey {
@@ -43,15 +52,14 @@ class WeightCache {
   WeightCache& operator=(const WeightCache&) = delete;
   ~WeightCache() { pthread_mutex_destroy(&mutex_); }
 
-  // The entry under `key`, or what `make` returns, kept under it. `make` returns an empty pointer
-  // when there is no memory; that is not kept.
+  // The entry under `key`, or what `make` returns, kept under it unless it is empty.
   template <typename Make>
-  std::shared_ptr<const void> get(const WeightKey& key, Make make) {
+  Packed get(const WeightKey& key, Make make) {
     pthread_mutex_lock(&mutex_);
-    std::shared_ptr<const void> found;
+    Packed found;
     size_t kept = 0;
     for (size_t i = 0; i < entries_.size(); ++i) {
-      std::shared_ptr<const void> held = entries_[i].held.lock();
+      Packed held = entries_[i].held.lock();
       if (held == nullptr) continue;
       if (entries_[i].key == key.bytes()) found = held;
       if (kept != i) entries_[kept] = std::move(entries_[i]);
@@ -69,7 +77,7 @@ class WeightCache {
  private:
   struct Entry {
     std::vector<uint8_t> key;
-    std::weak_ptr<const void> held;
+    std::weak_ptr<const PackedWeights> held;
   };
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
   std::vector<Entry> entries_;

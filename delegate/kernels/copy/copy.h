@@ -26,7 +26,7 @@ bool make_pad_params(const int32_t* dims, const int32_t* padding, int rank, int3
                      PadParams* out);
 
 inline size_t pad_scratch_bytes(const PadParams&) { return 0; }
-int64_t pad_tiles(const PadParams& params);  // entries of the output's first axis
+int64_t pad_tiles(const PadParams& params);  // entries of the first merged axis
 void pad_run(const PadParams& params, const int8_t* input, int8_t* output, int64_t tile_begin,
              int64_t tile_end, void* scratch);
 inline const char* pad_kernel_name(const PadParams&) { return "pad_s8_s8_reference"; }
@@ -48,7 +48,7 @@ bool make_concat_params(const int32_t* extents, int inputs, int64_t outer, int64
                         ConcatParams* out);
 
 inline size_t concat_scratch_bytes(const ConcatParams&) { return 0; }
-int64_t concat_tiles(const ConcatParams& params);  // (input, row) pairs in blocks
+int64_t concat_tiles(const ConcatParams& params);  // blocks of rows
 void concat_run(const ConcatParams& params, const int8_t* const* inputs, int8_t* output,
                 int64_t tile_begin, int64_t tile_end, void* scratch);
 inline const char* concat_kernel_name(const ConcatParams&) { return "concat_s8_s8_reference"; }

@@ -3,7 +3,7 @@
 //   twice  = float32(2 * max(lhs_scale, rhs_scale))
 //   a      = MBQM((lhs - lhs_zero_point) << 20, QM(double(lhs_scale) / twice))      b likewise
 //   output = clamp(MBQM(a + b, QM(twice / float32(2^20 * output_scale))) + output_zero_point,
-//                  output_min, output_max)
+//                  activation_min, activation_max)
 
 #ifndef INT8X_KERNELS_ELEMENTWISE_ADD_H_
 #define INT8X_KERNELS_ELEMENTWISE_ADD_H_
@@ -20,7 +20,7 @@ namespace int8x {
 struct AddQuantization {
   float lhs_scale, rhs_scale, output_scale;
   int32_t lhs_zero_point, rhs_zero_point, output_zero_point;
-  int32_t output_min, output_max;  // the fused activation, within [-128, 127]
+  int32_t activation_min, activation_max;  // the fused activation, within [-128, 127]
 };
 
 struct AddKernel;
@@ -29,7 +29,7 @@ struct AddParams {
   Broadcast shape;
   Multiplier lhs, rhs, output;  // lhs and rhs at most 1/2, output below 1
   int32_t lhs_zero_point, rhs_zero_point, output_zero_point;
-  int32_t output_min, output_max;
+  int32_t activation_min, activation_max;
   const AddKernel* kernel;
 };
 

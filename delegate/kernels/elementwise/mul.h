@@ -1,7 +1,7 @@
 // MUL of int8 tensors with broadcasting (docs/numerics.md, `mul_run`).
 //
 //   output = clamp(MBQM((lhs - lhs_zero_point) * (rhs - rhs_zero_point), QM(scale))
-//                  + output_zero_point, output_min, output_max)
+//                  + output_zero_point, activation_min, activation_max)
 //   scale  = float32(float32(lhs_scale * rhs_scale) / output_scale)
 //
 // The last sum wraps in 32 bits.
@@ -21,7 +21,7 @@ namespace int8x {
 struct MulQuantization {
   float lhs_scale, rhs_scale, output_scale;
   int32_t lhs_zero_point, rhs_zero_point, output_zero_point;
-  int32_t output_min, output_max;  // the fused activation, within [-128, 127]
+  int32_t activation_min, activation_max;  // the fused activation, within [-128, 127]
 };
 
 struct MulKernel;
@@ -30,7 +30,7 @@ struct MulParams {
   Broadcast shape;
   Multiplier output;
   int32_t lhs_zero_point, rhs_zero_point, output_zero_point;
-  int32_t output_min, output_max;
+  int32_t activation_min, activation_max;
   const MulKernel* kernel;
 };
 
@@ -48,7 +48,7 @@ struct MulKernelList {
 };
 MulKernelList mul_kernels();
 
-// False on scales that are not finite and positive, on a multiplier that is not finite or is 2^31
+// False on scales that are not finite and positive, on a multiplier that is not finite or is 2^30
 // and more, and on shapes that do not broadcast.
 bool make_mul_params(const MulQuantization& quantization, const int32_t* lhs_dims, int lhs_rank,
                      const int32_t* rhs_dims, int rhs_rank, arch::ArchSet archs, MulParams* out);

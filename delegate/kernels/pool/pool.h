@@ -2,9 +2,9 @@
 // the input do not exist; input and output share scale and zero point, so neither appears.
 //
 //   average: s = sum of the n taps inside the input
-//            output = clamp((s > 0 ? s + n / 2 : s - n / 2) / n, output_min, output_max)
+//            output = clamp((s > 0 ? s + n / 2 : s - n / 2) / n, activation_min, activation_max)
 //            with integer divisions that truncate
-//   max:     output = clamp(max of the taps inside the input, output_min, output_max)
+//   max:     output = clamp(max of the taps inside the input, activation_min, activation_max)
 
 #ifndef INT8X_KERNELS_POOL_POOL_H_
 #define INT8X_KERNELS_POOL_POOL_H_
@@ -32,7 +32,7 @@ struct PoolKernel;
 struct PoolParams {
   PoolKind kind;
   PoolGeometry geometry;
-  int32_t output_min, output_max;  // the fused activation, within [-128, 127]
+  int32_t activation_min, activation_max;  // the fused activation, within [-128, 127]
   const PoolKernel* kernel;
 };
 
@@ -59,8 +59,8 @@ PoolKernelList pool_kernels();
 
 // False when a size or stride is not positive, a pad is negative, a window has no tap inside the
 // input, or a window has 2^23 taps and more.
-bool make_pool_params(PoolKind kind, const PoolGeometry& geometry, int32_t output_min,
-                      int32_t output_max, arch::ArchSet archs, PoolParams* out);
+bool make_pool_params(PoolKind kind, const PoolGeometry& geometry, int32_t activation_min,
+                      int32_t activation_max, arch::ArchSet archs, PoolParams* out);
 
 inline size_t pool_scratch_bytes(const PoolParams&) { return 0; }
 int64_t pool_tiles(const PoolParams& params);  // rows of the output

@@ -62,7 +62,7 @@ struct MeanKernelList {
 MeanKernelList mean_kernels();
 
 // axes may be negative and may repeat. False when one is out of range, rank exceeds kMaxMeanRank,
-// an extent is not positive, a scale is not finite and positive, or the multiplier is 2^31 and
+// an extent is not positive, a scale is not finite and positive, or the multiplier is 2^30 and
 // more.
 bool make_mean_params(const MeanQuantization& quantization, const int32_t* dims, int rank,
                       const int32_t* axes, int axis_count, arch::ArchSet archs, MeanParams* out);
