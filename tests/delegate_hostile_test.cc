@@ -24,24 +24,8 @@ TfLiteAffineQuantization* affine(Host* h, int tensor) {
   return static_cast<TfLiteAffineQuantization*>(h->tensor(tensor).quantization.params);
 }
 
-TfLiteNode* node_of(Host* h, int index) {
-  TfLiteNode* node = nullptr;
-  TfLiteRegistration* registration = nullptr;
-  EXPECT_EQ(h->context().GetNodeAndRegistration(&h->context(), index, &node, &registration),
-            kTfLiteOk);
-  return node;
-}
-
-TfLiteRegistration* registration_of(Host* h, int index) {
-  TfLiteNode* node = nullptr;
-  TfLiteRegistration* registration = nullptr;
-  EXPECT_EQ(h->context().GetNodeAndRegistration(&h->context(), index, &node, &registration),
-            kTfLiteOk);
-  return registration;
-}
-
 TfLiteConvParams* conv_params(Host* h) {
-  return static_cast<TfLiteConvParams*>(node_of(h, kConv)->builtin_data);
+  return static_cast<TfLiteConvParams*>(h->node(kConv)->builtin_data);
 }
 
 struct Damage {
@@ -133,7 +117,7 @@ const Damage kDamages[] = {
      }},
     {"bias_without_data", [](Host* h, const SmallNet&) { h->tensor(kBias).data = nullptr; }},
     {"bias_float", [](Host* h, const SmallNet&) { h->tensor(kBias).type = kTfLiteFloat32; }},
-    {"no_options", [](Host* h, const SmallNet&) { node_of(h, kConv)->builtin_data = nullptr; }},
+    {"no_options", [](Host* h, const SmallNet&) { h->node(kConv)->builtin_data = nullptr; }},
     {"stride_zero", [](Host* h, const SmallNet&) { conv_params(h)->stride_width = 0; }},
     {"stride_negative", [](Host* h, const SmallNet&) { conv_params(h)->stride_height = -1; }},
     {"stride_huge", [](Host* h, const SmallNet&) { conv_params(h)->stride_height = INT_MAX; }},
@@ -147,14 +131,14 @@ const Damage kDamages[] = {
        conv_params(h)->activation = static_cast<TfLiteFusedActivation>(5);
      }},
     {"input_index_out_of_range",
-     [](Host* h, const SmallNet&) { node_of(h, kConv)->inputs->data[0] = 1000; }},
+     [](Host* h, const SmallNet&) { h->node(kConv)->inputs->data[0] = 1000; }},
     {"input_index_negative",
-     [](Host* h, const SmallNet&) { node_of(h, kConv)->inputs->data[1] = -7; }},
-    {"input_missing", [](Host* h, const SmallNet&) { node_of(h, kConv)->inputs->data[0] = -1; }},
+     [](Host* h, const SmallNet&) { h->node(kConv)->inputs->data[1] = -7; }},
+    {"input_missing", [](Host* h, const SmallNet&) { h->node(kConv)->inputs->data[0] = -1; }},
     {"output_index_out_of_range",
-     [](Host* h, const SmallNet&) { node_of(h, kConv)->outputs->data[0] = INT_MAX; }},
+     [](Host* h, const SmallNet&) { h->node(kConv)->outputs->data[0] = INT_MAX; }},
     {"version_from_the_future",
-     [](Host* h, const SmallNet&) { registration_of(h, kConv)->version = 1000; }},
+     [](Host* h, const SmallNet&) { h->registration(kConv)->version = 1000; }},
 };
 
 INSTANTIATE_TEST_SUITE_P(Conv2d, Hostile, testing::ValuesIn(kDamages),
