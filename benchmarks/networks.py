@@ -114,7 +114,6 @@ def _layer(name: str, shape: tuple[int, int, int], filters: int | None = None) -
 def application_network(
     name: str, keras_name: str, size: int, classes: int = 1000, standard: bool = False
 ) -> Network:
-    """Beware: on 512 or more equal logits, which an untrained net easily gives, BUILTIN_REF's SOFTMAX ends the process."""
     shape = (size, size, 3)
     return Network(name, shape, lambda: application(keras_name, shape, classes), standard)
 
@@ -153,9 +152,28 @@ def convert(model: Any, shape: tuple[int, int, int], samples: int = 4, io: str =
         return converter.convert()
 
 
+def settle(model: Any, shape: tuple[int, int, int]) -> None:
+    """Gives every BatchNormalization the statistics of one batch of noise.
+
+    With the initial ones the activations of a deep untrained net fade to nothing, and its logits with them.
+    """
+    import keras
+    import numpy as np
+
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(np.random.default_rng(1).random((1, *shape)).astype(np.float32), training=True)
+    for layer, momentum in zip(norms, momenta):
+        layer.momentum = momentum
+
+
 def build(network: Network, io: str = "int8") -> bytes:
     """The int8 .tflite of `network`; the same seed gives the same weights."""
     import keras
 
     keras.utils.set_random_seed(1)
-    return convert(network.build(), network.shape, io=io)
+    model = network.build()
+    settle(model, network.shape)
+    return convert(model, network.shape, io=io)

@@ -61,6 +61,28 @@ def test_the_delegate_may_be_deleted_before_the_interpreter(graphs):
         assert not difference(expected, run(interpreter, case.feeds)), case.name
 
 
+def test_the_delegate_may_be_destroyed_before_the_interpreter(graphs):
+    """Garbage collection of a cycle calls __del__ in any order; the kernels live until the interpreter frees them."""
+    for case, expected in graphs:
+        delegate = load(num_threads=2)
+        interpreter = open_with([delegate], case.model)
+        delegate.__del__()
+        assert not difference(expected, run(interpreter, case.feeds)), case.name
+        del interpreter
+        gc.collect()
+
+
+def test_a_cycle_of_interpreters_and_delegates_is_collected(graphs):
+    for case, _ in graphs:
+        for _ in range(5):
+            cycle = [load(num_threads=2)]
+            cycle.append(open_with(cycle, case.model))
+            cycle.append(cycle)
+            run(cycle[1], case.feeds)
+            del cycle
+    gc.collect()
+
+
 def test_the_delegate_may_outlive_its_interpreters(graphs):
     delegate = load(num_threads=2)
     for case, expected in graphs:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from networks import NETWORKS, application_network, build
 
 # The large ones at 96 x 96, so that building and the reference kernels stay within seconds, and with 100 classes: the
-# reference's SOFTMAX ends the process on 512 equal logits, which an untrained net may give.
+# reference's SOFTMAX ends the process on 512 equal logits.
 LARGE = {
     "mobilenet_v1": application_network("mobilenet_v1", "MobileNet", 96, classes=100),
     "mobilenet_v2": application_network("mobilenet_v2", "MobileNetV2", 96, classes=100),
