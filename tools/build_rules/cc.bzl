@@ -26,6 +26,9 @@ DELEGATE_COPTS = _LANGUAGE + [
     "-fdata-sections",
 ]
 
+# GCC 12 calls its own AVX-512 header uninitialized.
+_LEAF_COPTS = DELEGATE_COPTS + ["-Wno-uninitialized", "-Wno-maybe-uninitialized"]
+
 # One .so that runs where libstdc++ is older than the compiler's: the archive comes first and leaves nothing for the
 # shared one, which --as-needed then drops.
 _SELF_CONTAINED = [
@@ -82,7 +85,7 @@ def int8x_kernel_library(name, deps = [], srcs = None, hdrs = None, visibility =
         cc_library(
             name = leaf,
             srcs = [src],
-            copts = DELEGATE_COPTS + [flag for flag in INSTRUCTION_SETS[isa].split(" ") if flag],
+            copts = _LEAF_COPTS + [flag for flag in INSTRUCTION_SETS[isa].split(" ") if flag],
             linkstatic = True,
             tags = ["manual"],  # built where its CPU family is the target, through NAME
             visibility = private,
