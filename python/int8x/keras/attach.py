@@ -39,6 +39,7 @@ class Handle:
         self.ranges: Ranges | None = None
         self.forward: Forward | None = None
         self._in_train_step = False
+        self._planning = False
         self._patched: list[Any] = []
         if self.struct is not None:
             self._instrument()
@@ -51,7 +52,11 @@ class Handle:
         self._patched.append(operation)
 
     def _instrument(self) -> None:
-        self.plan = make_plan(record(self.model, self.struct))
+        self._planning = True
+        try:
+            self.plan = make_plan(record(self.model, self.struct))
+        finally:
+            self._planning = False
         self.ranges = Ranges(self.plan)
         self.forward = Forward(self.ranges, self.switches)
         if self.plan.unranged:
@@ -89,7 +94,7 @@ class Handle:
     def _model_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if not self.switches.active or not self.model.built:
+            if not self.switches.active or not self.model.built or self._planning:
                 return original(*args, **kwargs)
             inputs = keras.tree.map_structure(_as_tensor, args[0])
             if self.plan is None:

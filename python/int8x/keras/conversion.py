@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -93,12 +94,13 @@ def _float32(model: keras.Model) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Sends what the converter's C++ side writes to stderr nowhere; Python exceptions still come through."""
+    """Sends the exporter's notes and what the converter's C++ side writes to stderr nowhere; exceptions come through."""
     saved = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)

@@ -86,6 +86,8 @@ class Forward:
             y = self._weights(plan, original, args, kwargs)
         elif plan.kind == kinds.SEPARABLE:
             y = self._separable(plan, args[0])
+        elif plan.partial:
+            y = self._merge(plan, args[0])
         elif exporting and plan.folded:
             y = args[0]
         elif exporting and plan.kind in (kinds.NORM, kinds.AFFINE):
@@ -119,14 +121,20 @@ class Forward:
         if offset is not None and bias is not None:
             factor, _ = affine(plan.norm)
             mapping.append((bias, bias * factor + offset))
+        x, *rest = args
+        flat = self.run.mode == EXPORT and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
+        if flat:  # the converter makes a matrix product of higher rank partly uint8
+            shape, x = x.shape, tf.reshape(x, (-1, x.shape[-1]))
         activation = private.swap_attribute(layer, "activation", None)
         try:
             with keras.StatelessScope(state_mapping=mapping):
-                y = original(*args, **kwargs)
+                y = original(x, *rest, **kwargs)
         finally:
             private.swap_attribute(layer, "activation", activation)
         if offset is not None and bias is None:
             y = y + offset
+        if flat:
+            y = tf.reshape(y, (*shape[:-1], y.shape[-1]))
         return self._activate(plan, activation, y)
 
     def _separable(self, plan: CallPlan, x: tf.Tensor) -> tf.Tensor:
@@ -149,6 +157,14 @@ class Forward:
         if bias is not None:
             y = y + tf.cast(bias, y.dtype)
         return self._activate(plan, layer.activation, y)
+
+    def _merge(self, plan: CallPlan, terms: list[tf.Tensor]) -> tf.Tensor:
+        """Add or Multiply of more than two tensors: a chain of two-sided operators in TFLite, each of which rounds."""
+        join = tf.add if isinstance(plan.operation, keras.layers.Add) else tf.multiply
+        y = join(terms[0], terms[1])
+        for site, term in zip(plan.partial, terms[2:], strict=True):
+            y = join(self.round(site, y), term)
+        return y
 
     def _activate(self, plan: CallPlan, activation: Callable[..., Any] | None, y: tf.Tensor) -> tf.Tensor:
         if plan.inner is not None:

@@ -39,7 +39,8 @@ class Site:
 class CallPlan:
     """What to do at one call: positions count the floating tensors of its arguments or results.
 
-    `middle` lies between the two kernels of a separable convolution, `inner` before an inline activation that does not fuse.
+    `middle` lies between the two kernels of a separable convolution, `inner` before an inline activation that does not
+    fuse, `partial` are the sums (or products) on the way of an Add (or Multiply) of more than two tensors.
     """
 
     operation: Any
@@ -47,6 +48,7 @@ class CallPlan:
     inputs: dict[int, Site] = field(default_factory=dict)
     middle: Site | None = None
     inner: Site | None = None
+    partial: list[Site] = field(default_factory=list)
     outputs: dict[int, Site] = field(default_factory=dict)
     norm: Any = None  # the BatchNormalization that folds into this call's kernel
     folded: bool = False  # this call is such a BatchNormalization
@@ -74,7 +76,7 @@ class Plan:
 
 
 def _parts(call: CallPlan) -> list[dict[int, Site]]:
-    inside = {number: site for number, site in enumerate((call.middle, call.inner)) if site}
+    inside = {number: site for number, site in enumerate((call.middle, call.inner, *call.partial)) if site}
     return [call.inputs, inside, call.outputs]
 
 
@@ -196,6 +198,9 @@ class _Planner:
                 plan.middle = self._inside(call.operation, f"middle{call.turn}")
             if kinds.activation_kind(_activation(plan)) in (kinds.FIXED, kinds.FREE):
                 plan.inner = self._inside(call.operation, f"inner{call.turn}")
+        if isinstance(call.operation, (keras.layers.Add, keras.layers.Multiply)):
+            for number_of_terms in range(2, len(call.inputs)):
+                plan.partial.append(self._inside(call.operation, f"partial{call.turn}_{number_of_terms}"))
         if plan.kind == kinds.UNKNOWN and call.outputs != call.inputs:
             self.plan.unranged.append(f"the inside of {type(call.operation).__name__} {call.operation.name!r}")
         for position, value in enumerate(call.outputs):
