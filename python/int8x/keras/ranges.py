@@ -15,8 +15,8 @@ MEMORY = 0.99  # the moving average forgets no faster than this per batch
 class RangeState(keras.layers.Layer):
     """The ranges of one layer: per site a float32 variable (low, high, batches seen), zeros before the first batch."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        super().__init__(name="int8x_qat", dtype="float32")
+    def __init__(self, host: str, names: tuple[str, ...]) -> None:
+        super().__init__(name=f"{host}_int8x_qat", dtype="float32")
         self.sites = {
             name: self.add_weight(
                 name=name, shape=(3,), initializer="zeros", trainable=False, autocast=False, aggregation="mean"
@@ -63,7 +63,7 @@ class Ranges:
             if old is None or tuple(old.sites) != tuple(names[key]):
                 if old is not None:
                     private.remove_sublayer(host, SUBLAYER)
-                private.add_sublayer(host, SUBLAYER, RangeState(tuple(names[key])))
+                private.add_sublayer(host, SUBLAYER, RangeState(host.name, tuple(names[key])))
         self.members: dict[int, list[keras.Variable]] = {}
         for site in observing:
             self.members.setdefault(site.group, []).append(self.variable(site))
