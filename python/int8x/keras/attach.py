@@ -126,6 +126,10 @@ class Handle:
 
         return train_step
 
+    def has_ranges(self) -> bool:
+        """Whether every range has seen a batch."""
+        return self.ranges is not None and self.ranges.complete()
+
     def restore(self) -> None:
         """Puts every replaced method back; the ranges stay with the layers."""
         for operation in self._patched:

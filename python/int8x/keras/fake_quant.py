@@ -56,6 +56,21 @@ def fake_quant(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor) -> tf.Tens
     return tf.cast(y, x.dtype)
 
 
+@tf.custom_gradient
+def fake_quant_average(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor):  # type: ignore[no-untyped-def]
+    """Averages of grid points rounded as AVERAGE_POOL_2D does: q half away from the integer zero, on the input's grid.
+
+    Halves are common among averages of four, so which way they go matters. The gradient passes through.
+    """
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
+        return upstream, None, None
+
+    q = tf.cast(x, tf.float32) / scale + zero_point
+    q = tf.sign(q) * tf.floor(tf.abs(q) + 0.5)
+    return tf.cast((q - zero_point) * scale, x.dtype), gradient
+
+
 def marker(x: tf.Tensor, scale: float, zero_point: int) -> tf.Tensor:
     """`fake_quant` with constants: survives the float conversion as a QUANTIZE/DEQUANTIZE pair with this scale."""
     low = (LOWEST - zero_point) * scale

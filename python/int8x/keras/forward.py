@@ -60,7 +60,8 @@ class Forward:
             self.ranges.observe(site, x)
         scale, zero_point, seen = self.ranges.params(site.group)
         scale, zero_point = tf.stop_gradient(scale), tf.stop_gradient(zero_point)
-        rounded = fake_quant.fake_quant(x, scale, zero_point)
+        rounding = fake_quant.fake_quant_average if site.average else fake_quant.fake_quant
+        rounded = rounding(x, scale, zero_point)
         return rounded if observing else tf.where(seen > 0.0, rounded, x)
 
     def round_all(self, sites: dict[int, Site], structure: Any) -> Any:
@@ -92,6 +93,8 @@ class Forward:
             y = args[0]
         elif exporting and plan.kind in (kinds.NORM, kinds.AFFINE):
             y = _depthwise(args[0], *affine(plan.operation))
+        elif exporting and isinstance(plan.operation, keras.layers.UpSampling2D):
+            y = _resize(plan.operation, args[0])
         elif plan.kind == kinds.NORM and self.switches.freeze_batchnorm:
             y = original(*args, **{**kwargs, "training": False})
         else:
@@ -203,6 +206,12 @@ def folded_kernel(weight: tf.Tensor, axes: tuple[int, ...], factor: tf.Tensor) -
     return steps * fake_quant.short_scale(scale * tf.abs(factor)) * tf.sign(factor)
 
 
+def _resize(layer: Any, x: tf.Tensor) -> tf.Tensor:
+    """UpSampling2D as the one resize operator that TFLite has for it."""
+    size = [pixels * factor for pixels, factor in zip(x.shape[1:3], layer.size, strict=True)]
+    return tf.image.resize(x, size, method=layer.interpolation)
+
+
 def _depthwise(x: tf.Tensor, factor: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
     """x * factor + offset as a 1x1 depthwise convolution with bias, which is one int8 operator in TFLite."""
     channels = x.shape[-1]
@@ -210,4 +219,4 @@ def _depthwise(x: tf.Tensor, factor: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
     kernel = fake_quant.fake_quant_weight(kernel, (2, 3))
     flat = x if len(x.shape) == 4 else tf.reshape(x, (1, -1, 1, channels))
     y = tf.nn.depthwise_conv2d(flat, kernel, (1, 1, 1, 1), "VALID") + tf.broadcast_to(offset, [channels])
-    return y if len(x.shape) == 4 else tf.reshape(y, x.shape)
+    return y if len(x.shape) == 4 else tf.reshape(y, (-1, *x.shape[1:]))

@@ -8,7 +8,7 @@ grid (both sides of a pooling, all sides of a concatenation) form a group with o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -33,6 +33,7 @@ class Site:
     fixed: tuple[float, int] | None = None
     observe: bool = True
     in_training: bool = True
+    average: bool = False  # the tensor holds averages of points on the site's own grid
 
 
 @dataclass
@@ -210,7 +211,8 @@ class _Planner:
             if plan.kind == kinds.SAME or joined:
                 continue
             host, name = self._host(number, f"output{call.turn}_{position}")
-            plan.outputs[position] = self._site(value, host, name, observe=plan.kind != kinds.SAME_ROUNDED)
+            site = self._site(value, host, name, observe=plan.kind != kinds.SAME_ROUNDED)
+            plan.outputs[position] = replace(site, average=_averages(plan))
 
     def _inside(self, host: keras.Layer, name: str) -> Site:
         self.next_group += 1
@@ -249,6 +251,10 @@ class _Planner:
 
 def _activation(plan: CallPlan) -> str:
     return kinds.activation_name(plan.operation.activation)
+
+
+def _averages(plan: CallPlan) -> bool:
+    return plan.kind == kinds.SAME_ROUNDED and not isinstance(plan.operation, keras.layers.UpSampling2D)
 
 
 def _output_grid(plan: CallPlan) -> tuple[float, int] | None:
