@@ -1,0 +1,57 @@
+// Splits the tiles of one step over a few threads.
+//
+// Workers start on first use, wait asleep between runs of a graph and spin only while one is under
+// way. A pool serves one run at a time: a caller who finds it busy works alone, so a pool can be
+// shared by interpreters in several threads. After fork() the child starts workers of its own.
+
+#ifndef INT8X_BASE_THREAD_POOL_H_
+#define INT8X_BASE_THREAD_POOL_H_
+
+#include <cstdint>
+
+namespace int8x {
+
+class ThreadPool {
+ public:
+  // Works on tiles [begin, end) as thread `thread` (0 is the caller) of the pool.
+  using Task = void (*)(void* context, int64_t begin, int64_t end, int thread);
+
+  static constexpr int kMaxThreads = 64;
+
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return threads_; }
+
+  // Holds the pool for the many run() calls of one graph.
+  class Session {
+   public:
+    // `pool` may be null: then everything runs in the caller.
+    explicit Session(ThreadPool* pool);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    // How many threads run() uses: 1 when the pool was busy.
+    int threads() const { return pool_ == nullptr ? 1 : pool_->threads_; }
+
+    // Calls `task` until each tile in [0, tiles) was done once, on up to threads() threads, and
+    // returns when all are done. Threads take `grain` tiles at a time.
+    void run(int64_t tiles, int64_t grain, Task task, void* context);
+
+   private:
+    ThreadPool* pool_;
+  };
+
+ private:
+  struct State;
+  State* state_;  // made on first use
+  const int threads_;
+  bool start();
+};
+
+}  // namespace int8x
+
+#endif  // INT8X_BASE_THREAD_POOL_H_

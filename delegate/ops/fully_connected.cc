@@ -1,0 +1,125 @@
+#include "delegate/kernels/fully_connected/fully_connected.h"
+
+#include <cmath>
+
+#include "delegate/ops/operator.h"
+#include "delegate/ops/quantized.h"
+#include "delegate/plan/steps.h"
+
+namespace int8x {
+namespace {
+
+class Weights : public PackedWeights {
+ public:
+  explicit Weights(FullyConnectedWeightsPtr weights) : held(std::move(weights)) {}
+  size_t bytes() const override { return fully_connected_weights_bytes(*held); }
+  const std::shared_ptr<const FullyConnectedWeights> held;
+};
+
+struct Node {
+  Activation input, output;
+  ActivationRange range;
+  Quantization weights;
+  Shape filter;  // [out, in]
+  const int32_t* bias;
+};
+
+// The reference refuses a per-tensor bias whose scale is off by more than 2 % of an output step.
+bool bias_scale_fits(const NodeView& view, const Node& node) {
+  if (node.bias == nullptr || node.weights.channels() != 1) return true;
+  Quantization bias;
+  if (!Quantization::read(view.input(2), &bias) || bias.channels() != 1) return false;
+  const double product = static_cast<double>(node.input.scale) * node.weights.scale();
+  return std::fabs(product - bias.scale()) / node.output.scale <= 0.02;
+}
+
+Reason read(const NodeView& view, Node* out) {
+  if (Reason reason = check_counts(view, 2, 3, 1)) return reason;
+  const auto* params = view.params<TfLiteFullyConnectedParams>();
+  if (params == nullptr) return "no options";
+  if (params->weights_format != 0) return "shuffled weights";
+  if (Reason reason = read_unary(view, &out->input, &out->output)) return reason;
+  if (Reason reason = read_weights(view.input(1), 2, 0, &out->weights)) return reason;
+  if (out->weights.channels() != 1 && !out->weights.zero_points_are_zero()) {
+    return "per-channel weights with a zero point";
+  }
+  if (out->weights.zero_point() < -128 || out->weights.zero_point() > 127) {
+    return "weights with a zero point outside [-128, 127]";
+  }
+  if (!read_shape(view.input(1), &out->filter)) return "a shape that cannot be read";
+  if (Reason reason = read_bias(view, 2, out->filter.dims[0], &out->bias)) return reason;
+  if (!bias_scale_fits(view, *out)) return "a bias whose scale is not input times weights";
+  if (!activation_range(params->activation, out->output, &out->range)) {
+    return "a fused activation that does not fit the output's scale";
+  }
+  return nullptr;
+}
+
+Reason refuse(const NodeView& view) {
+  Node node;
+  if (Reason reason = read(view, &node)) return reason;
+  Shape in;
+  if (!read_shape(view.input(0), &in) || in.elements() % node.filter.dims[1] != 0) {
+    return "an input that does not fit the weights";
+  }
+  std::vector<double> scales;
+  return effective_scales(node.input.scale, node.weights, node.output.scale, &scales)
+             ? nullptr
+             : "scales whose multiplier is too large";
+}
+
+Packed pack(const NodeView& view, const Resources& resources) {
+  Node node;
+  std::vector<double> scales;
+  if (read(view, &node) != nullptr ||
+      !effective_scales(node.input.scale, node.weights, node.output.scale, &scales)) {
+    return nullptr;
+  }
+  const FullyConnectedSpec spec = {node.filter.dims[0],
+                                   node.filter.dims[1],
+                                   static_cast<const int8_t*>(constant_data(view.input(1))),
+                                   node.bias,
+                                   scales.data(),
+                                   static_cast<int>(scales.size()),
+                                   node.weights.channels() == 1 ? node.weights.zero_point() : 0,
+                                   node.input.zero_point,
+                                   node.output.zero_point,
+                                   node.range.min,
+                                   node.range.max};
+  WeightKey key("FULLY_CONNECTED");
+  key.add(spec.weights).add(spec.bias).add(node.filter).add(node.range).add(resources.archs);
+  key.add(spec.weights_zero_point).add(node.input.zero_point).add(node.output.zero_point);
+  key.add_bytes(scales.data(), scales.size() * sizeof(double));
+  return resources.weights->get(key, [&]() -> Packed {
+    FullyConnectedWeightsPtr packed = fully_connected_pack(spec, resources.archs);
+    return packed == nullptr ? nullptr : std::make_shared<Weights>(std::move(packed));
+  });
+}
+
+Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBuilder* builder) {
+  Node node;
+  if (Reason reason = read(view, &node)) return reason;
+  const ValueId input = builder->input(view.input_index(0));
+  const ValueId output = builder->output(view.output_index(0));
+  if (input < 0 || output < 0) return "a shape that cannot be read";
+  const int64_t depth = node.filter.dims[1], units = node.filter.dims[0];
+  const int64_t elements = builder->shape(input).elements();
+  const int64_t rows = elements / depth;
+  if (elements % depth != 0) return "an input that does not fit the weights";
+  const Shape out = builder->shape(output);
+  if (out.elements() != rows * units || out.back(0) != units) {
+    return "an output shape that does not follow from the input";
+  }
+  const auto& weights = static_cast<const Weights&>(*packed).held;
+  const int64_t macs = rows * units * depth;
+  builder->add(
+      std::make_unique<FullyConnectedStep>(weights, input, output, rows, Work{macs, macs / 60}));
+  return nullptr;
+}
+
+}  // namespace
+
+extern const Operator k_fully_connected = {
+    kTfLiteBuiltinFullyConnected, "FULLY_CONNECTED", 13, refuse, pack, plan};
+
+}  // namespace int8x

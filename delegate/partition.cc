@@ -1,0 +1,116 @@
+#include "delegate/partition.h"
+
+#include "delegate/plan/passes.h"
+
+namespace int8x {
+
+bool Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
+                     const Resources& resources, Text* error) {
+  context_ = context;
+  resources_ = resources;
+  for (int i = 0; i < params.output_tensors->size; ++i) {
+    outputs_.push_back(params.output_tensors->data[i]);
+  }
+  for (int i = 0; i < params.nodes_to_replace->size; ++i) {
+    NodeView view;
+    const int index = params.nodes_to_replace->data[i];
+    const Operator* op =
+        NodeView::open(context, index, &view) ? find_operator(view.builtin()) : nullptr;
+    if (op == nullptr) {
+      error->append("int8x delegate: node %d is none that the delegate has claimed", index);
+      return false;
+    }
+    Node node = {view, op, nullptr};
+    if (op->pack != nullptr) {
+      node.packed = op->pack(view, resources_);
+      if (node.packed == nullptr) {
+        error->append("int8x delegate: node %d (%s): no memory to pack its weights", index,
+                      op->name);
+        return false;
+      }
+    }
+    nodes_.push_back(std::move(node));
+  }
+  return true;
+}
+
+std::vector<int32_t> Partition::fingerprint(int threads) const {
+  std::vector<int32_t> print(1, threads);
+  const auto add = [&print](const TfLiteTensor& tensor) {
+    const int rank = tensor.dims == nullptr ? -1 : tensor.dims->size;
+    print.push_back(rank);
+    for (int i = 0; i < rank; ++i) print.push_back(tensor.dims->data[i]);
+  };
+  for (const Node& node : nodes_) {
+    const NodeView& view = node.view;
+    for (int i = 0; i < view.inputs(); ++i) {
+      if (view.has_input(i)) add(view.input(i));
+    }
+    for (int i = 0; i < view.outputs(); ++i) add(view.output(i));
+  }
+  return print;
+}
+
+bool Partition::plan_nodes(TfLiteContext* context, Plan* plan, Text* error) const {
+  PlanBuilder builder(context, outputs_, plan);
+  for (const Node& node : nodes_) {
+    builder.set_node(node.view.index());
+    if (Reason reason = node.op->plan(node.view, node.packed, resources_, &builder)) {
+      error->append("int8x delegate: node %d (%s): %s", node.view.index(), node.op->name, reason);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Partition::prepare(TfLiteContext* context, ThreadPool* pool, bool profile, Text* error) {
+  pool_ = pool;
+  const int threads = pool == nullptr ? 1 : pool->threads();
+  std::vector<int32_t> shapes = fingerprint(threads);
+  if (shapes == planned_for_) return true;
+  planned_for_.clear();
+  bindings_.clear();
+  Plan plan;
+  if (!plan_nodes(context, &plan, error)) return false;
+  if (!finish(&plan, threads) || !executor_.load(std::move(plan), profile)) {
+    error->append("int8x delegate: no memory for the arena of a partition of %zu nodes",
+                  nodes_.size());
+    return false;
+  }
+  const std::vector<Value>& values = executor_.plan().values;
+  for (size_t v = 0; v < values.size(); ++v) {
+    if (values[v].storage == Storage::input || values[v].storage == Storage::output) {
+      bindings_.push_back({static_cast<ValueId>(v), values[v].tensor, values[v].bytes()});
+    }
+  }
+  planned_for_ = std::move(shapes);
+  return true;
+}
+
+bool Partition::invoke(TfLiteContext* context) {
+  if (planned_for_.empty()) return false;  // prepare has said why
+  for (const Binding& binding : bindings_) {
+    const TfLiteTensor& tensor = context->tensors[binding.tensor];
+    if (tensor.data == nullptr || tensor.bytes < binding.bytes) {
+      if (context->ReportError != nullptr) {
+        context->ReportError(context, "int8x delegate: tensor %d has %zu bytes, the plan wants %zu",
+                             binding.tensor, tensor.data == nullptr ? size_t{0} : tensor.bytes,
+                             binding.bytes);
+      }
+      return false;
+    }
+    executor_.bind(binding.value, tensor.data);
+  }
+  executor_.run(pool_);
+  return true;
+}
+
+size_t Partition::packed_bytes() const {
+  size_t bytes = 0;
+  for (const Node& node : nodes_) {
+    if (node.packed != nullptr) bytes += node.packed->bytes();
+  }
+  return bytes;
+}
+
+}  // namespace int8x

@@ -1,0 +1,92 @@
+#include "delegate/plan/executor.h"
+
+#include <time.h>
+
+#include <algorithm>
+
+namespace int8x {
+namespace {
+
+// Below this a step is over before a second thread has joined in.
+constexpr int64_t kWorthThreads = 8000;  // nanoseconds
+// Enough pieces to even out threads that the system stops for a while.
+constexpr int64_t kPiecesPerThread = 4;
+
+int64_t now() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return int64_t{t.tv_sec} * 1000000000 + t.tv_nsec;
+}
+
+struct Call {
+  const Step* step;
+  void* const* data;
+  uint8_t* scratch;
+  size_t stride;
+};
+
+void run_tiles(void* context, int64_t begin, int64_t end, int thread) {
+  const Call& call = *static_cast<const Call*>(context);
+  call.step->run(call.data, begin, end, call.scratch + call.stride * static_cast<size_t>(thread));
+}
+
+}  // namespace
+
+bool Executor::load(Plan plan, bool profile) {
+  if (!arena_.reserve(std::max<size_t>(plan.arena_bytes, 1))) return false;
+  plan_ = std::move(plan);
+  profile_ = profile;
+  times_.assign(plan_.steps.size(), StepTime());
+  data_.assign(plan_.values.size(), nullptr);
+  bound_alias_.clear();
+  for (size_t v = 0; v < plan_.values.size(); ++v) {
+    const Value& root = plan_.values[plan_.root(static_cast<ValueId>(v))];
+    switch (root.storage) {
+      case Storage::arena:
+        data_[v] = arena_.data() + root.offset;
+        break;
+      case Storage::constant:
+        data_[v] = const_cast<void*>(root.constant);
+        break;
+      case Storage::input:
+      case Storage::output:
+        if (plan_.values[v].alias >= 0) bound_alias_.push_back(static_cast<ValueId>(v));
+        break;
+    }
+  }
+  return true;
+}
+
+void Executor::run_step(const Step& step, ThreadPool::Session* session) {
+  uint8_t* scratch = arena_.data() + plan_.scratch_offset;
+  const int64_t tiles = step.tiles();
+  if (session == nullptr || tiles == 1 || step.cost() < kWorthThreads) {
+    step.run(data_.data(), 0, tiles, scratch);
+    return;
+  }
+  Call call = {&step, data_.data(), scratch, plan_.scratch_stride};
+  const int64_t pieces = int64_t{session->threads()} * kPiecesPerThread;
+  session->run(tiles, std::max<int64_t>(1, tiles / pieces), run_tiles, &call);
+}
+
+void Executor::run(ThreadPool* pool) {
+  for (ValueId v : bound_alias_) data_[v] = data_[plan_.root(v)];
+  const auto run_all = [this](ThreadPool::Session* session) {
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+      const int64_t start = profile_ ? now() : 0;
+      run_step(*plan_.steps[i], session);
+      if (profile_) {
+        times_[i].nanoseconds += now() - start;
+        ++times_[i].runs;
+      }
+    }
+  };
+  if (pool == nullptr || pool->threads() == 1) {
+    run_all(nullptr);
+    return;
+  }
+  ThreadPool::Session session(pool);
+  run_all(session.threads() > 1 ? &session : nullptr);
+}
+
+}  // namespace int8x

@@ -1,0 +1,47 @@
+// Runs a finished plan in one block of memory. run() allocates nothing.
+
+#ifndef INT8X_PLAN_EXECUTOR_H_
+#define INT8X_PLAN_EXECUTOR_H_
+
+#include <vector>
+
+#include "delegate/base/memory.h"
+#include "delegate/base/thread_pool.h"
+#include "delegate/plan/plan.h"
+
+namespace int8x {
+
+struct StepTime {
+  int64_t nanoseconds = 0;
+  int64_t runs = 0;
+};
+
+class Executor {
+ public:
+  // Takes a plan that finish() has passed. False when there is no memory for its arena.
+  bool load(Plan plan, bool profile);
+
+  // Where a value of storage input or output lies for the next run().
+  void bind(ValueId value, void* data) { data_[value] = data; }
+
+  // `pool` may be null.
+  void run(ThreadPool* pool);
+
+  const Plan& plan() const { return plan_; }
+  // One for each step; all zero unless profiling.
+  const std::vector<StepTime>& times() const { return times_; }
+
+ private:
+  void run_step(const Step& step, ThreadPool::Session* session);
+
+  Plan plan_;
+  Block arena_;
+  std::vector<void*> data_;           // by value
+  std::vector<ValueId> bound_alias_;  // aliases of values that bind() moves
+  std::vector<StepTime> times_;
+  bool profile_ = false;
+};
+
+}  // namespace int8x
+
+#endif  // INT8X_PLAN_EXECUTOR_H_

@@ -1,0 +1,27 @@
+// Passes over a plan: each takes a valid plan and leaves one that computes the same values.
+
+#ifndef INT8X_PLAN_PASSES_H_
+#define INT8X_PLAN_PASSES_H_
+
+#include "delegate/plan/plan.h"
+
+namespace int8x {
+
+// Takes views (RESHAPE and its kin) out of the list: their output becomes an alias of their input,
+// or their input is written straight into the caller's output. A view from a caller's input or a
+// constant to a caller's output stays, as the copy it is.
+void alias_views(Plan* plan);
+
+// Gives every value its first and last step; values behind aliases share those of their root.
+void find_lifetimes(Plan* plan);
+
+// Places arena values so that those alive at the same step do not overlap, the largest first, each
+// in the lowest gap that holds it, and scratch for `threads` threads behind them.
+void place_in_arena(Plan* plan, int threads);
+
+// All of them, in order. False, with nothing usable left, when the sizes overflow memory.
+bool finish(Plan* plan, int threads);
+
+}  // namespace int8x
+
+#endif  // INT8X_PLAN_PASSES_H_

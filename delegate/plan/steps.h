@@ -1,0 +1,191 @@
+// The steps: each binds one kernel family's parameters to values.
+
+#ifndef INT8X_PLAN_STEPS_H_
+#define INT8X_PLAN_STEPS_H_
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "delegate/kernels/conv/conv.h"
+#include "delegate/kernels/convert/convert.h"
+#include "delegate/kernels/copy/copy.h"
+#include "delegate/kernels/depthwise/depthwise.h"
+#include "delegate/kernels/elementwise/add.h"
+#include "delegate/kernels/elementwise/mul.h"
+#include "delegate/kernels/fully_connected/fully_connected.h"
+#include "delegate/kernels/lut/lut.h"
+#include "delegate/kernels/pool/pool.h"
+#include "delegate/kernels/reduce/mean.h"
+#include "delegate/kernels/softmax/softmax.h"
+#include "delegate/plan/plan.h"
+
+namespace int8x {
+
+// What one run takes: see Step::macs() and Step::cost().
+struct Work {
+  int64_t macs = 0;
+  int64_t nanoseconds = 0;
+};
+
+// A step whose kernel has the usual protocol: tiles, scratch_bytes, kernel_name of its parameters.
+template <StepKind kKind, typename Params, int64_t (*kTiles)(const Params&),
+          size_t (*kScratch)(const Params&), const char* (*kName)(const Params&)>
+class KernelStep : public Step {
+ public:
+  KernelStep(const char* op, std::vector<ValueId> inputs, ValueId output, const Params& params,
+             Work work)
+      : Step(kKind, op, std::move(inputs), output), params(params), work_(work) {}
+
+  const Params params;
+
+  const char* kernel() const override { return kName(params); }
+  int64_t macs() const override { return work_.macs; }
+  int64_t cost() const override { return work_.nanoseconds; }
+  int64_t tiles() const override { return kTiles(params); }
+  size_t scratch_bytes() const override { return kScratch(params); }
+
+ private:
+  const Work work_;
+};
+
+template <typename Base, typename Params, typename In, typename Out,
+          void (*kRun)(const Params&, const In*, Out*, int64_t, int64_t, void*)>
+class UnaryStep : public Base {
+ public:
+  using Base::Base;
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override {
+    kRun(this->params, static_cast<const In*>(data[this->inputs[0]]),
+         static_cast<Out*>(data[this->output]), begin, end, scratch);
+  }
+};
+
+template <typename Base, typename Params,
+          void (*kRun)(const Params&, const int8_t*, const int8_t*, int8_t*, int64_t, int64_t,
+                       void*)>
+class BinaryStep : public Base {
+ public:
+  using Base::Base;
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override {
+    kRun(this->params, static_cast<const int8_t*>(data[this->inputs[0]]),
+         static_cast<const int8_t*>(data[this->inputs[1]]),
+         static_cast<int8_t*>(data[this->output]), begin, end, scratch);
+  }
+};
+
+#define INT8X_STEP_BASE(kind, Params, prefix) \
+  KernelStep<StepKind::kind, Params, prefix##_tiles, prefix##_scratch_bytes, prefix##_kernel_name>
+#define INT8X_UNARY_STEP(Name, kind, Params, prefix, In, Out) \
+  using Name = UnaryStep<INT8X_STEP_BASE(kind, Params, prefix), Params, In, Out, prefix##_run>
+#define INT8X_BINARY_STEP(Name, kind, Params, prefix) \
+  using Name = BinaryStep<INT8X_STEP_BASE(kind, Params, prefix), Params, prefix##_run>
+
+INT8X_UNARY_STEP(PoolStep, pool, PoolParams, pool, int8_t, int8_t);
+INT8X_UNARY_STEP(MeanStep, mean, MeanParams, mean, int8_t, int8_t);
+INT8X_UNARY_STEP(LutStep, lut, LutParams, lut, int8_t, int8_t);
+INT8X_UNARY_STEP(SoftmaxStep, softmax, SoftmaxParams, softmax, int8_t, int8_t);
+INT8X_UNARY_STEP(QuantizeStep, convert, QuantizeParams, quantize, float, int8_t);
+INT8X_UNARY_STEP(DequantizeStep, convert, DequantizeParams, dequantize, int8_t, float);
+INT8X_UNARY_STEP(PadStep, pad, PadParams, pad, int8_t, int8_t);
+INT8X_BINARY_STEP(AddStep, add, AddParams, add);
+INT8X_BINARY_STEP(MulStep, mul, MulParams, mul);
+
+// Keeps the packed weights alive that its parameters point to.
+class DepthwiseStep
+    : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParams, depthwise), DepthwiseParams,
+                       int8_t, int8_t, depthwise_run> {
+ public:
+  DepthwiseStep(std::shared_ptr<const void> weights, const char* op, std::vector<ValueId> inputs,
+                ValueId output, const DepthwiseParams& params, Work work)
+      : UnaryStep(op, std::move(inputs), output, params, work), weights_(std::move(weights)) {}
+
+ private:
+  const std::shared_ptr<const void> weights_;
+};
+
+#undef INT8X_STEP_BASE
+#undef INT8X_UNARY_STEP
+#undef INT8X_BINARY_STEP
+
+// Convolution and matrix product: the weights are shared, the geometry is the step's own.
+class ConvStep : public Step {
+ public:
+  ConvStep(std::shared_ptr<const ConvWeights> weights, ValueId input, ValueId output,
+           const ConvGeometry& geometry, Work work)
+      : Step(StepKind::conv, "CONV_2D", {input}, output),
+        weights(std::move(weights)),
+        geometry(geometry),
+        work_(work) {}
+
+  const std::shared_ptr<const ConvWeights> weights;
+  const ConvGeometry geometry;
+
+  const char* kernel() const override { return conv_kernel_name(*weights); }
+  int64_t macs() const override { return work_.macs; }
+  int64_t cost() const override { return work_.nanoseconds; }
+  int64_t tiles() const override { return conv_tiles(*weights, geometry); }
+  size_t scratch_bytes() const override { return conv_scratch_bytes(*weights, geometry); }
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
+
+ private:
+  const Work work_;
+};
+
+class FullyConnectedStep : public Step {
+ public:
+  FullyConnectedStep(std::shared_ptr<const FullyConnectedWeights> weights, ValueId input,
+                     ValueId output, int64_t rows, Work work)
+      : Step(StepKind::fully_connected, "FULLY_CONNECTED", {input}, output),
+        weights(std::move(weights)),
+        rows(rows),
+        work_(work) {}
+
+  const std::shared_ptr<const FullyConnectedWeights> weights;
+  const int64_t rows;
+
+  const char* kernel() const override { return fully_connected_kernel_name(*weights); }
+  int64_t macs() const override { return work_.macs; }
+  int64_t cost() const override { return work_.nanoseconds; }
+  int64_t tiles() const override { return fully_connected_tiles(*weights, rows); }
+  size_t scratch_bytes() const override { return fully_connected_scratch_bytes(*weights, rows); }
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
+
+ private:
+  const Work work_;
+};
+
+class ConcatenateStep : public Step {
+ public:
+  ConcatenateStep(const char* op, std::vector<ValueId> inputs, ValueId output,
+                  const ConcatParams& params, Work work)
+      : Step(StepKind::concatenate, op, std::move(inputs), output), params(params), work_(work) {}
+
+  const ConcatParams params;
+
+  const char* kernel() const override { return concat_kernel_name(params); }
+  int64_t cost() const override { return work_.nanoseconds; }
+  int64_t tiles() const override { return concat_tiles(params); }
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
+
+ private:
+  const Work work_;
+};
+
+// The same bytes under another shape. alias_views() takes most of these away.
+class ViewStep : public Step {
+ public:
+  ViewStep(const char* op, ValueId input, ValueId output, size_t bytes)
+      : Step(StepKind::view, op, {input}, output), bytes_(bytes) {}
+
+  const char* kernel() const override { return "copy"; }
+  int64_t cost() const override { return 0; }
+  int64_t tiles() const override { return 1; }
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
+
+ private:
+  const size_t bytes_;
+};
+
+}  // namespace int8x
+
+#endif  // INT8X_PLAN_STEPS_H_
