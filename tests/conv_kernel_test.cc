@@ -158,8 +158,9 @@ std::vector<int8_t> reference(const Problem& p) {
   return out;
 }
 
-// Runs tiles last to first, each on fresh scratch, with guards around output and scratch.
-std::vector<int8_t> run(const Problem& p, const ConvWeights& weights) {
+// Runs tiles last to first, `at_once` in a call and each call on fresh scratch, with guards around
+// output and scratch.
+std::vector<int8_t> run(const Problem& p, const ConvWeights& weights, int64_t at_once) {
   constexpr size_t kGuard = 64;
   const size_t size = output_size(p.geometry);
   std::vector<int8_t> out(size + 2 * kGuard, 55);
@@ -167,12 +168,12 @@ std::vector<int8_t> run(const Problem& p, const ConvWeights& weights) {
   std::vector<int8_t> input(p.input);
   const size_t scratch_bytes = conv_scratch_bytes(weights, p.geometry);
   const size_t allocated = (scratch_bytes + kGuard + 63) / 64 * 64;
-  const int64_t tiles = conv_tiles(weights, p.geometry);
-  for (int64_t tile = tiles - 1; tile >= 0; --tile) {
+  for (int64_t end = conv_tiles(weights, p.geometry); end > 0; end -= at_once) {
     std::unique_ptr<uint8_t, Free> scratch(
         static_cast<uint8_t*>(std::aligned_alloc(64, allocated)));
     std::fill(scratch.get(), scratch.get() + allocated, 0xa5);
-    conv_run(weights, p.geometry, input.data(), out.data() + kGuard, tile, tile + 1, scratch.get());
+    conv_run(weights, p.geometry, input.data(), out.data() + kGuard,
+             std::max<int64_t>(0, end - at_once), end, scratch.get());
     for (size_t i = scratch_bytes; i < allocated; ++i) EXPECT_EQ(scratch.get()[i], 0xa5);
   }
   for (size_t i = 0; i < kGuard; ++i) {
@@ -201,9 +202,11 @@ void check(const Shape& s, Values values) {
     const ConvWeightsPtr weights = conv_pack(problem->spec, archs);
     ASSERT_NE(weights, nullptr);
     SCOPED_TRACE(conv_kernel_name(*weights));
-    const std::vector<int8_t> out = run(*problem, *weights);
-    ASSERT_FALSE(testing::Test::HasFailure());
-    for (size_t at = 0; at < out.size(); ++at) ASSERT_EQ(out[at], expected[at]) << "at " << at;
+    for (int64_t at_once : {1, 3, 1000}) {
+      const std::vector<int8_t> out = run(*problem, *weights, at_once);
+      ASSERT_FALSE(testing::Test::HasFailure());
+      for (size_t at = 0; at < out.size(); ++at) ASSERT_EQ(out[at], expected[at]) << "at " << at;
+    }
   }
 }
 

@@ -80,18 +80,20 @@ std::vector<int8_t> reference(const Problem& p) {
   return out;
 }
 
-std::vector<int8_t> run(const Problem& p, const FullyConnectedWeights& weights) {
+// Runs tiles last to first, `at_once` in a call and each call on fresh scratch, with guards around
+// output and scratch.
+std::vector<int8_t> run(const Problem& p, const FullyConnectedWeights& weights, int64_t at_once) {
   constexpr size_t kGuard = 64;
   const size_t size = static_cast<size_t>(p.rows) * p.spec.out_c;
   std::vector<int8_t> out(size + 2 * kGuard, 55);
   const size_t scratch_bytes = fully_connected_scratch_bytes(weights, p.rows);
   const size_t allocated = (scratch_bytes + kGuard + 63) / 64 * 64;
-  for (int64_t tile = fully_connected_tiles(weights, p.rows) - 1; tile >= 0; --tile) {
+  for (int64_t end = fully_connected_tiles(weights, p.rows); end > 0; end -= at_once) {
     std::unique_ptr<uint8_t, Free> scratch(
         static_cast<uint8_t*>(std::aligned_alloc(64, allocated)));
     std::fill(scratch.get(), scratch.get() + allocated, 0xa5);
-    fully_connected_run(weights, p.rows, p.input.data(), out.data() + kGuard, tile, tile + 1,
-                        scratch.get());
+    fully_connected_run(weights, p.rows, p.input.data(), out.data() + kGuard,
+                        std::max<int64_t>(0, end - at_once), end, scratch.get());
     for (size_t i = scratch_bytes; i < allocated; ++i) EXPECT_EQ(scratch.get()[i], 0xa5);
   }
   for (size_t i = 0; i < kGuard; ++i) {
@@ -115,9 +117,11 @@ void check(const Shape& s, Values values) {
     const FullyConnectedWeightsPtr weights = fully_connected_pack(problem->spec, archs);
     ASSERT_NE(weights, nullptr);
     SCOPED_TRACE(fully_connected_kernel_name(*weights));
-    const std::vector<int8_t> out = run(*problem, *weights);
-    ASSERT_FALSE(testing::Test::HasFailure());
-    for (size_t at = 0; at < out.size(); ++at) ASSERT_EQ(out[at], expected[at]) << "at " << at;
+    for (int64_t at_once : {1, 3, 1000}) {
+      const std::vector<int8_t> out = run(*problem, *weights, at_once);
+      ASSERT_FALSE(testing::Test::HasFailure());
+      for (size_t at = 0; at < out.size(); ++at) ASSERT_EQ(out[at], expected[at]) << "at " << at;
+    }
   }
 }
 

@@ -11,9 +11,7 @@ int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Scratch: the sums, then the offset of each tap, then the left side.
-int64_t sums_bytes(const ConvWeights& w) {
-  return round_up(gemm_requantize_scratch(*w.kernels.gemm) * 4, kAlignment);
-}
+int64_t sums_bytes() { return round_up(gemm_requantize_scratch() * 4, kAlignment); }
 int64_t taps_bytes(const ConvWeights& w) { return round_up(int64_t{w.kernel_h} * 8, kAlignment); }
 
 // One call of conv_run().
@@ -28,7 +26,7 @@ class Run {
         input_(input),
         output_(output),
         sums_(static_cast<int32_t*>(scratch)),
-        taps_(reinterpret_cast<int64_t*>(static_cast<uint8_t*>(scratch) + sums_bytes(w))),
+        taps_(reinterpret_cast<int64_t*>(static_cast<uint8_t*>(scratch) + sums_bytes())),
         lhs_(reinterpret_cast<uint8_t*>(taps_) + taps_bytes(w)) {
     const int64_t tap = layout_.source == ConvSource::window
                             ? int64_t{g.dilation_h} * layout_.window_w * w.group_in_c
@@ -36,13 +34,24 @@ class Run {
     for (int t = 0; t < w.kernel_h; ++t) taps_[t] = t * tap * element_;
   }
 
-  // Lines turn fastest, so that a thread keeps one tile of weights in its cache.
-  void tile(int64_t index) {
-    const int64_t line_tile = index % layout_.line_tiles;
-    const int64_t column_tile = index / layout_.line_tiles % layout_.column_tiles;
-    group_ = static_cast<int>(index / layout_.line_tiles / layout_.column_tiles);
-    column_ = static_cast<int>(column_tile) * layout_.tile_columns;
-    columns_ = static_cast<int>(min(layout_.tile_columns, w_.group_out_c - column_));
+  // Lines turn fastest, so that a thread keeps one tile of weights in its cache; but where one tile
+  // has all lines, neighbours in columns become one.
+  void tiles(int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t line_tile = begin % layout_.line_tiles;
+      const int64_t column_tile = begin / layout_.line_tiles % layout_.column_tiles;
+      group_ = static_cast<int>(begin / layout_.line_tiles / layout_.column_tiles);
+      int64_t joined = 1;
+      if (layout_.line_tiles == 1) joined = min(end - begin, layout_.column_tiles - column_tile);
+      column_ = static_cast<int>(column_tile) * layout_.tile_columns;
+      columns_ = static_cast<int>(min(joined * layout_.tile_columns, w_.group_out_c - column_));
+      lines(line_tile);
+      begin += joined;
+    }
+  }
+
+ private:
+  void lines(int64_t line_tile) {
     if (layout_.source == ConvSource::window) {
       window(line_tile);
     } else {
@@ -56,23 +65,15 @@ class Run {
     }
   }
 
- private:
   void gather(int64_t first, int64_t count) {
     const int64_t row = int64_t{w_.kernel_h} * w_.padded_k * element_;
     conv_gather(w_, g_, group_, input_, first, count, lhs_);
     block(lhs_, row, count, first, count, count);
   }
 
-  // The kernel may read rows beyond the last; those must still lie in the input.
   void in_place(int64_t first, int64_t count) {
-    const int64_t step = w_.kernels.gemm->row_step;
-    const int64_t safe =
-        first + round_up(count, step) <= layout_.lines ? count : count / step * step;
-    if (safe > 0) {
-      const int8_t* lhs = input_ + first * g_.in_c + group_ * w_.group_in_c;
-      block(lhs, g_.in_c, safe, first, safe, safe);
-    }
-    if (safe < count) gather(first + safe, count - safe);
+    const int8_t* lhs = input_ + first * g_.in_c + group_ * w_.group_in_c;
+    block(lhs, g_.in_c, count, first, count, count);
   }
 
   void window(int64_t line_tile) {
@@ -134,7 +135,7 @@ class Run {
 
 size_t conv_scratch_bytes(const ConvWeights& weights, const ConvGeometry& geometry) {
   const int64_t lhs = conv_layout(weights, geometry).lhs_bytes;
-  return static_cast<size_t>(sums_bytes(weights) + taps_bytes(weights) + lhs);
+  return static_cast<size_t>(sums_bytes() + taps_bytes(weights) + lhs);
 }
 
 int64_t conv_tiles(const ConvWeights& weights, const ConvGeometry& geometry) {
@@ -144,8 +145,7 @@ int64_t conv_tiles(const ConvWeights& weights, const ConvGeometry& geometry) {
 
 void conv_run(const ConvWeights& weights, const ConvGeometry& geometry, const int8_t* input,
               int8_t* output, int64_t tile_begin, int64_t tile_end, void* scratch) {
-  Run run(weights, geometry, input, output, scratch);
-  for (int64_t tile = tile_begin; tile < tile_end; ++tile) run.tile(tile);
+  Run(weights, geometry, input, output, scratch).tiles(tile_begin, tile_end);
 }
 
 }  // namespace int8x

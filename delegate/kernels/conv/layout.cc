@@ -9,7 +9,7 @@ constexpr int64_t kTileProducts = 1 << 20;
 constexpr int64_t kMostTiles = 32;
 // Bounds that keep a tile's two sides in a second-level cache.
 constexpr int64_t kLhsBytes = 256 << 10, kRhsBytes = 512 << 10;
-constexpr int64_t kTileRows = 256;
+constexpr int64_t kTileRows = 256, kLeastRows = 48;
 // A tile narrower than this does not pay for copying its left side again.
 constexpr int kCopiedColumns = 128, kInPlaceColumns = 64;
 
@@ -39,11 +39,10 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
   if (readable_in_place(w, g)) {
     l.source = ConvSource::in_place;
     line_bytes = 0;
-    slack = gemm.row_step * depth;
   } else {
     l.window_w = (g.out_w - 1) * g.stride_w + w.kernel_w;
     // The rows that the kernel works through for one output row, both ways.
-    const int64_t alone = round_up(g.out_w, gemm.row_step);
+    const int64_t alone = round_up(g.out_w, gemm.mr > 16 ? 16 : 1);
     const bool may_join = g.stride_h == 1 && g.stride_w == 1;
     l.one_block = may_join && l.window_w < alone;
     const int64_t worked = l.one_block ? l.window_w : alone;
@@ -52,11 +51,9 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
     l.source = window ? ConvSource::window : ConvSource::gather;
     if (window) {
       line_bytes = g.stride_h * l.window_w * pixel;
-      slack = ((w.kernel_h - 1) * g.dilation_h + 1) * l.window_w * pixel +
-              gemm.row_step * g.stride_w * pixel + w.padded_k * element;
+      slack = ((w.kernel_h - 1) * g.dilation_h + 1) * l.window_w * pixel + w.padded_k * element;
     } else {
       l.one_block = false;
-      slack = gemm.row_step * line_bytes;
     }
   }
 
@@ -68,7 +65,7 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
   if (!window) most = max(gemm.mr, most / gemm.mr * gemm.mr);
   if (l.source != ConvSource::in_place) {
     // Copying less for one tile is free: cut lines before columns.
-    const int64_t least = max(1, 2 * gemm.mr / line_rows);
+    const int64_t least = max(1, max(kLeastRows, 2 * gemm.mr) / line_rows);
     most = min(most, max(least, l.lines * w.groups / wanted_tiles));
     if (!window) most = round_up(most, gemm.mr);
   }
@@ -77,7 +74,7 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
   const int64_t images = window ? g.batch : 1;
   const int64_t image_tiles = max(1, ceil_div(image_lines, most));
   l.tile_lines = max(1, ceil_div(image_lines, image_tiles));
-  if (!window) l.tile_lines = round_up(l.tile_lines, gemm.row_step > 1 ? gemm.row_step : gemm.mr);
+  if (!window) l.tile_lines = round_up(l.tile_lines, gemm.mr);
   l.line_tiles = ceil_div(image_lines, l.tile_lines) * images;
 
   const int64_t least_columns = l.source == ConvSource::in_place ? kInPlaceColumns : kCopiedColumns;

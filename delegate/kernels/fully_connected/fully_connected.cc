@@ -34,13 +34,11 @@ Cut cut(const FullyConnectedWeights& w, int64_t rows) {
   c.columns = round_up(ceil_div(w.out_c, max(1, ceil_div(wanted, max(1, c.row_tiles)))),
                        max(kTileColumns, gemm.panel));
   c.column_tiles = ceil_div(w.out_c, c.columns);
-  c.lhs_bytes = round_up(c.rows, gemm.row_step) * row_bytes;
+  c.lhs_bytes = c.rows * row_bytes;
   return c;
 }
 
-int64_t sums_bytes(const FullyConnectedWeights& w) {
-  return round_up(gemm_requantize_scratch(*w.kernels.gemm) * 4, kAlignment);
-}
+int64_t sums_bytes() { return round_up(gemm_requantize_scratch() * 4, kAlignment); }
 
 // Sums of a row's values, wanted when the weights' zero point is not 0.
 int64_t row_sums_bytes(const Cut& c) { return round_up(c.rows * 4, kAlignment); }
@@ -56,36 +54,40 @@ class Run {
         input_(input),
         output_(output),
         sums_(static_cast<int32_t*>(scratch)),
-        row_sums_(reinterpret_cast<int32_t*>(static_cast<uint8_t*>(scratch) + sums_bytes(w))),
+        row_sums_(reinterpret_cast<int32_t*>(static_cast<uint8_t*>(scratch) + sums_bytes())),
         lhs_(reinterpret_cast<uint8_t*>(row_sums_) + row_sums_bytes(cut_)) {}
 
-  // Rows turn fastest, so that a thread keeps one tile of weights in its cache.
-  void tile(int64_t index) {
+  // Rows turn fastest, so that a thread keeps one tile of weights in its cache; but where one tile
+  // has all rows, neighbours in columns become one.
+  void tiles(int64_t begin, int64_t end) {
+    if (cut_.row_tiles == 1) {
+      if (begin < end) tile(0, begin * cut_.columns, end * cut_.columns);
+      return;
+    }
+    for (; begin < end; ++begin) {
+      const int64_t column = begin / cut_.row_tiles * cut_.columns;
+      tile(begin % cut_.row_tiles * cut_.rows, column, column + cut_.columns);
+    }
+  }
+
+ private:
+  void tile(int64_t first, int64_t column, int64_t column_end) {
     const GemmKernel& gemm = *w_.kernels.gemm;
-    const int64_t first = index % cut_.row_tiles * cut_.rows;
-    const int64_t column = index / cut_.row_tiles * cut_.columns;
     const int64_t count = min(cut_.rows, rows_ - first);
-    const int64_t columns = min(cut_.columns, w_.out_c - column);
+    const int64_t columns = min(column_end, w_.out_c) - column;
     const int8_t* input = input_ + first * w_.in_c;
     if (w_.weights_zero_point != 0) add_up(input, count);
 
     if (gemm.lhs == LhsFormat::s8 && w_.padded_k == w_.in_c) {
-      if (count == 1) {  // a distance of 0: whatever the kernel reads is this row
-        block(input, 0, 1, first, 0, column, columns);
-        return;
-      }
-      // The kernel may read rows beyond the last; those must still lie in the input.
-      const bool whole = first + round_up(count, gemm.row_step) <= rows_;
-      const int64_t safe = whole ? count : count / gemm.row_step * gemm.row_step;
-      if (safe > 0) block(input, w_.in_c, safe, first, 0, column, columns);
-      if (safe < count)
-        copied(input + safe * w_.in_c, count - safe, first + safe, safe, column, columns);
-      return;
+      block(input, w_.in_c, count, first, column, columns);
+    } else {
+      const int64_t row_bytes = int64_t{w_.padded_k} * bytes_of(gemm.lhs);
+      for (int64_t i = 0; i < count; ++i)
+        gemm_copy_lhs(gemm.lhs, lhs_ + i * row_bytes, input + i * w_.in_c, w_.in_c);
+      block(lhs_, row_bytes, count, first, column, columns);
     }
-    copied(input, count, first, 0, column, columns);
   }
 
- private:
   void add_up(const int8_t* input, int64_t count) {
     for (int64_t i = 0; i < count; ++i) {
       int32_t sum = 0;
@@ -94,17 +96,8 @@ class Run {
     }
   }
 
-  void copied(const int8_t* input, int64_t count, int64_t first, int64_t row_sum, int64_t column,
-              int64_t columns) {
-    const LhsFormat format = w_.kernels.gemm->lhs;
-    const int64_t row_bytes = int64_t{w_.padded_k} * bytes_of(format);
-    for (int64_t i = 0; i < count; ++i)
-      gemm_copy_lhs(format, lhs_ + i * row_bytes, input + i * w_.in_c, w_.in_c);
-    block(lhs_, count == 1 ? 0 : row_bytes, count, first, row_sum, column, columns);
-  }
-
-  void block(const void* lhs, int64_t lhs_stride, int64_t count, int64_t first, int64_t row_sum,
-             int64_t column, int64_t columns) {
+  void block(const void* lhs, int64_t lhs_stride, int64_t count, int64_t first, int64_t column,
+             int64_t columns) {
     constexpr int64_t kNoOffset = 0;
     const int m = static_cast<int>(count);
     const GemmBlock block = {m,          static_cast<int>(columns),
@@ -123,8 +116,7 @@ class Run {
                                w_.out_c,
                                m,
                                m};
-    gemm_requantize(w_.kernels, block, output,
-                    w_.weights_zero_point != 0 ? row_sums_ + row_sum : nullptr,
+    gemm_requantize(w_.kernels, block, output, w_.weights_zero_point != 0 ? row_sums_ : nullptr,
                     -w_.weights_zero_point);
   }
 
@@ -142,7 +134,7 @@ class Run {
 
 size_t fully_connected_scratch_bytes(const FullyConnectedWeights& weights, int64_t rows) {
   const Cut c = cut(weights, rows);
-  return static_cast<size_t>(sums_bytes(weights) + row_sums_bytes(c) + c.lhs_bytes);
+  return static_cast<size_t>(sums_bytes() + row_sums_bytes(c) + c.lhs_bytes);
 }
 
 int64_t fully_connected_tiles(const FullyConnectedWeights& weights, int64_t rows) {
@@ -152,8 +144,7 @@ int64_t fully_connected_tiles(const FullyConnectedWeights& weights, int64_t rows
 
 void fully_connected_run(const FullyConnectedWeights& weights, int64_t rows, const int8_t* input,
                          int8_t* output, int64_t tile_begin, int64_t tile_end, void* scratch) {
-  Run run(weights, rows, input, output, scratch);
-  for (int64_t tile = tile_begin; tile < tile_end; ++tile) run.tile(tile);
+  Run(weights, rows, input, output, scratch).tiles(tile_begin, tile_end);
 }
 
 }  // namespace int8x

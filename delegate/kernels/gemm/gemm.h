@@ -40,10 +40,9 @@ struct GemmKernel {
   LhsFormat lhs;
   bool weights_above_minus_128;  // wrong results if a weight is -128
   int mr, nr;                    // the tile kept in registers: m and n are best multiples of them
-  int panel;                     // rhs columns packed together; c has n rounded up to it
+  int panel;                     // rhs columns packed together; c is written up to n rounded up
   int kr;                        // consecutive k packed together
   int k_step;                    // most k taken at once, a multiple of kr
-  int row_step;                  // lhs is read, and c written, up to m rounded up to it
   void (*run)(const GemmBlock& block);
 };
 

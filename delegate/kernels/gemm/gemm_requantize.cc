@@ -18,13 +18,10 @@ constexpr Fused kFused[] = {
 #undef INT8X_GEMM_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_KERNEL
 
-constexpr int kChunkRows = 48, kChunkColumns = 64;
+// Sums in the first-level cache at a time: 16 KiB, this many rows or fewer.
+constexpr int kChunkRows = 48, kChunkSums = 4096;
 
 int round_up(int value, int step) { return (value + step - 1) / step * step; }
-
-int chunk_rows(const GemmKernel& kernel) { return round_up(kChunkRows, kernel.mr); }
-
-int chunk_columns(const GemmKernel& kernel) { return round_up(kChunkColumns, kernel.nr); }
 
 int min(int a, int b) { return a < b ? a : b; }
 
@@ -73,21 +70,27 @@ const char* gemm_requantize_name(const GemmRequantize& kernels, bool narrow) {
   return narrow && kernels.fused != nullptr ? fused_of(*kernels.gemm).name : kernels.gemm->name;
 }
 
-int64_t gemm_requantize_scratch(const GemmKernel& kernel) {
-  return int64_t{chunk_rows(kernel)} * chunk_columns(kernel);
-}
+int64_t gemm_requantize_scratch() { return kChunkSums; }
 
 void gemm_requantize(const GemmRequantize& kernels, const GemmBlock& block,
                      const GemmOutput& output, const int32_t* row_sums, int32_t row_factor) {
-  if (kernels.fused != nullptr && output.narrow && row_sums == nullptr) {
-    kernels.fused(block, output);
-    return;
-  }
   const GemmKernel& gemm = *kernels.gemm;
-  const int rows = chunk_rows(gemm), columns = chunk_columns(gemm);
+  int begin = 0;
+  if (kernels.fused != nullptr && output.narrow && row_sums == nullptr) {
+    // A rest of half a tile or less goes the other way, which keeps more sums in flight.
+    const int rest = block.m % gemm.mr;
+    begin = 2 * rest > gemm.mr ? block.m : block.m - rest;
+    GemmBlock whole = block;
+    whole.m = begin;
+    if (begin > 0) kernels.fused(whole, output);
+    if (begin == block.m) return;
+  }
+  // Few rows take more columns: a call then has enough to do.
+  const int rows = min(round_up(kChunkRows, gemm.mr), block.m - begin);
+  const int columns = kChunkSums / rows / 64 * 64;
   const int64_t column_bytes = int64_t{block.taps} * block.k;
   for (int j = 0; j < block.n; j += columns) {
-    for (int i = 0; i < block.m; i += rows) {
+    for (int i = begin; i < block.m; i += rows) {
       GemmBlock chunk = block;
       chunk.m = min(rows, block.m - i);
       chunk.n = min(columns, block.n - j);

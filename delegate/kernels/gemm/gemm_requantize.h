@@ -39,7 +39,7 @@ GemmRequantize gemm_requantize_kernels(arch::ArchSet archs, bool has_minus_128, 
 const char* gemm_requantize_name(const GemmRequantize& kernels, bool narrow);
 
 // int32 elements of scratch, for any block.
-int64_t gemm_requantize_scratch(const GemmKernel& kernel);
+int64_t gemm_requantize_scratch();
 
 // block.c is the scratch, aligned to 64 bytes; block.c_stride is ignored. row_sums may be null;
 // else row_sums[i] * row_factor is added to every sum of row i.

@@ -10,17 +10,26 @@ namespace {
 #define INT8X_INLINE inline __attribute__((always_inline))
 #define INT8X_UNROLL _Pragma("GCC unroll 4")
 
-// Tiles 0..3 hold sums of 16 x 16. 4 and 5 hold the left side, 16 rows of one step of k; 6 and 7
-// the weights, a quarter as many rows of 16 columns x 4 k.
+// Tiles 0..3 hold sums of 16 x 16, 4 and 5 the left side, 16 rows of one step of k; 6 and 7 the
+// weights, a quarter as many rows of 16 columns x 4 k. Rows that are not there are left out, so
+// that nothing beyond the last is read or written; up to 16 rows need no second tile of the left
+// side, and 5 takes weights.
 struct alignas(64) TileConfig {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t row_bytes[16] = {};
   uint8_t rows[16] = {};
 
-  explicit TileConfig(int step) {
-    for (int i = 0; i < 4; ++i) set(i, 16, 64);
-    for (int i = 4; i < 6; ++i) set(i, 16, step);
-    for (int i = 6; i < 8; ++i) set(i, step / 4, 64);
+  TileConfig(int step, int m) {
+    const bool two = m > 16;
+    const int low = two ? 16 : m, high = two ? m - 16 : m;
+    set(0, low, 64);
+    set(1, low, 64);
+    set(2, high, 64);
+    set(3, high, 64);
+    set(4, low, step);
+    set(5, two ? high : step / 4, two ? step : 64);
+    set(6, step / 4, 64);
+    set(7, step / 4, 64);
   }
   void set(int tile, int tile_rows, int bytes) {
     rows[tile] = static_cast<uint8_t>(tile_rows);
@@ -63,12 +72,12 @@ INT8X_INLINE void tile(const GemmBlock& b, int step, const int8_t* lhs_begin, co
         if (row_tiles == 2) _tile_dpbssd(3, 5, 7);
       }
       if (column_tiles > 2) {
-        _tile_loadd(6, rhs + 2 * panel_bytes, 64);
-        _tile_dpbssd(2, 4, 6);
+        _tile_loadd(5, rhs + 2 * panel_bytes, 64);
+        _tile_dpbssd(2, 4, 5);
       }
       if (column_tiles > 3) {
-        _tile_loadd(7, rhs + 3 * panel_bytes, 64);
-        _tile_dpbssd(3, 4, 7);
+        _tile_loadd(6, rhs + 3 * panel_bytes, 64);
+        _tile_dpbssd(3, 4, 6);
       }
       between();
     }
@@ -85,7 +94,7 @@ INT8X_INLINE void tile(const GemmBlock& b, int step, const int8_t* lhs_begin, co
   }
 }
 
-// A row of tiles for 32 rows, or for at most 16.
+// A row of tiles of 17 to 32 rows, and of at most 16.
 void thirty_two_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c) {
   Nothing nothing;
   const int64_t panel_bytes = panel_bytes_of(b);
@@ -199,51 +208,65 @@ class Interleave {
   const int pairs_;
 };
 
-// All rows of 16 * vectors columns. The sums of two blocks of 32 rows alternate in the scratch.
+// Rows [first, end) of 16 * vectors columns, `height` at a time. The sums of two times so many rows
+// alternate in the scratch.
 template <int vectors>
-void columns(const GemmBlock& b, const GemmOutput& o, int step, int column, int count) {
-  Requantizer<vectors> requantizer(o, column, count);
+void columns(const GemmBlock& b, const GemmOutput& o, int step, int first, int end, int height,
+             int column) {
+  Requantizer<vectors> requantizer(o, column, b.n - column);
   const int steps = b.taps * (b.k / step);
-  Interleave<vectors> between(requantizer, (16 + steps - 1) / steps);
-  const int8_t* lhs = static_cast<const int8_t*>(b.lhs);
+  Interleave<vectors> between(requantizer, (height / 2 + steps - 1) / steps);
+  const int8_t* lhs = static_cast<const int8_t*>(b.lhs) + first * b.lhs_stride;
   const int8_t* rhs = b.rhs + column / 16 * panel_bytes_of(b);
   int32_t* c = b.c;
-  for (int i = 0; i < b.m; i += 32, lhs += 32 * b.lhs_stride) {
-    const int rows = b.m - i < 32 ? b.m - i : 32;
-    if (rows > 16) {
-      tile<2, vectors>(b, step, lhs, rhs, c, 32, between);
-    } else {
-      tile<1, vectors>(b, step, lhs, rhs, c, 32, between);
-    }
+  for (int i = first; i < end; i += height, lhs += height * b.lhs_stride) {
+    tile<2, vectors>(b, step, lhs, rhs, c, 32, between);
     requantizer.rest();
-    requantizer.take(c, i, rows);
+    requantizer.take(c, i, height);
     c = c == b.c ? b.c + 32 * 32 : b.c;
   }
   requantizer.rest();
 }
 
+void all_columns(const GemmBlock& b, const GemmOutput& o, int first, int end, int height) {
+  if (first == end) return;
+  const int step = step_of(b);
+  const TileConfig config(step, height);
+  _tile_loadconfig(&config);
+  int j = 0;
+  for (; j + 16 < b.n; j += 32) columns<2>(b, o, step, first, end, height, j);
+  if (j < b.n) columns<1>(b, o, step, first, end, height, j);
+}
+
 }  // namespace
 
 void gemm_s8_s8_s32_32x32x64_avx512amx(const GemmBlock& b) {
-  const int step = step_of(b);
-  const TileConfig config(step);
-  _tile_loadconfig(&config);
+  const int step = step_of(b), whole = b.m / 32 * 32, rest = b.m - whole;
   const int8_t* lhs = static_cast<const int8_t*>(b.lhs);
   int32_t* c = b.c;
-  int m = b.m;
-  for (; m > 16; m -= 32, lhs += 32 * b.lhs_stride, c += 32 * b.c_stride)
-    thirty_two_rows(b, step, lhs, c);
-  if (m > 0) sixteen_rows(b, step, lhs, c);
+  if (whole > 0) {
+    const TileConfig config(step, 32);
+    _tile_loadconfig(&config);
+    for (int i = 0; i < whole; i += 32, lhs += 32 * b.lhs_stride, c += 32 * b.c_stride)
+      thirty_two_rows(b, step, lhs, c);
+  }
+  if (rest > 0) {
+    const TileConfig config(step, rest);
+    _tile_loadconfig(&config);
+    if (rest > 16) {
+      thirty_two_rows(b, step, lhs, c);
+    } else {
+      sixteen_rows(b, step, lhs, c);
+    }
+  }
   _tile_release();
 }
 
+// b.m % 32 is 0 or more than 16: fewer rows do not keep enough sums in flight here.
 void gemm_s8_s8_s8_32x32x64_avx512amx(const GemmBlock& b, const GemmOutput& o) {
-  const int step = step_of(b);
-  const TileConfig config(step);
-  _tile_loadconfig(&config);
-  int j = 0;
-  for (; j + 16 < b.n; j += 32) columns<2>(b, o, step, j, b.n - j);
-  if (j < b.n) columns<1>(b, o, step, j, b.n - j);
+  const int whole = b.m / 32 * 32;
+  all_columns(b, o, 0, whole, 32);
+  all_columns(b, o, whole, b.m, b.m - whole);
   _tile_release();
 }
 
