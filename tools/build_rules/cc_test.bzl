@@ -10,12 +10,19 @@ def int8x_cc_test(name, srcs = None, deps = [], size = "small", copts = [], **kw
     cc_test(
         name = name,
         size = size,
-        srcs = [name + ".cc"] if srcs == None else srcs,
+        srcs = ([name + ".cc"] if srcs == None else srcs) + native.glob(["*.h"]),
         copts = TEST_COPTS + copts,
         linkstatic = True,
         deps = deps + ["//third_party:gtest_main"],
         **kwargs
     )
+
+# The cross compiler's C library is where it is installed beside this machine's own.
+_EMULATE = """#!/usr/bin/env bash
+export INT8X_EMULATED_CPU={0}
+[[ ! -d /usr/aarch64-linux-gnu/lib ]] || export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
+exec qemu-aarch64-static -cpu {0} {1} "$@"
+"""
 
 def _emulated_test(ctx):
     test = ctx.attr.test[0][DefaultInfo]
@@ -23,7 +30,7 @@ def _emulated_test(ctx):
     script = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(
         script,
-        "#!/usr/bin/env bash\nINT8X_EMULATED_CPU={0} exec qemu-aarch64-static -cpu {0} {1} \"$@\"\n".format(
+        _EMULATE.format(
             ctx.attr.cpu,
             program.short_path,
         ),
