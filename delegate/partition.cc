@@ -20,7 +20,7 @@ bool Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
       error->append("int8x delegate: node %d is none that the delegate has claimed", index);
       return false;
     }
-    Node node = {index, op, nullptr};
+    Node node = {view, op, nullptr};
     if (op->pack != nullptr) {
       node.packed = op->pack(view, resources_);
       if (node.packed == nullptr) {
@@ -34,7 +34,7 @@ bool Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
   return true;
 }
 
-std::vector<int32_t> Partition::fingerprint(TfLiteContext* context, int threads) const {
+std::vector<int32_t> Partition::fingerprint(int threads) const {
   std::vector<int32_t> print(1, threads);
   const auto add = [&print](const TfLiteTensor& tensor) {
     const int rank = tensor.dims == nullptr ? -1 : tensor.dims->size;
@@ -42,8 +42,7 @@ std::vector<int32_t> Partition::fingerprint(TfLiteContext* context, int threads)
     for (int i = 0; i < rank; ++i) print.push_back(tensor.dims->data[i]);
   };
   for (const Node& node : nodes_) {
-    NodeView view;
-    if (!NodeView::open(context, node.index, &view)) return {};
+    const NodeView& view = node.view;
     for (int i = 0; i < view.inputs(); ++i) {
       if (view.has_input(i)) add(view.input(i));
     }
@@ -55,14 +54,9 @@ std::vector<int32_t> Partition::fingerprint(TfLiteContext* context, int threads)
 bool Partition::plan_nodes(TfLiteContext* context, Plan* plan, Text* error) const {
   PlanBuilder builder(context, outputs_, plan);
   for (const Node& node : nodes_) {
-    NodeView view;
-    if (!NodeView::open(context, node.index, &view)) {
-      error->append("int8x delegate: node %d cannot be read", node.index);
-      return false;
-    }
-    builder.set_node(node.index);
-    if (Reason reason = node.op->plan(view, node.packed, resources_, &builder)) {
-      error->append("int8x delegate: node %d (%s): %s", node.index, node.op->name, reason);
+    builder.set_node(node.view.index());
+    if (Reason reason = node.op->plan(node.view, node.packed, resources_, &builder)) {
+      error->append("int8x delegate: node %d (%s): %s", node.view.index(), node.op->name, reason);
       return false;
     }
   }
@@ -72,8 +66,8 @@ bool Partition::plan_nodes(TfLiteContext* context, Plan* plan, Text* error) cons
 bool Partition::prepare(TfLiteContext* context, ThreadPool* pool, bool profile, Text* error) {
   pool_ = pool;
   const int threads = pool == nullptr ? 1 : pool->threads();
-  std::vector<int32_t> shapes = fingerprint(context, threads);
-  if (!shapes.empty() && shapes == planned_for_) return true;
+  std::vector<int32_t> shapes = fingerprint(threads);
+  if (shapes == planned_for_) return true;
   planned_for_.clear();
   bindings_.clear();
   Plan plan;
@@ -94,6 +88,7 @@ bool Partition::prepare(TfLiteContext* context, ThreadPool* pool, bool profile, 
 }
 
 bool Partition::invoke(TfLiteContext* context) {
+  if (planned_for_.empty()) return false;  // prepare has said why
   for (const Binding& binding : bindings_) {
     const TfLiteTensor& tensor = context->tensors[binding.tensor];
     if (tensor.data == nullptr || tensor.bytes < binding.bytes) {

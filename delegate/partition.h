@@ -37,7 +37,7 @@ class Partition {
 
  private:
   struct Node {
-    int index;
+    NodeView view;
     const Operator* op;
     Packed packed;
   };
@@ -49,7 +49,7 @@ class Partition {
 
   bool plan_nodes(TfLiteContext* context, Plan* plan, Text* error) const;
   // Shapes of every tensor that the nodes touch, and the threads planned for.
-  std::vector<int32_t> fingerprint(TfLiteContext* context, int threads) const;
+  std::vector<int32_t> fingerprint(int threads) const;
 
   Delegate* const owner_;
   const void* context_ = nullptr;

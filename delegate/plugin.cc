@@ -38,7 +38,7 @@ TfLiteDelegate* Int8xDelegateCreate(const Int8xDelegateOptions* given,
 }
 
 void Int8xDelegateDelete(TfLiteDelegate* delegate) {
-  if (delegate != nullptr) delete Delegate::from(delegate);
+  if (delegate != nullptr) Delegate::from(delegate)->retire();
 }
 
 size_t Int8xDelegateDescribe(TfLiteDelegate* delegate, char* buffer, size_t size) {
@@ -60,8 +60,12 @@ TfLiteDelegate* tflite_plugin_create_delegate(const char* const* keys, const cha
   bool read = count == 0 || (keys != nullptr && values != nullptr);
   if (!read) error.append("int8x delegate: %zu options announced, none given", count);
   for (size_t i = 0; read && i < count; ++i) {
-    read = keys[i] != nullptr && values[i] != nullptr &&
-           set_option(keys[i], values[i], &options, &error);
+    read = keys[i] != nullptr && values[i] != nullptr;
+    if (!read) {
+      error.append("int8x delegate: option %zu has no %s", i, keys[i] ? "value" : "name");
+    } else {
+      read = set_option(keys[i], values[i], &options, &error);
+    }
   }
   if (read && options.archs == 0) read = resolve(nullptr, &options, &error);
   return create(read, std::move(options), error, report_error);

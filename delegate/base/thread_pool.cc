@@ -44,7 +44,7 @@ struct ThreadPool::State {
   pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
   pthread_t workers[kMaxThreads];
   int worker_count = 0;
-  pid_t process = 0;
+  std::atomic<pid_t> process{0};  // whose workers these are; 0 before there are any
 
   void work(int thread) {
     for (;;) {
@@ -149,7 +149,8 @@ ThreadPool::Session::Session(ThreadPool* pool) : pool_(nullptr) {
   if (pool == nullptr || pool->threads_ == 1 || pool->state_ == nullptr) return;
   if (pool->state_->session.exchange(true, std::memory_order_acquire)) {
     // Busy, unless this is a child that was forked while its parent ran.
-    if (pool->state_->process == getpid() || pool->state_->process == 0) return;
+    const pid_t process = pool->state_->process.load();
+    if (process == getpid() || process == 0) return;
   }
   if (pool->start()) {
     pool_ = pool;

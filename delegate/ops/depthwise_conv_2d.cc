@@ -1,4 +1,3 @@
-#include "delegate/base/memory.h"
 #include "delegate/kernels/depthwise/depthwise.h"
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
@@ -9,16 +8,16 @@ namespace {
 
 class Weights : public PackedWeights {
  public:
-  size_t bytes() const override { return memory.size(); }
-  Block memory;
-  DepthwiseWeights weights;
+  explicit Weights(DepthwiseWeightsPtr weights) : held(std::move(weights)) {}
+  size_t bytes() const override { return depthwise_weights_bytes(*held); }
+  const DepthwiseWeightsPtr held;
 };
 
 struct Node {
   const TfLiteDepthwiseConvParams* params;
   Shape filter;  // [1, height, width, channels]
   std::vector<float> scales;
-  DepthwiseLayer layer;
+  DepthwiseSpec spec;
 };
 
 Reason read(const NodeView& view, Node* out) {
@@ -57,25 +56,25 @@ Reason read(const NodeView& view, Node* out) {
   for (int c = 0; c < weights.channels(); ++c) {
     out->scales[static_cast<size_t>(c)] = weights.scale(c);
   }
-  out->layer = {in.dims[3],
-                channels / in.dims[3],
+  out->spec = {in.dims[3],
+               channels / in.dims[3],
                 out->filter.dims[1],
                 out->filter.dims[2],
                 p.stride_height,
                 p.stride_width,
                 p.dilation_height_factor,
                 p.dilation_width_factor,
+                static_cast<const int8_t*>(constant_data(view.input(1))),
+                bias,
                 input.scale,
                 output.scale,
+                out->scales.data(),
+                weights.channels(),
                 input.zero_point,
                 output.zero_point,
                 range.min,
-                range.max,
-                out->scales.data(),
-                weights.channels(),
-                static_cast<const int8_t*>(constant_data(view.input(1))),
-                bias};
-  return depthwise_valid(out->layer) ? nullptr : "scales whose multiplier is too large";
+                range.max};
+  return depthwise_valid(out->spec) ? nullptr : "scales whose multiplier is too large";
 }
 
 Reason refuse(const NodeView& view) {
@@ -86,19 +85,15 @@ Reason refuse(const NodeView& view) {
 Packed pack(const NodeView& view, const Resources& resources) {
   Node node;
   if (read(view, &node) != nullptr) return nullptr;
-  const DepthwiseLayer& layer = node.layer;
-  DepthwiseLayer plain = layer;
+  const DepthwiseSpec& spec = node.spec;
+  DepthwiseSpec plain = spec;
   plain.filter_scales = nullptr;
   WeightKey key("DEPTHWISE_CONV_2D");
   key.add(plain).add(resources.archs);
   key.add_bytes(node.scales.data(), node.scales.size() * sizeof(float));
   return resources.weights->get(key, [&]() -> Packed {
-    auto packed = std::make_shared<Weights>();
-    if (!packed->memory.reserve(depthwise_packed_bytes(layer, resources.archs)) ||
-        !depthwise_pack(layer, resources.archs, packed->memory.data(), &packed->weights)) {
-      return nullptr;
-    }
-    return packed;
+    DepthwiseWeightsPtr packed = depthwise_pack(spec, resources.archs);
+    return packed == nullptr ? nullptr : std::make_shared<Weights>(std::move(packed));
   });
 }
 
@@ -123,7 +118,7 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBu
   const DepthwiseGeometry geometry = {in.dims[0], in.dims[1], in.dims[2], h.output,
                                       w.output,   h.before,   w.before};
   DepthwiseParams params;
-  if (!make_depthwise_params(&static_cast<const Weights&>(*packed).weights, geometry, &params)) {
+  if (!make_depthwise_params(*static_cast<const Weights&>(*packed).held, geometry, &params)) {
     return "a geometry that the kernel does not take";
   }
   const int64_t macs = out.elements() * node.filter.dims[1] * node.filter.dims[2];

@@ -99,14 +99,20 @@ void place_in_arena(Plan* plan, int threads) {
 }
 
 bool finish(Plan* plan, int threads) {
-  uint64_t total = 0;
+  uint64_t left = kMaxArena;
+  const auto take = [&left](uint64_t bytes) {
+    if (bytes > left - kAlignment) return false;
+    left -= bytes + kAlignment;
+    return left > kAlignment;
+  };
   for (const Value& value : plan->values) {
-    if (value.storage == Storage::arena) total += value.bytes() + kAlignment;
+    if (value.storage == Storage::arena && !take(value.bytes())) return false;
   }
   for (const std::unique_ptr<Step>& step : plan->steps) {
-    total += (static_cast<uint64_t>(step->scratch_bytes()) + kAlignment) * threads;
+    for (int thread = 0; thread < threads; ++thread) {
+      if (!take(step->scratch_bytes())) return false;
+    }
   }
-  if (total > kMaxArena) return false;
   alias_views(plan);
   find_lifetimes(plan);
   place_in_arena(plan, threads);

@@ -142,9 +142,13 @@ bool NodeView::open(TfLiteContext* context, int index, NodeView* out) {
     if (!in_range(node->outputs->data[i])) return false;
   }
   out->context_ = context;
-  out->node_ = node;
-  out->registration_ = registration;
+  out->inputs_ = node->inputs;
+  out->outputs_ = node->outputs;
+  out->options_ = node->builtin_data;
+  out->custom_name_ = registration->custom_name;
   out->index_ = index;
+  out->builtin_ = registration->builtin_code;
+  out->version_ = registration->version;
   return true;
 }
 

@@ -45,19 +45,22 @@ const void* constant_data(const TfLiteTensor& tensor);
 // The values of a constant s32 (or, narrowed, s64) tensor of rank <= 2. False when it is not that.
 bool constant_integers(const TfLiteTensor& tensor, std::vector<int32_t>* out);
 
+// A node as it was when opened. Runtimes answer questions about nodes only while a delegate claims
+// a graph and move their nodes afterwards, so the view keeps what it needs; the arrays and options
+// that the node points to stand still as long as the graph lives.
 class NodeView {
  public:
   // False when the node or one of its tensor indices is out of range.
   static bool open(TfLiteContext* context, int index, NodeView* out);
 
   int index() const { return index_; }
-  int builtin() const { return registration_->builtin_code; }
-  int version() const { return registration_->version; }
-  const char* custom_name() const { return registration_->custom_name; }
-  int inputs() const { return node_->inputs->size; }
-  int outputs() const { return node_->outputs->size; }
-  int input_index(int i) const { return node_->inputs->data[i]; }
-  int output_index(int i) const { return node_->outputs->data[i]; }
+  int builtin() const { return builtin_; }
+  int version() const { return version_; }
+  const char* custom_name() const { return custom_name_; }
+  int inputs() const { return inputs_->size; }
+  int outputs() const { return outputs_->size; }
+  int input_index(int i) const { return inputs_->data[i]; }
+  int output_index(int i) const { return outputs_->data[i]; }
   bool has_input(int i) const { return i < inputs() && input_index(i) >= 0; }
   const TfLiteTensor& input(int i) const { return context_->tensors[input_index(i)]; }
   const TfLiteTensor& output(int i) const { return context_->tensors[output_index(i)]; }
@@ -65,16 +68,18 @@ class NodeView {
   // The operator's builtin options; nullptr when the model has none.
   template <typename Params>
   const Params* params() const {
-    return static_cast<const Params*>(node_->builtin_data);
+    return static_cast<const Params*>(options_);
   }
 
   TfLiteContext* context() const { return context_; }
 
  private:
   TfLiteContext* context_ = nullptr;
-  const TfLiteNode* node_ = nullptr;
-  const TfLiteRegistration* registration_ = nullptr;
-  int index_ = 0;
+  const TfLiteIntArray* inputs_ = nullptr;
+  const TfLiteIntArray* outputs_ = nullptr;
+  const void* options_ = nullptr;
+  const char* custom_name_ = nullptr;
+  int index_ = 0, builtin_ = 0, version_ = 0;
 };
 
 }  // namespace int8x

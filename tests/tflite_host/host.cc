@@ -80,6 +80,10 @@ Host::Host() {
   context_.GetNodeAndRegistration = [](TfLiteContext* context, int index, TfLiteNode** node,
                                        TfLiteRegistration** registration) {
     Host* host = of(context);
+    if (!host->claiming_) {
+      report(context, "The function is forbidden if not calling in delegate.");
+      return kTfLiteError;
+    }
     if (index < 0 || static_cast<size_t>(index) >= host->nodes_.size()) return kTfLiteError;
     *node = &host->nodes_[static_cast<size_t>(index)]->node;
     *registration = &host->nodes_[static_cast<size_t>(index)]->registration;
@@ -172,7 +176,20 @@ int Host::add_node_bytes(int builtin, int version, std::vector<int> inputs,
   return order_.back();
 }
 
-TfLiteStatus Host::apply(TfLiteDelegate* delegate) { return delegate->Prepare(&context_, delegate); }
+TfLiteStatus Host::apply(TfLiteDelegate* delegate) {
+  claiming_ = true;
+  const TfLiteStatus status = delegate->Prepare(&context_, delegate);
+  claiming_ = false;
+  // The runtime's nodes move when its list grows; what they point to stays.
+  for (std::unique_ptr<Node>& node : nodes_) node = std::make_unique<Node>(std::move(*node));
+  return status;
+}
+
+TfLiteNode* Host::node(int index) { return &nodes_[static_cast<size_t>(index)]->node; }
+
+TfLiteRegistration* Host::registration(int index) {
+  return &nodes_[static_cast<size_t>(index)]->registration;
+}
 
 // Walks the graph as the runtime's partitioner does: turn by turn, all nodes of one kind (taken or
 // not) whose inputs are there.

@@ -65,6 +65,8 @@ class Host {
   void resize(int tensor, const std::vector<int>& dims);
 
   TfLiteTensor& tensor(int index) { return tensors_[static_cast<size_t>(index)]; }
+  TfLiteNode* node(int index);
+  TfLiteRegistration* registration(int index);
   TfLiteContext& context() { return context_; }
   void set(int tensor, const std::vector<int8_t>& values);
   std::vector<int8_t> get(int tensor) const;
@@ -96,6 +98,7 @@ class Host {
   std::vector<int> order_;  // execution: node index, or -1 - kernel index
   std::string errors_;
   TfLiteIntArray* plan_ = nullptr;
+  bool claiming_ = false;  // nodes can be asked for
 };
 
 }  // namespace int8x::host

@@ -1,6 +1,7 @@
 """C++ of the delegate: libraries, kernel families, the plugin, the Python extension."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library")
+load("@version//:defs.bzl", "VERSION")
 load(":instruction_sets.bzl", "INSTRUCTION_SETS", "instruction_set_of")
 load(":layers.bzl", "layer_visibility")
 load(":leaf_test.bzl", "leaf_test")
@@ -24,6 +25,9 @@ DELEGATE_COPTS = _LANGUAGE + [
     "-ffunction-sections",
     "-fdata-sections",
 ]
+
+# GCC 12 calls its own AVX-512 header uninitialized.
+_LEAF_COPTS = DELEGATE_COPTS + ["-Wno-uninitialized", "-Wno-maybe-uninitialized"]
 
 # One .so that runs where libstdc++ is older than the compiler's: the archive comes first and leaves nothing for the
 # shared one, which --as-needed then drops.
@@ -51,6 +55,7 @@ def int8x_cc_library(name, srcs = None, hdrs = None, copts = [], visibility = No
         srcs = native.glob(["*.cc"]) if srcs == None else srcs,
         hdrs = native.glob(["*.h", "*.inc"], allow_empty = True) if hdrs == None else hdrs,
         copts = DELEGATE_COPTS + copts,
+        local_defines = ["INT8X_VERSION=\\\"%s\\\"" % VERSION],
         visibility = visibility or layer_visibility(),
         **kwargs
     )
@@ -80,7 +85,7 @@ def int8x_kernel_library(name, deps = [], srcs = None, hdrs = None, visibility =
         cc_library(
             name = leaf,
             srcs = [src],
-            copts = DELEGATE_COPTS + [flag for flag in INSTRUCTION_SETS[isa].split(" ") if flag],
+            copts = _LEAF_COPTS + [flag for flag in INSTRUCTION_SETS[isa].split(" ") if flag],
             linkstatic = True,
             tags = ["manual"],  # built where its CPU family is the target, through NAME
             visibility = private,
@@ -129,6 +134,7 @@ def int8x_python_extension(name, srcs, deps, **kwargs):
         srcs = srcs,
         copts = _LANGUAGE,
         linkshared = True,
+        local_defines = ["INT8X_VERSION=\\\"%s\\\"" % VERSION],
         linkopts = [flag for flag in _SELF_CONTAINED if flag != "-Wl,--no-undefined"] +
                    ["-Wl,--version-script=$(location %s)" % _EXTENSION_EXPORTS],
         deps = deps + ["//third_party:pybind11", _EXTENSION_EXPORTS],

@@ -3,13 +3,15 @@
 load("@rules_cc//cc:defs.bzl", "cc_test")
 load(":transitions.bzl", "to_arm64")
 
+TEST_COPTS = ["-std=c++17", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
+
 def int8x_cc_test(name, srcs = None, deps = [], size = "small", copts = [], **kwargs):
     """tests/NAME.cc with googletest's main."""
     cc_test(
         name = name,
         size = size,
         srcs = [name + ".cc"] if srcs == None else srcs,
-        copts = ["-std=c++17", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"] + copts,
+        copts = TEST_COPTS + copts,
         linkstatic = True,
         deps = deps + ["//third_party:gtest_main"],
         **kwargs

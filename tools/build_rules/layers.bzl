@@ -11,11 +11,16 @@ _ABOVE_PLAN = ["delegate/ops", "delegate"] + _OUTSIDE
 _ABOVE_KERNELS = ["delegate/plan", "python/int8x"] + _ABOVE_PLAN
 
 LAYERS = {
-    "delegate/base": ["delegate/fixed_point", "delegate/quantization", "delegate/kernels/..."] + _ABOVE_KERNELS,
+    "delegate/base": ["delegate/tflite", "delegate/fixed_point", "delegate/quantization", "delegate/kernels/..."] + _ABOVE_KERNELS,
     "delegate/fixed_point": ["delegate/quantization", "delegate/kernels/..."] + _ABOVE_KERNELS,
     "delegate/quantization": _ABOVE_KERNELS,
     "delegate/kernels": _ABOVE_KERNELS,
-    "delegate/kernels/gemm": ["delegate/kernels/conv"] + _ABOVE_KERNELS,
+    "delegate/kernels/gemm": ["delegate/kernels/conv", "delegate/kernels/fully_connected"] + _ABOVE_KERNELS,
+    "delegate/kernels/requantize": [
+        "delegate/kernels/conv",
+        "delegate/kernels/fully_connected",
+        "delegate/kernels/gemm",
+    ] + _ABOVE_KERNELS,
     "delegate/plan": _ABOVE_PLAN,
     "delegate/tflite": _ABOVE_PLAN,
     "delegate/ops": ["delegate"] + _OUTSIDE,

@@ -35,14 +35,15 @@ _pytest_test = rule(
     },
 )
 
-def int8x_py_test(name, env = "main", size = "medium", data = [], environment_variables = {}, **kwargs):
+def int8x_py_test(name, env = "main", size = "medium", data = [], package = True, environment_variables = {}, **kwargs):
     """tests/NAME.py under `python -m pytest`, with the package int8x importable.
 
     Args:
       name: the file, without .py.
       env: the environment, a file of tools/environments.
       size: small 60 s, medium 300 s, large 900 s.
-      data: what else the test reads; the package itself is always there.
+      data: what else the test reads; the modules beside the tests are always there.
+      package: whether the test may import int8x, and is run again when that changes.
       environment_variables: set for the test; $(location ...) is expanded.
       **kwargs: tags, timeout, args, ...
     """
@@ -50,7 +51,7 @@ def int8x_py_test(name, env = "main", size = "medium", data = [], environment_va
         name = name,
         size = size,
         src = name + ".py",
-        data = data + ["//python/int8x"] + native.glob(["conftest.py"], allow_empty = True),
+        data = data + (["//python/int8x"] if package else []) + native.glob(["*.py"], exclude = ["*_test.py"]),
         env = environment_variables,
         environment = env,
         **kwargs

@@ -5,8 +5,8 @@
     make.py main       that one
 
 NAME.txt lists the pinned packages of the environment NAME. It is made in
-${INT8X_CACHE:-$HOME/.cache/int8x}/environments/NAME-HASH, where HASH covers the pins and this Python, so
-a change of either makes a new one. One line goes to stdout: `NAME=FOLDER NAME=FOLDER ...`.
+${INT8X_CACHE:-$HOME/.cache/int8x}/environments/NAME-HASH, where HASH covers the pins and this
+Python, so a change of either makes a new one. One line goes to stdout: `NAME=FOLDER ...`.
 Exit status: 0 done, 1 an environment could not be made.
 """
 
@@ -39,7 +39,7 @@ def install(folder: Path, pins: Path) -> None:
 
 
 def make(name: str) -> Path:
-    """The folder of the environment `name`, made if it is not there. Safe against a second maker."""
+    """The folder of the environment `name`, made if it is not there, by one maker at a time."""
     pins = PINS / f"{name}.txt"
     if not pins.is_file():
         known = ", ".join(sorted(p.stem for p in PINS.glob("*.txt")))

@@ -1,0 +1,121 @@
+#include <immintrin.h>
+
+#include "delegate/fixed_point/vector_avx512.h"
+#include "delegate/kernels/requantize/requantize.h"
+
+namespace int8x {
+namespace {
+
+#define INT8X_UNROLL _Pragma("GCC unroll 8")
+
+__m512i bias_of(const RequantizeBlock& b, int j) {
+  const __m512i bias = _mm512_loadu_si512(b.bias + j);
+  // 2^31 on top for multiply_narrow_biased().
+  return b.narrow ? _mm512_xor_si512(bias, _mm512_set1_epi32(INT32_MIN)) : bias;
+}
+
+template <bool narrow>
+__m512i scaled(__m512i sum, const avx512::Rounding& rounding, __m512i zero_point) {
+  if (narrow) return avx512::multiply_narrow_biased(sum, rounding);
+  // Both may wrap: the left shift inside and the zero point here.
+  return _mm512_add_epi32(avx512::multiply_by_quantized_multiplier(sum, rounding), zero_point);
+}
+
+// 64 columns from j on.
+template <bool narrow>
+void four_vectors(const RequantizeBlock& b, int j) {
+  avx512::Rounding rounding[4];
+  __m512i bias[4];
+  INT8X_UNROLL
+  for (int v = 0; v < 4; ++v) {
+    rounding[v] = avx512::rounding(b.multipliers + j + 16 * v);
+    bias[v] = bias_of(b, j + 16 * v);
+  }
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i zero_point = _mm512_set1_epi32(b.zero_point);
+  // Narrow values take the zero point in 16 bits: saturated there, they are out of int8's range.
+  const __m512i zero_point16 = _mm512_set1_epi16(narrow ? static_cast<short>(b.zero_point) : 0);
+  const __m512i min = _mm512_set1_epi8(static_cast<char>(b.min));
+  const __m512i max = _mm512_set1_epi8(static_cast<char>(b.max));
+  for (int i = 0; i < b.m; ++i) {
+    const int32_t* c = b.c + i * b.c_stride + j;
+    __m512i y[4];
+    INT8X_UNROLL
+    for (int v = 0; v < 4; ++v) {
+      const __m512i sum = _mm512_add_epi32(bias[v], _mm512_loadu_si512(c + 16 * v));
+      y[v] = scaled<narrow>(sum, rounding[v], zero_point);
+    }
+    const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[1]), zero_point16);
+    const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(y[2], y[3]), zero_point16);
+    __m512i bytes = _mm512_packs_epi16(low, high);
+    bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, min), max);
+    _mm512_storeu_si512(b.out + i * b.out_stride + j, _mm512_permutexvar_epi32(order, bytes));
+  }
+}
+
+// 16 columns from j on, of which `mask` are written.
+template <bool narrow>
+void one_vector(const RequantizeBlock& b, int j, __mmask16 mask) {
+  const avx512::Rounding rounding = avx512::rounding(b.multipliers + j);
+  const __m512i bias = bias_of(b, j);
+  const __m512i zero_point = _mm512_set1_epi32(b.zero_point);
+  const __m512i min = _mm512_set1_epi32(b.min), max = _mm512_set1_epi32(b.max);
+  for (int i = 0; i < b.m; ++i) {
+    const __m512i sum = _mm512_add_epi32(bias, _mm512_loadu_si512(b.c + i * b.c_stride + j));
+    __m512i y = scaled<narrow>(sum, rounding, zero_point);
+    if (narrow) y = _mm512_add_epi32(y, zero_point);
+    y = _mm512_min_epi32(_mm512_max_epi32(y, min), max);
+    _mm512_mask_cvtepi32_storeu_epi8(b.out + i * b.out_stride + j, mask, y);
+  }
+}
+
+template <bool narrow>
+void columns(const RequantizeBlock& b) {
+  int j = 0;
+  for (; j + 64 <= b.n; j += 64) four_vectors<narrow>(b, j);
+  for (; j < b.n; j += 16) {
+    const int left = b.n - j;
+    one_vector<narrow>(b, j, static_cast<__mmask16>(left < 16 ? (1u << left) - 1 : 0xffff));
+  }
+}
+
+__m256i scaled_half(__m256i sum, __m512d scale) {
+  // Adding the largest double below one half, with the sign of x, and cutting off rounds half away
+  // from zero; one half itself would carry 0.49999999999999994 to 1.
+  const __m512d half = _mm512_set1_pd(0.49999999999999994);
+  const __m512d sign = _mm512_set1_pd(-0.0);
+  const __m512d x = _mm512_mul_pd(_mm512_cvtepi32_pd(sum), scale);
+  return _mm512_cvttpd_epi32(_mm512_add_pd(x, _mm512_or_pd(half, _mm512_and_pd(sign, x))));
+}
+
+}  // namespace
+
+void requantize_s32_s8_1x64_avx512vnni(const RequantizeBlock& b) {
+  if (b.narrow) {
+    columns<true>(b);
+  } else {
+    columns<false>(b);
+  }
+}
+
+void requantize_s32_s8_double_1x16_avx512vnni(const RequantizeBlock& b) {
+  const __m512i zero_point = _mm512_set1_epi32(b.zero_point);
+  const __m512i min = _mm512_set1_epi32(b.min), max = _mm512_set1_epi32(b.max);
+  for (int j = 0; j < b.n; j += 16) {
+    const int left = b.n - j;
+    const __mmask16 mask = static_cast<__mmask16>(left < 16 ? (1u << left) - 1 : 0xffff);
+    const __m512i bias = _mm512_loadu_si512(b.bias + j);
+    const __m512d low_scale = _mm512_loadu_pd(b.scales + j);
+    const __m512d high_scale = _mm512_loadu_pd(b.scales + j + 8);
+    for (int i = 0; i < b.m; ++i) {
+      const __m512i sum = _mm512_add_epi32(bias, _mm512_loadu_si512(b.c + i * b.c_stride + j));
+      const __m256i low = scaled_half(_mm512_castsi512_si256(sum), low_scale);
+      const __m256i high = scaled_half(_mm512_extracti64x4_epi64(sum, 1), high_scale);
+      __m512i y = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+      y = _mm512_min_epi32(_mm512_max_epi32(_mm512_add_epi32(y, zero_point), min), max);
+      _mm512_mask_cvtepi32_storeu_epi8(b.out + i * b.out_stride + j, mask, y);
+    }
+  }
+}
+
+}  // namespace int8x

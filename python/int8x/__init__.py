@@ -1,0 +1,82 @@
+"""int8x: full int8 .tflite models from float ones, and a fast, bit-exact delegate that runs them.
+
+Importing it loads nothing heavy: each public name is imported when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from int8x._version import __version__
+
+_HOME = {
+    "DataError": "errors",
+    "Graph": "graph",
+    "Int8xError": "errors",
+    "Interpreter": "runtime",
+    "ModelError": "errors",
+    "QATCallback": "keras.qat",
+    "QuantParams": "quant_params",
+    "QuantizeError": "errors",
+    "Recipe": "recipe",
+    "RecipeError": "errors",
+    "Stats": "observer",
+    "StatsError": "errors",
+    "calibrate": "calibration",
+    "delegate_path": "runtime",
+    "export": "exporter",
+    "quantize": "quantizer",
+    "validate": "validation",
+}
+
+__all__ = [
+    "DataError",
+    "Graph",
+    "Int8xError",
+    "Interpreter",
+    "ModelError",
+    "QATCallback",
+    "QuantParams",
+    "QuantizeError",
+    "Recipe",
+    "RecipeError",
+    "Stats",
+    "StatsError",
+    "__version__",
+    "calibrate",
+    "delegate_path",
+    "export",
+    "quantize",
+    "validate",
+]
+
+if TYPE_CHECKING:
+    from int8x.calibration import calibrate
+    from int8x.errors import (
+        DataError,
+        Int8xError,
+        ModelError,
+        QuantizeError,
+        RecipeError,
+        StatsError,
+    )
+    from int8x.exporter import export
+    from int8x.graph import Graph
+    from int8x.keras.qat import QATCallback
+    from int8x.observer import Stats
+    from int8x.quant_params import QuantParams
+    from int8x.quantizer import quantize
+    from int8x.recipe import Recipe
+    from int8x.runtime import Interpreter, delegate_path
+    from int8x.validation import validate
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'int8x' has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"int8x.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

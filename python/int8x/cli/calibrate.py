@@ -1,0 +1,33 @@
+"""int8x calibrate FLOAT --data D --output stats.npz"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from int8x.cli import writable
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="FLOAT", help="Float .tflite model.")],
+    data: Annotated[
+        Path, typer.Option(help="Samples: a .npy, a .npz by input name, or a folder of .npy.")
+    ],
+    output: Annotated[Path, typer.Option(help="Where the statistics (.npz) go.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from what an interrupted run kept.")
+    ] = False,
+) -> None:
+    """Run a float model over samples and save the statistics of its activations."""
+    from int8x.calibration import calibrate
+    from int8x.progress import bar
+
+    kept = writable(output).with_name(f"{output.name}.partial")
+    try:
+        stats = calibrate(model, str(data), checkpoint=kept, resume=resume, progress=bar)
+    except KeyboardInterrupt:
+        if kept.exists():
+            typer.echo(f"kept what was gathered in {kept}; --resume goes on from there", err=True)
+        raise
+    stats.save(output)
+    typer.echo(f"{output}: {len(stats.tensors)} tensors, {stats.samples} samples")

@@ -1,0 +1,321 @@
+"""Chooses the integer grid of every activation: given, fixed by an operator, shared with
+neighbours, or calibrated.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from int8x.errors import QuantizeError
+from int8x.observer import Stats
+from int8x.quant_params import QuantParams, from_range, real_range
+from int8x.recipe import Recipe
+from int8x.rules import RULES, Rule
+from int8x.subgraph import Operator, Subgraph, Tensor
+
+# A tensor with other readers joins a shared grid only when that costs it no more than this factor
+# in range (one bit).
+_JOIN_FACTOR = 2.0
+
+# Constants beyond this stand for "lowest" (PADV2 before a max-pool); they saturate, and stretch no
+# range.
+_LARGEST_CONSTANT = 1e30
+
+Range = tuple[float, float]
+_NO_RULE = Rule()
+_RELU6 = 3  # ActivationFunctionType.RELU6
+
+
+@dataclasses.dataclass
+class Grids:
+    """The decision. nominal: each activation's grid. reads, writes: where an operator needs another
+    one, by (operator, index).
+
+    missing: activations for which nothing gave a range.
+    """
+
+    nominal: dict[Tensor, QuantParams]
+    reads: dict[tuple[Operator, int], QuantParams]
+    writes: dict[tuple[Operator, int], QuantParams]
+    missing: list[Tensor]
+
+
+def decide(
+    subgraph: Subgraph,
+    operators: list[Operator],
+    stats: Stats | None,
+    recipe: Recipe,
+    interface: list[Tensor],
+) -> Grids:
+    """Grids for the activations of `operators`, those that become int8, and for the float tensors
+    of `interface`.
+    """
+    return _Decision(subgraph, operators, stats, recipe, interface).grids()
+
+
+def observed_range(stats: Stats | None, tensor: Tensor, recipe: Recipe) -> tuple[Range, str] | None:
+    """The real range that the recipe's observer makes of a tensor's statistics, and its source in
+    words.
+    """
+    seen = None if stats is None else stats.tensors.get(tensor.name)
+    if seen is None or not seen.samples:
+        return None
+    if recipe.observer == "average":
+        return seen.mean_range(), f"average of {seen.samples} samples"
+    if recipe.observer == "percentile":
+        return seen.percentile_range(
+            recipe.percentile
+        ), f"percentile {recipe.percentile:g} of {seen.samples} samples"
+    return (seen.min, seen.max), f"minmax of {seen.samples} samples"
+
+
+class _Group:
+    """Tensors on one grid. pin: the grid they must have, if any."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensors = [tensor]
+        self.pin: QuantParams | None = None
+        self.range: Range | None = None
+        self.source = ""
+        self.least_scale = 0.0
+
+    def cover(self, low: float, high: float, source: str = "") -> None:
+        if self.range is not None:
+            low, high = min(low, self.range[0]), max(high, self.range[1])
+        self.range, self.source = (low, high), self.source or source
+
+    def real(self) -> Range | None:
+        return real_range(self.pin) if self.pin is not None else self.range
+
+
+class _Decision:
+    def __init__(
+        self,
+        subgraph: Subgraph,
+        operators: list[Operator],
+        stats: Stats | None,
+        recipe: Recipe,
+        interface: list[Tensor],
+    ):
+        self.subgraph, self.operators = subgraph, operators
+        self.links = subgraph.links()
+        self.groups: dict[Tensor, _Group] = {}
+        self.cut_reads: list[tuple[Operator, int, _Group]] = []
+        self.cut_writes: list[tuple[Operator, int, _Group]] = []
+        for op in operators:
+            for tensor in [*(op.inputs[i] for i in RULES[op.kind].data_inputs(op)), *op.outputs]:
+                if tensor is not None and tensor.is_float and not tensor.is_constant:
+                    self.start(tensor, stats, recipe)
+        for tensor in interface:
+            if tensor.is_float:
+                self.start(tensor, stats, recipe)
+        for op in operators:
+            fixed = RULES[op.kind].output
+            if fixed is not None:
+                self.groups[op.outputs[0]].pin = fixed
+        for op in operators:
+            if RULES[op.kind].scales == "same":
+                self.share(op)
+        for op in operators:
+            self.least_scale(op)
+
+    def start(self, tensor: Tensor, stats: Stats | None, recipe: Recipe) -> None:
+        if tensor in self.groups:
+            return
+        group = self.groups[tensor] = _Group(tensor)
+        if tensor.range is not None and tensor.range.axis is None and tensor.range.bits == 8:
+            group.pin = tensor.range
+            return
+        seen = observed_range(stats, tensor, recipe)
+        if seen is not None:
+            group.cover(*seen[0], seen[1])
+
+    def share(self, op: Operator) -> None:
+        """Puts a same-grid operator's tensors in one group, or notes where a QUANTIZE must stand
+        between.
+        """
+        rule = RULES[op.kind]
+        data = rule.data_inputs(op)
+        moving = [i for i in data if not op.inputs[i].is_constant]
+        outputs = [i for i, tensor in enumerate(op.outputs) if tensor.is_float]
+        if not outputs or not moving:
+            return
+        if len(data) == 1:
+            home = self.groups[op.inputs[data[0]]]
+            for i in outputs:
+                if not self.join(home, op.inputs[data[0]], op.outputs[i], op):
+                    self.cut_writes.append((op, i, home))
+            return
+        home = self.groups[op.outputs[outputs[0]]]
+        pins = [self.groups[op.inputs[i]].pin for i in moving]
+        if (
+            home.pin is None
+            and pins[0] is not None
+            and all(p is not None and p.same_grid(pins[0]) for p in pins)
+        ):
+            home.pin = pins[0]
+        self.cover_inputs(op, data, home)
+        for i in moving:
+            tensor = op.inputs[i]
+            if self.groups[tensor] is not home and not self.may_read_on(home, tensor, op):
+                self.cut_reads.append((op, i, home))
+            elif self.groups[tensor] is not home:
+                home = self.merge(home, self.groups[tensor])
+
+    def cover_inputs(self, op: Operator, data: list[int], home: _Group) -> None:
+        """An unpinned result covers what its operator reads: that holds all it can be."""
+        if home.pin is not None:
+            return
+        if (
+            all(
+                op.inputs[i].is_constant or self.groups[op.inputs[i]].real() is not None
+                for i in data
+            )
+            and len(home.tensors) == 1
+        ):
+            home.range = None
+        for i in data:
+            tensor = op.inputs[i]
+            if tensor.is_constant:
+                values = tensor.values[np.abs(tensor.values) < _LARGEST_CONSTANT]
+                home.cover(
+                    float(values.min(initial=0)),
+                    float(values.max(initial=0)),
+                    "its constant inputs",
+                )
+            elif (real := self.groups[tensor].real()) is not None:
+                home.cover(*real, f"like {tensor.name}")
+
+    def join(self, home: _Group, source: Tensor, result: Tensor, op: Operator) -> bool:
+        """One input: the result takes the input's grid, or the input the result's, where nothing
+        else reads the input.
+        """
+        other = self.groups[result]
+        if other is home:
+            return True
+        if home.pin is not None and other.pin is not None and not home.pin.same_grid(other.pin):
+            return False
+        if other.pin is not None and home.pin is None and self.read_outside(home, op):
+            return False
+        self.merge(home, other)
+        return True
+
+    def may_read_on(self, home: _Group, tensor: Tensor, op: Operator) -> bool:
+        """Whether an input may take the grid of an operator with several inputs for its own."""
+        group = self.groups[tensor]
+        if group.pin is not None:
+            return home.pin is not None and home.pin.same_grid(group.pin)
+        if not self.read_outside(group, op):
+            return True
+        mine, shared = group.real(), home.real()
+        if mine is None or shared is None:
+            return mine is None
+        covers = shared[0] <= mine[0] and mine[1] <= shared[1]
+        return covers and _width(shared) <= _JOIN_FACTOR * _width(mine)
+
+    def read_outside(self, group: _Group, op: Operator) -> bool:
+        """Whether anything but `op` and operators within the group read its tensors."""
+        inside = {
+            id(op),
+            *(id(p) for t in group.tensors if (p := self.links.producer(t)) is not None),
+        }
+        readers = [reader for t in group.tensors for reader in self.links.consumers(t)]
+        exposed = any(t in self.subgraph.outputs for t in group.tensors)
+        return exposed or any(
+            id(r) not in inside or RULES.get(r.kind, _NO_RULE).scales != "same"
+            for r in readers
+            if r is not op
+        )
+
+    def merge(self, a: _Group, b: _Group) -> _Group:
+        a.pin = a.pin or b.pin
+        if b.range is not None:
+            a.cover(*b.range, b.source)
+        a.least_scale = max(a.least_scale, b.least_scale)
+        for tensor in b.tensors:
+            self.groups[tensor] = a
+        a.tensors += b.tensors
+        for cuts in (self.cut_reads, self.cut_writes):
+            cuts[:] = [(op, i, a if group is b else group) for op, i, group in cuts]
+        return a
+
+    def least_scale(self, op: Operator) -> None:
+        """Some kernels abort or wrap when the output's scale is far below the inputs': keep it
+        above what they take.
+        """
+        output = self.groups.get(op.outputs[0])
+        inputs = [
+            self.groups[t]
+            for i in RULES[op.kind].data_inputs(op)
+            if (t := op.inputs[i]) in self.groups
+        ]
+        scales = [grid.scale for group in inputs if (grid := self.grid(group)) is not None]
+        if output is None or not scales:
+            return
+        least = 0.0
+        if op.kind in ("ADD", "SUB"):  # prepare aborts below max / 2^19
+            least = max(scales) * 2.0**-18
+        elif op.kind == "SQUARED_DIFFERENCE":  # (2 max)^2 / (2^14 scale) < 1
+            least = max(scales) ** 2 * 2.0**-11
+        elif op.kind == "HARD_SWISH":  # input / 128 / scale < 1
+            least = scales[0] / 64
+        if op.kind == "RELU6" or getattr(op.options, "fusedActivationFunction", 0) == _RELU6:
+            least = max(least, 6 * 2.0**-30)  # 6 / scale must fit int32
+        self.raise_scale(output, least, op)
+        if op.kind in (
+            "SOFTMAX",
+            "LOG_SOFTMAX",
+        ):  # the kernels abort unless beta * scale * 2^26 > 1
+            self.raise_scale(
+                inputs[0], 2.0**-25 / max(getattr(op.options, "beta", 1.0), 2.0**-20), op
+            )
+
+    def raise_scale(self, group: _Group, least: float, op: Operator) -> None:
+        group.least_scale = max(group.least_scale, least)
+        if group.pin is not None and group.pin.scale < least:
+            raise QuantizeError(
+                f"{op.name}: the given scale {group.pin.scale:g} is too small for {op.kind}, "
+                "which takes at least "
+                f"{least:g} here"
+            )
+
+    def grid(self, group: _Group) -> QuantParams | None:
+        if group.pin is not None:
+            return group.pin
+        if group.range is None:
+            return None
+        grid = from_range(*group.range, group.source)
+        if grid.scale < group.least_scale:
+            source = f"{group.source}, widened for its operator"
+            grow = group.least_scale / grid.scale
+            low, high = (
+                (x * grow for x in group.range)
+                if _width(group.range)
+                else (0.0, 255 * group.least_scale)
+            )
+            grid = from_range(low, high, source)
+        return grid
+
+    def grids(self) -> Grids:
+        nominal, missing = {}, []
+        for tensor, group in self.groups.items():
+            grid = self.grid(group)
+            if grid is None:
+                missing.append(tensor)
+            else:
+                pinned_elsewhere = (
+                    group.pin is not None
+                    and tensor is not group.tensors[0]
+                    and tensor.range is not group.pin
+                )
+                source = f"{grid.source}, shared" if pinned_elsewhere else grid.source
+                nominal[tensor] = dataclasses.replace(grid, source=source)
+        cuts = [
+            {(op, i): grid for op, i, group in cut if (grid := self.grid(group)) is not None}
+            for cut in (self.cut_reads, self.cut_writes)
+        ]
+        return Grids(nominal, cuts[0], cuts[1], missing)
+
+
+def _width(real: Range) -> float:
+    return max(real[1], 0.0) - min(real[0], 0.0)

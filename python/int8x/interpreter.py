@@ -1,0 +1,101 @@
+"""Running a model for calibration and validation: one sample at a time, every tensor readable
+afterwards.
+"""
+
+import importlib
+import warnings
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from int8x.errors import Int8xError, ModelError
+
+_MODULES = (
+    "ai_edge_litert.interpreter",
+    "tensorflow.lite.python.interpreter",
+    "tflite_runtime.interpreter",
+)
+
+
+def module() -> ModuleType:
+    """The first interpreter module that is installed."""
+    for name in _MODULES:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    raise Int8xError(
+        f"no TFLite interpreter found (looked for {', '.join(_MODULES)}): pip install "
+        "ai-edge-litert"
+    )
+
+
+def version() -> str:
+    """Name and version of the interpreter's package, as statistics record it."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as package_version
+
+    for package in ("ai-edge-litert", "tensorflow", "tflite-runtime"):
+        try:
+            if module().__name__.startswith(package.replace("-", "_")):
+                return f"{package} {package_version(package)}"
+        except PackageNotFoundError:
+            continue
+    return module().__name__
+
+
+class Runner:
+    """A model loaded so that all its tensors keep their values. resolver: a name of OpResolverType.
+
+    Raises ModelError when the runtime refuses the model, at load or when it is run.
+    """
+
+    def __init__(self, data: bytes, origin: str, num_threads: int = 1, resolver: str = "AUTO"):
+        self.origin = origin
+        api = module()
+        try:
+            with (
+                warnings.catch_warnings()
+            ):  # preserve_all_tensors warns of the memory that it is wanted to take
+                warnings.simplefilter("ignore")
+                self._interpreter: Any = api.Interpreter(
+                    model_content=data,
+                    num_threads=num_threads,
+                    experimental_preserve_all_tensors=True,
+                    experimental_op_resolver_type=getattr(api.OpResolverType, resolver),
+                )
+            self._inputs = self._interpreter.get_input_details()
+            self._shapes: list[tuple[int, ...]] = []
+        except (RuntimeError, ValueError) as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: Exception) -> ModelError:
+        return ModelError(
+            f"{self.origin}: TFLite cannot run this model: {' '.join(str(error).split())}"
+        )
+
+    def run(self, sample: list[np.ndarray]) -> None:
+        """Runs one sample: one array per input, in the model's order and types."""
+        shapes = [array.shape for array in sample]
+        try:
+            if shapes != self._shapes:
+                for detail, array in zip(self._inputs, sample, strict=True):
+                    if tuple(detail["shape"]) != array.shape:
+                        self._interpreter.resize_tensor_input(
+                            detail["index"], array.shape, strict=False
+                        )
+                self._interpreter.allocate_tensors()
+                self._shapes, self._inputs = shapes, self._interpreter.get_input_details()
+            for detail, array in zip(self._inputs, sample, strict=True):
+                self._interpreter.set_tensor(detail["index"], array)
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise self._refused(error) from None
+
+    def value(self, index: int) -> np.ndarray:
+        """The tensor's values after run(); valid until the next run."""
+        try:
+            return self._interpreter.tensor(index)()
+        except (RuntimeError, ValueError) as error:
+            raise self._refused(error) from None

@@ -1,0 +1,150 @@
+"""One-operator models with weights: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from draws import Draw
+from operator_case import Case
+from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
+
+# Around the tiles of the GEMM kernels: multiples of 4, 8, 16 and 64, one less, one more.
+DEPTHS = (1, 3, 4, 5, 8, 15, 16, 17, 32, 63, 64, 65, 130)
+WIDTHS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 70)
+
+
+def weight_scales(draw: Draw, channels: int) -> np.ndarray:
+    """Per channel in three of four draws, else one for the whole tensor."""
+    spread = np.exp(draw.rng.uniform(-1.5, 0, channels)) if draw.chance(0.75) else np.ones(1)
+    return (draw.scale(1e-3, 0.5) * spread).astype(np.float32)
+
+
+def weights(draw: Draw, shape: tuple[int, ...]) -> np.ndarray:
+    return draw.values(shape, low=-128 if draw.chance(0.25) else -127)
+
+
+def bias(draw: Draw, channels: int, peak: float) -> np.ndarray:
+    limit = draw.pick(peak, peak, peak, peak / 16, 100.0, 100.0, 2.0**30)
+    return draw.rng.integers(-int(limit), int(limit) + 1, channels).astype(np.int32)
+
+
+def accumulator_peak(taps: int) -> float:
+    """About what the largest of many sums of `taps` products of random int8 values reaches."""
+    return 128 * 128 * float(np.sqrt(taps))
+
+
+def window(draw: Draw, height: int, width: int, kernel: tuple[int, int]) -> dict:
+    """Stride, dilation and padding that fit; SAME where VALID would leave nothing."""
+    stride_h, stride_w = draw.pick((1, 1), (1, 1), (2, 2), (3, 2))
+    dilation_h, dilation_w = draw.pick((1, 1), (1, 1), (1, 1), (2, 2), (1, 3))
+    fits = (kernel[0] - 1) * dilation_h < height and (kernel[1] - 1) * dilation_w < width
+    return dict(
+        strideH=stride_h,
+        strideW=stride_w,
+        dilationHFactor=dilation_h,
+        dilationWFactor=dilation_w,
+        padding=PADDINGS[draw.pick("SAME", "VALID") if fits else "SAME"],
+        fusedActivationFunction=ACTIVATIONS[draw.activation()],
+    )
+
+
+def output_extent(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+    if padding == PADDINGS["SAME"]:
+        return -(-size // stride)
+    return (size - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def convolution_case(
+    draw: Draw, operator: str, depth: int, channels: int, kernel: tuple[int, int], name: str
+) -> Case:
+    depthwise = operator == "DEPTHWISE_CONV_2D"
+    batch, height, width = draw.pick(1, 1, 1, 2, 3), draw.size(1, 12), draw.size(1, 14)
+    options = window(draw, height, width, kernel)
+    out_height = output_extent(
+        height, kernel[0], options["strideH"], options["dilationHFactor"], options["padding"]
+    )
+    out_width = output_extent(
+        width, kernel[1], options["strideW"], options["dilationWFactor"], options["padding"]
+    )
+    if depthwise:
+        options["depthMultiplier"] = channels // depth
+    taps = kernel[0] * kernel[1] * (1 if depthwise else depth)
+    filter_shape = (1, *kernel, channels) if depthwise else (channels, *kernel, depth)
+    input_scale, scales = draw.scale(), weight_scales(draw, channels)
+    output_scale = draw.output_scale(np.float64(input_scale) * scales, accumulator_peak(taps))
+
+    model = ModelBuilder()
+    x = model.input((batch, height, width, depth), scale=input_scale, zero_point=draw.zero_point())
+    w = model.constant(
+        weights(draw, filter_shape), np.int8, scale=scales, axis=3 if depthwise else 0
+    )
+    inputs = [x, w]
+    # CONV_2D of the reference refuses a missing bias; DEPTHWISE_CONV_2D takes it.
+    if not depthwise or draw.chance(0.85):
+        b = bias(draw, channels, accumulator_peak(taps) / 4)
+        inputs.append(model.constant(b, np.int32, scale=input_scale * scales))
+    y = model.tensor(
+        (batch, out_height, out_width, channels), scale=output_scale, zero_point=draw.zero_point()
+    )
+    model.operator(operator, inputs, [y], **options)
+    feeds = tuple((draw.values((batch, height, width, depth)),) for _ in range(2))
+    return Case(operator, name, model.finish([y]), feeds)
+
+
+def conv_2d(count: int = 80) -> Iterator[Case]:
+    for seed in range(count):
+        draw = Draw(1000 + seed)
+        kernel = draw.pick((1, 1), (1, 1), (3, 3), (3, 3), (5, 5), (1, 7), (2, 3))
+        yield convolution_case(
+            draw,
+            "CONV_2D",
+            draw.pick(*DEPTHS),
+            draw.pick(*WIDTHS),
+            kernel,
+            f"conv_2d seed {draw.seed} kernel {kernel}",
+        )
+
+
+def depthwise_conv_2d(count: int = 80) -> Iterator[Case]:
+    for seed in range(count):
+        draw = Draw(2000 + seed)
+        kernel = draw.pick((3, 3), (3, 3), (3, 3), (5, 5), (1, 1), (7, 7), (2, 3), (10, 4))
+        depth = draw.pick(*DEPTHS)
+        channels = depth * draw.pick(1, 1, 1, 2, 3)
+        name = f"depthwise_conv_2d seed {draw.seed} kernel {kernel}"
+        yield convolution_case(draw, "DEPTHWISE_CONV_2D", depth, channels, kernel, name)
+
+
+def fully_connected(count: int = 80) -> Iterator[Case]:
+    for seed in range(count):
+        draw = Draw(3000 + seed)
+        batch, depth, channels = (
+            draw.pick(1, 1, 2, 5, 17),
+            draw.pick(*DEPTHS, 333, 1000),
+            draw.pick(*WIDTHS, 200),
+        )
+        input_scale, scales = draw.scale(), weight_scales(draw, channels)
+        output_scale = draw.output_scale(np.float64(input_scale) * scales, accumulator_peak(depth))
+        keep = draw.chance(0.3)
+        shape = (batch, draw.size(1, 3), depth) if keep else (batch, depth)
+
+        model = ModelBuilder()
+        x = model.input(shape, scale=input_scale, zero_point=draw.zero_point())
+        w = model.constant(weights(draw, (channels, depth)), np.int8, scale=scales)
+        b = -1
+        if draw.chance(0.85):
+            b = model.constant(
+                bias(draw, channels, accumulator_peak(depth) / 4),
+                np.int32,
+                scale=input_scale * scales,
+            )
+        y = model.tensor((*shape[:-1], channels), scale=output_scale, zero_point=draw.zero_point())
+        options = dict(fusedActivationFunction=ACTIVATIONS[draw.activation()], keepNumDims=keep)
+        version = 6 if b < 0 else 5 if keep else 4
+        model.operator("FULLY_CONNECTED", [x, w, b], [y], version=version, **options)
+        feeds = tuple((draw.values(shape),) for _ in range(2))
+        yield Case(
+            "FULLY_CONNECTED",
+            f"fully_connected seed {draw.seed} {shape}->{channels}",
+            model.finish([y]),
+            feeds,
+        )

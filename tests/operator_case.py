@@ -1,0 +1,17 @@
+"""A model with one operator under test, and what to feed it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Case:
+    """`feeds` are run one after the other in one interpreter, so that anything left over from the
+    first shows.
+    """
+
+    operator: str
+    name: str
+    model: bytes
+    feeds: tuple[tuple[np.ndarray, ...], ...]

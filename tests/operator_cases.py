@@ -1,0 +1,28 @@
+"""Every operator the delegate takes, with the generator of its cases."""
+
+from collections.abc import Callable, Iterator
+
+import cases_pointwise
+import cases_shape
+import cases_weights
+from operator_case import Case
+
+CASES: dict[str, Callable[..., Iterator[Case]]] = {
+    "CONV_2D": cases_weights.conv_2d,
+    "DEPTHWISE_CONV_2D": cases_weights.depthwise_conv_2d,
+    "FULLY_CONNECTED": cases_weights.fully_connected,
+    "ADD": cases_pointwise.add,
+    "MUL": cases_pointwise.mul,
+    "AVERAGE_POOL_2D": cases_shape.average_pool_2d,
+    "MAX_POOL_2D": cases_shape.max_pool_2d,
+    "MEAN": cases_shape.mean,
+    "RESHAPE": cases_shape.reshape,
+    "PAD": cases_shape.pad,
+    "SOFTMAX": cases_pointwise.softmax,
+    "LOGISTIC": cases_pointwise.logistic,
+    "RELU": cases_pointwise.relu,
+    "RELU6": cases_pointwise.relu6,
+    "CONCATENATION": cases_shape.concatenation,
+    "QUANTIZE": cases_pointwise.quantize,
+    "DEQUANTIZE": cases_pointwise.dequantize,
+}

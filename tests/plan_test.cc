@@ -1,0 +1,196 @@
+// Passes keep a plan's meaning: values that live together never share memory, aliases lie where
+// their roots lie, and an executed plan gives what its steps say, on any number of threads.
+
+#include <random>
+
+#include "delegate/plan/executor.h"
+#include "delegate/plan/passes.h"
+#include "delegate/plan/steps.h"
+#include "gtest/gtest.h"
+
+namespace int8x {
+namespace {
+
+// output[i] = sum over inputs of input[i], plus `constant`; one tile per element.
+class SumStep : public Step {
+ public:
+  SumStep(std::vector<ValueId> inputs, ValueId output, int64_t size, int constant, int64_t cost)
+      : Step(StepKind::add, "SUM", std::move(inputs), output),
+        size_(size),
+        constant_(constant),
+        cost_(cost) {}
+  const char* kernel() const override { return "sum"; }
+  int64_t cost() const override { return cost_; }
+  int64_t tiles() const override { return size_; }
+  size_t scratch_bytes() const override { return 4; }
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override {
+    int32_t* sum = static_cast<int32_t*>(scratch);
+    for (int64_t i = begin; i < end; ++i) {
+      *sum = constant_;
+      for (ValueId v : inputs) *sum += static_cast<const int8_t*>(data[v])[i];
+      static_cast<int8_t*>(data[output])[i] = static_cast<int8_t>(*sum);
+    }
+  }
+
+ private:
+  const int64_t size_;
+  const int constant_;
+  const int64_t cost_;
+};
+
+ValueId add_value(Plan* plan, Storage storage, int32_t size) {
+  Value value;
+  value.storage = storage;
+  value.shape = {1, {size}};
+  plan->values.push_back(value);
+  return static_cast<ValueId>(plan->values.size()) - 1;
+}
+
+bool overlap(const Value& a, const Value& b) {
+  const bool in_time = a.first_step <= b.last_step && b.first_step <= a.last_step;
+  const bool in_space = a.offset < b.offset + b.bytes() && b.offset < a.offset + a.bytes();
+  return in_time && in_space;
+}
+
+struct Random {
+  Plan plan;
+  std::vector<ValueId> inputs, outputs;
+  std::vector<std::vector<int8_t>> expected;  // by value
+};
+
+// Sums and views over random earlier values, all of one length. `seed` decides everything.
+Random random_plan(uint32_t seed, int32_t size, int steps) {
+  std::mt19937 rng(seed);
+  Random r;
+  const auto pick = [&rng](size_t n) { return static_cast<size_t>(rng() % n); };
+  for (int i = 0; i < 2; ++i) {
+    r.inputs.push_back(add_value(&r.plan, Storage::input, size));
+    r.expected.emplace_back(static_cast<size_t>(size));
+    for (int8_t& q : r.expected.back()) q = static_cast<int8_t>(rng());
+  }
+  for (int s = 0; s < steps; ++s) {
+    const bool output = rng() % 5 == 0 || s + 1 == steps;
+    const size_t known = r.plan.values.size();
+    const ValueId to = add_value(&r.plan, output ? Storage::output : Storage::arena, size);
+    if (output) r.outputs.push_back(to);
+    std::vector<ValueId> from = {static_cast<ValueId>(pick(known))};
+    if (rng() % 3 == 0) {
+      r.plan.steps.push_back(
+          std::make_unique<ViewStep>("VIEW", from[0], to, static_cast<size_t>(size)));
+      r.expected.push_back(r.expected[static_cast<size_t>(from[0])]);
+      continue;
+    }
+    if (rng() % 2 == 0) from.push_back(static_cast<ValueId>(pick(known)));
+    const int constant = static_cast<int>(rng() % 7);
+    std::vector<int8_t> sum(static_cast<size_t>(size));
+    for (size_t i = 0; i < sum.size(); ++i) {
+      int total = constant;
+      for (ValueId v : from) total += r.expected[static_cast<size_t>(v)][i];
+      sum[i] = static_cast<int8_t>(total);
+    }
+    r.expected.push_back(sum);
+    r.plan.steps.push_back(
+        std::make_unique<SumStep>(from, to, size, constant, rng() % 2 == 0 ? 0 : 1000000));
+  }
+  return r;
+}
+
+TEST(Plan, ValuesThatLiveTogetherNeverShareMemory) {
+  for (uint32_t seed = 0; seed < 200; ++seed) {
+    Random r = random_plan(seed, 1 + static_cast<int32_t>(seed % 300), 30);
+    ASSERT_TRUE(finish(&r.plan, 2));
+    const std::vector<Value>& values = r.plan.values;
+    for (size_t a = 0; a < values.size(); ++a) {
+      if (values[a].storage != Storage::arena || values[a].alias >= 0) continue;
+      ASSERT_EQ(values[a].offset % kAlignment, 0u);
+      ASSERT_LE(values[a].offset + values[a].bytes(), r.plan.scratch_offset);
+      for (size_t b = 0; b < a; ++b) {
+        if (values[b].storage != Storage::arena || values[b].alias >= 0) continue;
+        ASSERT_FALSE(overlap(values[a], values[b])) << "seed " << seed << ": " << a << ", " << b;
+      }
+    }
+    ASSERT_LE(r.plan.scratch_offset + 2 * r.plan.scratch_stride, r.plan.arena_bytes);
+  }
+}
+
+TEST(Plan, RunsToTheSameValuesOnAnyNumberOfThreads) {
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    for (int threads : {1, 2, 4}) {
+      const int32_t size = 1 + static_cast<int32_t>(seed % 70);
+      Random r = random_plan(seed, size, 25);
+      ThreadPool pool(threads);
+      Executor executor;
+      ASSERT_TRUE(finish(&r.plan, threads));
+      ASSERT_TRUE(executor.load(std::move(r.plan), false));
+      for (int round = 0; round < 2; ++round) {  // the second finds the arena used
+        std::vector<std::vector<int8_t>> results(
+            r.outputs.size(), std::vector<int8_t>(static_cast<size_t>(size), 99));
+        for (size_t i = 0; i < r.inputs.size(); ++i) {
+          executor.bind(r.inputs[i], r.expected[static_cast<size_t>(r.inputs[i])].data());
+        }
+        for (size_t i = 0; i < r.outputs.size(); ++i) {
+          executor.bind(r.outputs[i], results[i].data());
+        }
+        executor.run(threads == 1 ? nullptr : &pool);
+        for (size_t i = 0; i < r.outputs.size(); ++i) {
+          ASSERT_EQ(results[i], r.expected[static_cast<size_t>(r.outputs[i])]) << "seed " << seed;
+        }
+      }
+    }
+  }
+}
+
+TEST(Plan, ViewsBetweenStepsCostNothing) {
+  Plan plan;
+  const ValueId in = add_value(&plan, Storage::input, 8);
+  const ValueId a = add_value(&plan, Storage::arena, 8);
+  const ValueId b = add_value(&plan, Storage::arena, 8);
+  const ValueId out = add_value(&plan, Storage::output, 8);
+  plan.steps.push_back(std::make_unique<SumStep>(std::vector<ValueId>{in}, a, 8, 1, 0));
+  plan.steps.push_back(std::make_unique<ViewStep>("RESHAPE", a, b, 8));
+  plan.steps.push_back(std::make_unique<ViewStep>("RESHAPE", b, out, 8));
+  alias_views(&plan);
+  EXPECT_EQ(plan.steps.size(), 1u);
+  EXPECT_EQ(plan.root(a), out);
+}
+
+TEST(Plan, AViewFromInputToOutputStaysACopy) {
+  Plan plan;
+  const ValueId in = add_value(&plan, Storage::input, 8);
+  const ValueId out = add_value(&plan, Storage::output, 8);
+  plan.steps.push_back(std::make_unique<ViewStep>("RESHAPE", in, out, 8));
+  alias_views(&plan);
+  EXPECT_EQ(plan.steps.size(), 1u);
+}
+
+TEST(Plan, AnArenaBeyondMemoryIsRefused) {
+  Plan plan;
+  const ValueId in = add_value(&plan, Storage::input, 1);
+  for (int i = 0; i < 3; ++i) add_value(&plan, Storage::arena, 1);
+  const ValueId out = add_value(&plan, Storage::output, 1);
+  class Greedy : public SumStep {
+   public:
+    using SumStep::SumStep;
+    size_t scratch_bytes() const override { return SIZE_MAX / 2; }
+  };
+  plan.steps.push_back(std::make_unique<Greedy>(std::vector<ValueId>{in}, out, 1, 0, 0));
+  EXPECT_FALSE(finish(&plan, 4));
+}
+
+TEST(Plan, TimesAreTakenOnlyWhenAsked) {
+  for (bool profile : {false, true}) {
+    Random r = random_plan(7, 100, 10);
+    Executor executor;
+    ASSERT_TRUE(finish(&r.plan, 1));
+    ASSERT_TRUE(executor.load(std::move(r.plan), profile));
+    std::vector<int8_t> memory(100);
+    for (ValueId v : r.inputs) executor.bind(v, memory.data());
+    for (ValueId v : r.outputs) executor.bind(v, memory.data());
+    executor.run(nullptr);
+    executor.run(nullptr);
+    for (const StepTime& time : executor.times()) EXPECT_EQ(time.runs, profile ? 2 : 0);
+  }
+}
+
+}  // namespace
+}  // namespace int8x

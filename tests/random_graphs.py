@@ -1,0 +1,226 @@
+"""Small random int8 graphs: chains, residuals and concatenations of every claimed operator, some
+with TANH in between.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from cases_weights import output_extent
+from draws import Draw
+from operator_case import Case
+from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
+
+UNCLAIMED = "TANH"
+
+
+@dataclass(frozen=True)
+class Value:
+    """An NHWC int8 tensor of the graph being written."""
+
+    index: int
+    shape: tuple[int, ...]
+    scale: np.float32
+    zero_point: int
+
+
+@dataclass
+class Graph:
+    draw: Draw
+    model: ModelBuilder = field(default_factory=ModelBuilder)
+    values: list[Value] = field(default_factory=list)
+    operators: list[str] = field(default_factory=list)
+
+    def value(self, shape: tuple[int, ...], scale: float, zero_point: int | None = None) -> Value:
+        zero_point = self.draw.size(-30, 30) if zero_point is None else zero_point
+        index = self.model.tensor(shape, scale=np.float32(scale), zero_point=zero_point)
+        return Value(index, tuple(shape), np.float32(scale), zero_point)
+
+    def add(self, name: str, inputs: list[int], output: Value, **options) -> Value:
+        self.model.operator(name, inputs, [output.index], **options)
+        self.operators.append(name)
+        self.values.append(output)
+        return output
+
+    def activation(self) -> int:
+        return ACTIVATIONS[self.draw.pick("NONE", "NONE", "RELU", "RELU6")]
+
+
+def convolution(graph: Graph, x: Value) -> Value:
+    draw, depthwise = graph.draw, graph.draw.chance(0.4)
+    channels = x.shape[3] if depthwise else draw.pick(3, 8, 16, 17, 32)
+    kernel, stride = draw.pick(1, 3, 3), draw.pick(1, 1, 2)
+    filter_shape = (
+        (1, kernel, kernel, channels) if depthwise else (channels, kernel, kernel, x.shape[3])
+    )
+    taps = kernel * kernel * (1 if depthwise else x.shape[3])
+    scales = (0.01 * np.exp(draw.rng.uniform(-1, 0, channels))).astype(np.float32)
+    w = graph.model.constant(
+        draw.values(filter_shape, low=-127), np.int8, scale=scales, axis=3 if depthwise else 0
+    )
+    b = graph.model.constant(
+        draw.rng.integers(-3000, 3000, channels), np.int32, scale=x.scale * scales
+    )
+    shape = (
+        x.shape[0],
+        *(output_extent(n, kernel, stride, 1, PADDINGS["SAME"]) for n in x.shape[1:3]),
+        channels,
+    )
+    y = graph.value(
+        shape, x.scale * 0.01 * 128 * np.sqrt(taps) * np.exp(draw.rng.uniform(-0.5, 0.5))
+    )
+    options = dict(
+        strideH=stride,
+        strideW=stride,
+        padding=PADDINGS["SAME"],
+        fusedActivationFunction=graph.activation(),
+    )
+    options |= dict(dilationHFactor=1, dilationWFactor=1) | (
+        dict(depthMultiplier=1) if depthwise else {}
+    )
+    return graph.add("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [x.index, w, b], y, **options)
+
+
+def residual(graph: Graph, x: Value) -> Value:
+    """ADD or MUL with any earlier value of the same shape, x itself included."""
+    other = graph.draw.pick(*(v for v in graph.values if v.shape == x.shape))
+    activation = dict(fusedActivationFunction=graph.activation())
+    if graph.draw.chance(0.3):
+        y = graph.value(x.shape, x.scale * other.scale * 100)
+        return graph.add("MUL", [x.index, other.index], y, **activation)
+    return graph.add(
+        "ADD",
+        [x.index, other.index],
+        graph.value(x.shape, max(x.scale, other.scale) * 1.5),
+        **activation,
+    )
+
+
+def concatenation(graph: Graph, x: Value) -> Value:
+    """Both inputs are requantized by QUANTIZE to what CONCATENATION demands."""
+    other = graph.draw.pick(*(v for v in graph.values if v.shape[:3] == x.shape[:3]))
+    scale, zero_point = x.scale * 1.25, graph.draw.size(-20, 20)
+    parts = [
+        graph.add("QUANTIZE", [v.index], graph.value(v.shape, scale, zero_point))
+        for v in (x, other)
+    ]
+    shape = (*x.shape[:3], x.shape[3] + other.shape[3])
+    return graph.add(
+        "CONCATENATION", [p.index for p in parts], graph.value(shape, scale, zero_point), axis=3
+    )
+
+
+def pool(graph: Graph, x: Value) -> Value:
+    stride = graph.draw.pick(1, 2)
+    shape = (
+        x.shape[0],
+        *(output_extent(n, 2, stride, 1, PADDINGS["SAME"]) for n in x.shape[1:3]),
+        x.shape[3],
+    )
+    options = dict(
+        strideH=stride, strideW=stride, filterHeight=2, filterWidth=2, padding=PADDINGS["SAME"]
+    )
+    y = graph.value(shape, x.scale, x.zero_point)
+    return graph.add(graph.draw.pick("AVERAGE_POOL_2D", "MAX_POOL_2D"), [x.index], y, **options)
+
+
+def pad(graph: Graph, x: Value) -> Value:
+    amounts = [[0, 0], [graph.draw.size(0, 1), 1], [1, graph.draw.size(0, 1)], [0, 0]]
+    shape = tuple(n + sum(amount) for n, amount in zip(x.shape, amounts, strict=True))
+    return graph.add(
+        "PAD", [x.index, graph.model.constant(amounts)], graph.value(shape, x.scale, x.zero_point)
+    )
+
+
+def rectify(graph: Graph, x: Value) -> Value:
+    return graph.add(
+        graph.draw.pick("RELU", "RELU6"), [x.index], graph.value(x.shape, x.scale, x.zero_point)
+    )
+
+
+def squash(graph: Graph, x: Value) -> Value:
+    return graph.add("LOGISTIC", [x.index], graph.value(x.shape, 1 / 256, -128))
+
+
+def unclaimed(graph: Graph, x: Value) -> Value:
+    return graph.add(UNCLAIMED, [x.index], graph.value(x.shape, 1 / 128, 0))
+
+
+BODY: tuple[Callable[[Graph, Value], Value], ...] = (
+    convolution,
+    convolution,
+    convolution,
+    residual,
+    residual,
+    concatenation,
+    pool,
+    pad,
+    rectify,
+    squash,
+    unclaimed,
+)
+
+
+def head(graph: Graph, x: Value) -> Value:
+    """MEAN or RESHAPE, FULLY_CONNECTED, and in half of the graphs SOFTMAX."""
+    draw = graph.draw
+    if draw.chance(0.5):
+        flat = graph.value((x.shape[0], x.shape[3]), x.scale * 0.7)
+        graph.add("MEAN", [x.index, graph.model.constant([1, 2])], flat, keepDims=False)
+    else:
+        flat = graph.value((x.shape[0], int(np.prod(x.shape[1:]))), x.scale, x.zero_point)
+        graph.add(
+            "RESHAPE",
+            [x.index, graph.model.constant([-1, flat.shape[1]])],
+            flat,
+            newShape=[-1, flat.shape[1]],
+        )
+    channels = draw.pick(2, 10, 33)
+    w = graph.model.constant(
+        draw.values((channels, flat.shape[1]), low=-127), np.int8, scale=np.float32(0.01)
+    )
+    b = graph.model.constant(
+        draw.rng.integers(-999, 999, channels), np.int32, scale=flat.scale * np.float32(0.01)
+    )
+    y = graph.value((x.shape[0], channels), flat.scale * 0.01 * 128 * np.sqrt(flat.shape[1]))
+    graph.add("FULLY_CONNECTED", [flat.index, w, b], y, fusedActivationFunction=0)
+    if draw.chance(0.5):
+        y = graph.add("SOFTMAX", [y.index], graph.value(y.shape, 1 / 256, -128), beta=1.0)
+    return y
+
+
+def random_graph(
+    seed: int, batch: int = 1, signature_batch: int | None = None
+) -> tuple[Case, list[str]]:
+    """The case, and the names of its operators in order. Inputs and outputs are float32 in some of
+    the graphs.
+    """
+    draw = Draw(seed)
+    graph = Graph(draw)
+    shape = (batch, draw.size(4, 9), draw.size(4, 9), draw.pick(3, 8, 16))
+    signature = None if signature_batch is None else (signature_batch, *shape[1:])
+    from_float = draw.chance(0.3)
+    if from_float:
+        source = graph.model.input(shape, np.float32, signature=signature)
+        x = graph.add("QUANTIZE", [source], graph.value(shape, 0.02), version=1)
+        feeds = tuple((draw.rng.normal(0, 1, shape).astype(np.float32),) for _ in range(2))
+    else:
+        index = graph.model.input(shape, scale=np.float32(0.02), zero_point=3, signature=signature)
+        x = Value(index, shape, np.float32(0.02), 3)
+        graph.values.append(x)
+        feeds = tuple((draw.values(shape),) for _ in range(2))
+    for _ in range(draw.size(2, 12)):
+        x = draw.pick(*BODY)(graph, x)
+    outputs = [draw.pick(*graph.values[1:]).index] if draw.chance(0.3) else []
+    if draw.chance(0.6):
+        x = head(graph, x)
+    if draw.chance(0.3):
+        last = graph.model.tensor(x.shape, np.float32)
+        graph.model.operator("DEQUANTIZE", [x.index], [last])
+        graph.operators.append("DEQUANTIZE")
+    else:
+        last = x.index
+    content = graph.model.finish(list(dict.fromkeys([*outputs, last])))
+    return Case(
+        "graph", f"graph seed {seed}: {' '.join(graph.operators)}", content, feeds
+    ), graph.operators

@@ -1,0 +1,18 @@
+"""Pooling, MEAN and the moving operators equal the reference bit for bit, on every instruction set
+and thread count.
+"""
+
+import archs
+import pytest
+from exactness import assert_exact
+from operator_cases import CASES
+
+pytest_plugins = ("arch_report",)
+
+
+@pytest.mark.parametrize("arch", archs.on_this_cpu())
+@pytest.mark.parametrize(
+    "operator", ["AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "RESHAPE", "PAD", "CONCATENATION"]
+)
+def test_moving_and_reducing_operators_equal_the_reference(operator, arch):
+    assert_exact(CASES[operator](128), arch=arch)

@@ -1,0 +1,147 @@
+// The thread pool does each tile once, serves one run at a time, survives fork() and sleeps when
+// nothing runs.
+
+#include "delegate/base/thread_pool.h"
+
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace int8x {
+namespace {
+
+struct Count {
+  explicit Count(int64_t tiles) : done(static_cast<size_t>(tiles)) {}
+  std::vector<std::atomic<int>> done;
+  std::atomic<uint64_t> threads{0};  // a bit for each thread index that took part
+};
+
+void count(void* context, int64_t begin, int64_t end, int thread) {
+  Count& c = *static_cast<Count*>(context);
+  c.threads |= uint64_t{1} << thread;
+  for (int64_t i = begin; i < end; ++i) ++c.done[static_cast<size_t>(i)];
+}
+
+bool each_tile_once(ThreadPool* pool, int64_t tiles, int64_t grain) {
+  Count c(tiles);
+  ThreadPool::Session session(pool);
+  session.run(tiles, grain, count, &c);
+  for (const std::atomic<int>& done : c.done) {
+    if (done != 1) return false;
+  }
+  return (c.threads >> pool->threads()) == 0;
+}
+
+TEST(ThreadPool, DoesEachTileOnceForEveryNumberOfThreadsTilesAndGrain) {
+  for (int threads : {1, 2, 3, 4, 8}) {
+    ThreadPool pool(threads);
+    for (int64_t tiles : {0, 1, 2, 3, 7, 64, 1000}) {
+      for (int64_t grain : {1, 2, 5, 100}) {
+        ASSERT_TRUE(each_tile_once(&pool, tiles, grain)) << threads << " " << tiles << " " << grain;
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, RunsManyStepsInOneSession) {
+  ThreadPool pool(4);
+  ThreadPool::Session session(&pool);
+  for (int step = 0; step < 5000; ++step) {
+    Count c(9);
+    session.run(9, 1, count, &c);
+    for (const std::atomic<int>& done : c.done) ASSERT_EQ(done, 1) << "step " << step;
+  }
+}
+
+TEST(ThreadPool, WithoutAPoolTheCallerDoesItAll) {
+  Count c(10);
+  ThreadPool::Session session(nullptr);
+  EXPECT_EQ(session.threads(), 1);
+  session.run(10, 1, count, &c);
+  for (const std::atomic<int>& done : c.done) EXPECT_EQ(done, 1);
+  EXPECT_EQ(c.threads, 1u);
+}
+
+TEST(ThreadPool, ABusyPoolLeavesTheSecondCallerToItself) {
+  ThreadPool pool(2);
+  ThreadPool::Session first(&pool);
+  ThreadPool::Session second(&pool);
+  EXPECT_EQ(first.threads(), 2);
+  EXPECT_EQ(second.threads(), 1);
+}
+
+TEST(ThreadPool, ManyCallersAtOnceEachGetAllTheirTiles) {
+  ThreadPool pool(3);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&pool, &wrong] {
+      for (int i = 0; i < 300; ++i) {
+        if (!each_tile_once(&pool, 17, 1)) ++wrong;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(ThreadPool, WorksInAForkedChild) {
+  ThreadPool pool(2);
+  ASSERT_TRUE(each_tile_once(&pool, 100, 1));
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    for (int i = 0; i < 10; ++i) {
+      if (!each_tile_once(&pool, 100, 1)) _exit(1);
+    }
+    _exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_TRUE(each_tile_once(&pool, 100, 1));
+}
+
+TEST(ThreadPool, WorksInAChildForkedWhileItRan) {
+  ThreadPool pool(2);
+  pid_t child = -1;
+  {
+    ThreadPool::Session session(&pool);
+    child = fork();
+    if (child == 0) {
+      Count c(100);
+      ThreadPool::Session own(&pool);
+      own.run(100, 1, count, &c);
+      for (const std::atomic<int>& done : c.done) {
+        if (done != 1) _exit(1);
+      }
+      _exit(own.threads() == 2 ? 0 : 2);
+    }
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST(ThreadPool, SleepsWhenNothingRuns) {
+  ThreadPool pool(4);
+  ASSERT_TRUE(each_tile_once(&pool, 100, 1));
+  usleep(20000);
+  timespec before, after;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+  usleep(200000);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+  const double used = static_cast<double>(after.tv_sec - before.tv_sec) +
+                      static_cast<double>(after.tv_nsec - before.tv_nsec) * 1e-9;
+  EXPECT_LT(used, 0.02) << "seconds of CPU in 0.2 s of rest";
+}
+
+}  // namespace
+}  // namespace int8x
