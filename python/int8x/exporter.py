@@ -42,6 +42,26 @@ def export(
     return result
 
 
+def convert(path: str | os.PathLike) -> "Graph":
+    """The float graph of a saved Keras model (.keras, .h5, .hdf5). Raises ModelError when Keras cannot load it.
+
+    >>> convert("model.keras").save("float.tflite")
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(2, "no such model file", str(path))
+    try:
+        import keras
+    except ImportError as error:
+        raise ModelError(f"{path}: Keras is needed to read it ({error}): pip install 'int8x[keras]'") from None
+    from int8x.keras.conversion import convert as convert_model
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError) as error:  # Keras has no class of its own for bad files
+        raise ModelError(f"{path}: Keras {keras.__version__} cannot load it: {' '.join(str(error).split())}") from None
+    return convert_model(model)
+
+
 def _from_keras(model: Any, data: Any) -> "Graph":
     from int8x.keras.attach import handle_of
     from int8x.keras.conversion import convert

@@ -62,7 +62,9 @@ class Forward:
         scale, zero_point = tf.stop_gradient(scale), tf.stop_gradient(zero_point)
         rounding = fake_quant.fake_quant_average if site.average else fake_quant.fake_quant
         rounded = rounding(x, scale, zero_point)
-        return rounded if observing else tf.where(seen > 0.0, rounded, x)
+        if observing or (self.run.training and self.ranges.seen(site.group)):
+            return rounded
+        return tf.where(seen > 0.0, rounded, x)
 
     def round_all(self, sites: dict[int, Site], structure: Any) -> Any:
         """The structure with its floating tensors rounded by position."""

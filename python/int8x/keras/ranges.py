@@ -88,10 +88,14 @@ class Ranges:
         seen = tf.reduce_max([state[2] for state in states])
         return *fake_quant.activation_params(low, high), seen
 
+    def seen(self, group: int) -> bool:
+        """Whether a group has a range by now (not only when a graph is run)."""
+        with tf.init_scope():
+            return float(self.params(group)[2]) > 0
+
     def complete(self) -> bool:
         """Whether every group has seen a batch."""
-        with tf.init_scope():
-            return all(float(self.params(group)[2]) > 0 for group in self.members)
+        return all(self.seen(group) for group in self.members)
 
     def constants(self, site: Site) -> tuple[float, int]:
         """Scale and zero point of a site's group as numbers; ValueError when no batch was seen."""
