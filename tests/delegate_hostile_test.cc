@@ -6,9 +6,9 @@
 #include <functional>
 #include <limits>
 
-#include "delegate/delegate.h"
 #include "gtest/gtest.h"
 #include "tests/tflite_host/host.h"
+#include "tests/tflite_host/owned_delegate.h"
 #include "tests/tflite_host/small_nets.h"
 
 namespace int8x {
@@ -38,14 +38,11 @@ void PrintTo(const Damage& damage, std::ostream* out) { *out << damage.what; }
 class Hostile : public testing::TestWithParam<Damage> {};
 
 TEST_P(Hostile, ConvIsLeftToTheRuntime) {
-  Options options;
-  Text error;
-  ASSERT_TRUE(resolve(nullptr, &options, &error));
-  Delegate delegate(std::move(options));
+  auto delegate = host::make_delegate();
   Host h;
   const SmallNet net = host::conv_relu_add(&h, 6, 6);
   GetParam().apply(&h, net);
-  ASSERT_EQ(h.apply(delegate.tflite()), kTfLiteOk);
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   for (int node : h.taken()) EXPECT_NE(node, kConv);
 }
 
@@ -145,24 +142,18 @@ INSTANTIATE_TEST_SUITE_P(Conv2d, Hostile, testing::ValuesIn(kDamages),
                          [](const testing::TestParamInfo<Damage>& info) { return info.param.what; });
 
 TEST(HostileGraph, WithoutDamageConvIsTaken) {
-  Options options;
-  Text error;
-  ASSERT_TRUE(resolve(nullptr, &options, &error));
-  Delegate delegate(std::move(options));
+  auto delegate = host::make_delegate();
   Host h;
   host::conv_relu_add(&h, 6, 6);
-  ASSERT_EQ(h.apply(delegate.tflite()), kTfLiteOk);
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   EXPECT_EQ(h.taken(), (std::vector<int>{0, 1, 2}));
 }
 
 TEST(HostileGraph, MemoryThatIsTooSmallAtInvokeIsAnError) {
-  Options options;
-  Text error;
-  ASSERT_TRUE(resolve(nullptr, &options, &error));
-  Delegate delegate(std::move(options));
+  auto delegate = host::make_delegate();
   Host h;
   const SmallNet net = host::conv_relu_add(&h, 6, 6);
-  ASSERT_EQ(h.apply(delegate.tflite()), kTfLiteOk);
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   ASSERT_EQ(h.allocate(), kTfLiteOk);
   --h.tensor(net.input).bytes;
   EXPECT_EQ(h.invoke(), kTfLiteError);
@@ -170,12 +161,9 @@ TEST(HostileGraph, MemoryThatIsTooSmallAtInvokeIsAnError) {
 }
 
 TEST(HostileGraph, AnEmptyGraphIsNothingToDo) {
-  Options options;
-  Text error;
-  ASSERT_TRUE(resolve(nullptr, &options, &error));
-  Delegate delegate(std::move(options));
+  auto delegate = host::make_delegate();
   Host h;
-  EXPECT_EQ(h.apply(delegate.tflite()), kTfLiteOk);
+  EXPECT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   EXPECT_EQ(h.partitions(), 0);
 }
 

@@ -6,7 +6,7 @@ Importing it loads nothing heavy: each public name is imported when it is first 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from int8x._version import __version__
 
 _HOME = {
     "DataError": "errors",
@@ -28,11 +28,37 @@ _HOME = {
     "validate": "validation",
 }
 
-__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
+__all__ = [
+    "DataError",
+    "Graph",
+    "Int8xError",
+    "Interpreter",
+    "ModelError",
+    "QATCallback",
+    "QuantParams",
+    "QuantizeError",
+    "Recipe",
+    "RecipeError",
+    "Stats",
+    "StatsError",
+    "__version__",
+    "calibrate",
+    "delegate_path",
+    "export",
+    "quantize",
+    "validate",
+]
 
 if TYPE_CHECKING:
     from int8x.calibration import calibrate
-    from int8x.errors import DataError, Int8xError, ModelError, QuantizeError, RecipeError, StatsError
+    from int8x.errors import (
+        DataError,
+        Int8xError,
+        ModelError,
+        QuantizeError,
+        RecipeError,
+        StatsError,
+    )
     from int8x.exporter import export
     from int8x.graph import Graph
     from int8x.keras.qat import QATCallback

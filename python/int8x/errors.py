@@ -1,8 +1,12 @@
-"""What int8x raises when it refuses something. Every message names the thing, what was wanted and what came."""
+"""What int8x raises when it refuses something. Every message names the thing, what was wanted and
+what came.
+"""
 
 
 class Int8xError(Exception):
-    """Base of all errors that int8x raises on purpose; the command line turns each into exit status 1."""
+    """Base of all errors that int8x raises on purpose; the command line turns each into exit status
+    1.
+    """
 
 
 class ModelError(Int8xError):
@@ -22,7 +26,8 @@ class RecipeError(Int8xError):
 
 
 class QuantizeError(Int8xError):
-    """A model that cannot be made full int8 under the given recipe; `operators` lists what stands in the way.
+    """A model that cannot be made full int8 under the given recipe; `operators` lists what stands
+    in the way.
 
     operators: tuple of (name of the operator's first output, operator kind, reason).
     """

@@ -1,8 +1,9 @@
 """A bounds check of a whole .tflite flatbuffer, made before anything is materialised.
 
-The generated classes trust every offset and length they read: a hostile length makes them loop for hours. This walk visits each
-table, vector and string exactly as often as the object API will, and refuses a file whose parts reach outside it, or that
-refers to the same part so often that reading it would take more than the file's own size in work.
+The generated classes trust every offset and length they read: a hostile length makes them loop for
+hours. This walk visits each table, vector and string exactly as often as the object API will, and
+refuses a file whose parts reach outside it, or that refers to the same part so often that reading
+it would take more than the file's own size in work.
 """
 
 import struct
@@ -12,22 +13,50 @@ from int8x.schema import names
 
 _MAX_TABLES = 1_000_000  # as many as the C++ flatbuffers verifier allows
 
-# Per table: slot -> content. An int is a vector of elements of that many bytes, "" a string, "X" a table X, ["X"] a vector of
-# tables X, ("E", slot) a union whose type, of enum E, stands in `slot`. Scalars are not listed; neither are tables of scalars.
+# Per table: slot -> content. An int is a vector of elements of that many bytes, "" a string, "X" a
+# table X, ["X"] a vector of
+# tables X, ("E", slot) a union whose type, of enum E, stands in `slot`. Scalars are not listed;
+# neither are tables of scalars.
 _TABLES: dict[str, dict[int, int | str | list[str] | tuple[str, int]]] = {
-    "Model": {1: ["OperatorCode"], 2: ["SubGraph"], 3: "", 4: ["Buffer"], 5: 4, 6: ["Metadata"], 7: ["SignatureDef"],
-              8: ["ExternalBufferGroup"], 9: ["ExternalBuffer"]},
+    "Model": {
+        1: ["OperatorCode"],
+        2: ["SubGraph"],
+        3: "",
+        4: ["Buffer"],
+        5: 4,
+        6: ["Metadata"],
+        7: ["SignatureDef"],
+        8: ["ExternalBufferGroup"],
+        9: ["ExternalBuffer"],
+    },
     "OperatorCode": {1: ""},
     "SubGraph": {0: ["Tensor"], 1: 4, 2: 4, 3: ["Operator"], 4: ""},
-    "Tensor": {0: 4, 3: "", 4: "QuantizationParameters", 6: "SparsityParameters", 7: 4, 9: ["VariantSubType"]},
+    "Tensor": {
+        0: 4,
+        3: "",
+        4: "QuantizationParameters",
+        6: "SparsityParameters",
+        7: 4,
+        9: ["VariantSubType"],
+    },
     "QuantizationParameters": {0: 4, 1: 4, 2: 4, 3: 8, 5: ("QuantizationDetails", 4)},
     "CustomQuantization": {0: 1},
     "MultiAxisQuantization": {3: 4},
     "SparsityParameters": {0: 4, 1: 4, 2: ["DimensionMetadata"]},
     "DimensionMetadata": {3: ("SparseIndexVector", 2), 5: ("SparseIndexVector", 4)},
-    "Int32Vector": {0: 4}, "Uint16Vector": {0: 2}, "Uint8Vector": {0: 1},
+    "Int32Vector": {0: 4},
+    "Uint16Vector": {0: 2},
+    "Uint8Vector": {0: 1},
     "VariantSubType": {0: 4},
-    "Operator": {1: 4, 2: 4, 4: ("BuiltinOptions", 3), 5: 1, 7: 1, 8: 4, 12: ("BuiltinOptions2", 11)},
+    "Operator": {
+        1: 4,
+        2: 4,
+        4: ("BuiltinOptions", 3),
+        5: 1,
+        7: 1,
+        8: 4,
+        12: ("BuiltinOptions2", 11),
+    },
     "Buffer": {0: 1},
     "Metadata": {0: ""},
     "SignatureDef": {0: ["TensorMap"], 1: ["TensorMap"], 2: ""},
@@ -53,7 +82,7 @@ _TABLES: dict[str, dict[int, int | str | list[str] | tuple[str, int]]] = {
     "StablehloScatterOptions": {1: 8, 2: 8, 3: 8},
     "StablehloCaseOptions": {0: 4},
     "StableHLOCompositeOptions": {0: "", 2: 1},
-}  # fmt: skip
+}
 
 
 class _Walk:
@@ -68,7 +97,9 @@ class _Walk:
 
     def unsigned(self, position: int, size: int, what: str) -> int:
         if not 0 <= position <= len(self.data) - size:
-            raise self.fail(f"{what} lies at byte {position}, past the end of {len(self.data)} bytes")
+            raise self.fail(
+                f"{what} lies at byte {position}, past the end of {len(self.data)} bytes"
+            )
         return int.from_bytes(self.data[position : position + size], "little")
 
     def vector(self, position: int, size: int, what: str) -> range:
@@ -94,7 +125,9 @@ class _Walk:
         vtable_size = self.unsigned(vtable, 2, f"the layout of a {table}")
         table_size = self.unsigned(vtable + 2, 2, f"the layout of a {table}")
         if vtable_size < 4 or vtable_size % 2 or table_size < 4:
-            raise self.fail(f"the layout of a {table} is damaged (sizes {vtable_size} and {table_size})")
+            raise self.fail(
+                f"the layout of a {table} is damaged (sizes {vtable_size} and {table_size})"
+            )
         self.unsigned(vtable, vtable_size, f"the layout of a {table}")
         self.unsigned(position, table_size, table)
         offsets = struct.unpack_from(f"<{(vtable_size - 4) // 2}H", self.data, vtable + 4)
@@ -105,7 +138,9 @@ class _Walk:
             if slot < len(offsets) and offsets[slot]:
                 self.field(position, offsets, slot, content, f"field {slot} of a {table}")
 
-    def field(self, position: int, offsets: tuple[int, ...], slot: int, content: object, what: str) -> None:
+    def field(
+        self, position: int, offsets: tuple[int, ...], slot: int, content: object, what: str
+    ) -> None:
         at = position + offsets[slot]
         if isinstance(content, int):
             self.vector(at, content, what)
@@ -121,17 +156,24 @@ class _Walk:
             here = type_slot < len(offsets) and offsets[type_slot]
             number = self.unsigned(position + offsets[type_slot], 1, what) if here else 0
             if number not in names(enum):
-                raise self.fail(f"{what} holds {enum} {number}, which this schema does not know (a newer ai-edge-litert may)")
+                raise self.fail(
+                    f"{what} holds {enum} {number}, which this schema does not know (a newer "
+                    "ai-edge-litert may)"
+                )
             if number:
                 self.push(at, names(enum)[number])
 
 
 def check(data: bytes, origin: str) -> None:
-    """Raises ModelError, naming `origin`, unless every offset and length in the flatbuffer `data` stays inside it."""
+    """Raises ModelError, naming `origin`, unless every offset and length in the flatbuffer `data`
+    stays inside it.
+    """
     if len(data) < 8:
         raise ModelError(f"{origin}: not a .tflite file: it has {len(data)} bytes")
     if data[4:8] != b"TFL3":
-        raise ModelError(f"{origin}: not a .tflite file: bytes 4 to 8 must be b'TFL3', got {bytes(data[4:8])!r}")
+        raise ModelError(
+            f"{origin}: not a .tflite file: bytes 4 to 8 must be b'TFL3', got {bytes(data[4:8])!r}"
+        )
     walk = _Walk(data, origin)
     walk.push(0, "Model")
     while walk.pending:

@@ -1,16 +1,16 @@
 """Graph: a .tflite file read into objects, edited, and written back."""
 
 import copy
-import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from int8x.errors import ModelError
+from int8x.fingerprint import fingerprint
 from int8x.graph_reader import Reader
 from int8x.graph_writer import Writer
 from int8x.quant_params import QuantParams
@@ -25,7 +25,8 @@ _RANGES = "int8x.ranges"
 
 
 class Graph:
-    """A TFLite model: subgraphs (the first is `main`), signatures, metadata, and the ranges given to its tensors.
+    """A TFLite model: subgraphs (the first is `main`), signatures, metadata, and the ranges given
+    to its tensors.
 
     >>> graph = Graph.load("model.tflite")
     >>> [op.kind for op in graph.main.operators]
@@ -35,12 +36,16 @@ class Graph:
 
     def __init__(self) -> None:
         self.subgraphs: list[Subgraph] = []
-        self.signatures: list[Any] = []  # SignatureDefT whose TensorMaps hold Tensors in tensorIndex
+        self.signatures: list[
+            Any
+        ] = []  # SignatureDefT whose TensorMaps hold Tensors in tensorIndex
         self.metadata: list[tuple[str, np.ndarray | None]] = []
         self.description = ""
         self.raw: Any = None
         self.origin = "graph"
-        self.quantization: Quantization | None = None  # set by int8x.quantize: recipe, sources, float operators
+        self.quantization: Quantization | None = (
+            None  # set by int8x.quantize: recipe, sources, float operators
+        )
 
     @property
     def main(self) -> Subgraph:
@@ -52,7 +57,9 @@ class Graph:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Graph":
-        """Reads a .tflite file. Raises ModelError for anything that is not a sound one, OSError when it cannot be opened."""
+        """Reads a .tflite file. Raises ModelError for anything that is not a sound one, OSError
+        when it cannot be opened.
+        """
         return cls.from_bytes(Path(path).read_bytes(), str(path))
 
     @classmethod
@@ -66,12 +73,19 @@ class Graph:
             raise reader.fail("it has no subgraph")
         graph.subgraphs = [reader.subgraph(i, raw) for i, raw in enumerate(model.subgraphs)]
         for raw in model.signatureDefs or []:
-            tensors = reader.pick(graph.subgraphs, raw.subgraphIndex, "the subgraph of a signature").tensors
+            tensors = reader.pick(
+                graph.subgraphs, raw.subgraphIndex, "the subgraph of a signature"
+            ).tensors
             for entry in [*(raw.inputs or []), *(raw.outputs or [])]:
-                entry.tensorIndex = reader.pick(tensors, entry.tensorIndex, f"signature entry {reader.text(entry.name)!r}")
+                entry.tensorIndex = reader.pick(
+                    tensors, entry.tensorIndex, f"signature entry {reader.text(entry.name)!r}"
+                )
             graph.signatures.append(raw)
         for raw in model.metadata or []:
-            name, array = reader.text(raw.name), reader.pick(reader.buffers, raw.buffer, "a metadata buffer")
+            name, array = (
+                reader.text(raw.name),
+                reader.pick(reader.buffers, raw.buffer, "a metadata buffer"),
+            )
             if name == _RANGES:
                 graph._read_ranges(reader, array)
             else:
@@ -81,39 +95,68 @@ class Graph:
     def _read_ranges(self, reader: Reader, array: np.ndarray | None) -> None:
         try:
             for entry in json.loads(bytes(array if array is not None else b""))["tensors"]:
-                tensors = reader.pick(self.subgraphs, entry["subgraph"], "a range's subgraph").tensors
-                self.ranges[reader.pick(tensors, entry["tensor"], "a range's tensor")] = QuantParams.from_json(entry["params"])
+                tensors = reader.pick(
+                    self.subgraphs, entry["subgraph"], "a range's subgraph"
+                ).tensors
+                self.ranges[reader.pick(tensors, entry["tensor"], "a range's tensor")] = (
+                    QuantParams.from_json(entry["params"])
+                )
         except (ValueError, KeyError, TypeError) as error:
             raise reader.fail(f"its {_RANGES} metadata cannot be read: {error}") from None
 
     def to_bytes(self) -> bytes:
         """The file's bytes; they depend on the graph alone."""
         writer, metadata = Writer(), list(self.metadata)
-        indices = [{tensor: i for i, tensor in enumerate(subgraph.tensors)} for subgraph in self.subgraphs]
-        model = make("Model", version=3, description=self.description.encode("utf-8", "surrogateescape"))
+        indices = [
+            {tensor: i for i, tensor in enumerate(subgraph.tensors)} for subgraph in self.subgraphs
+        ]
+        model = make(
+            "Model", version=3, description=self.description.encode("utf-8", "surrogateescape")
+        )
         if self.raw is not None:
-            model.externalBufferGroups, model.externalBuffers = self.raw.externalBufferGroups, self.raw.externalBuffers
-        model.subgraphs = [writer.subgraph(s, index) for s, index in zip(self.subgraphs, indices)]
-        model.signatureDefs = [_numbered(s, indices[s.subgraphIndex]) for s in self.signatures] or None
+            model.externalBufferGroups, model.externalBuffers = (
+                self.raw.externalBufferGroups,
+                self.raw.externalBuffers,
+            )
+        model.subgraphs = [
+            writer.subgraph(s, index) for s, index in zip(self.subgraphs, indices, strict=True)
+        ]
+        model.signatureDefs = [
+            _numbered(s, indices[s.subgraphIndex]) for s in self.signatures
+        ] or None
         ranges = self._written_ranges(indices)
         if ranges is not None:
             metadata.append((_RANGES, ranges))
-        model.metadata = [make("Metadata", name=name.encode("utf-8", "surrogateescape"), buffer=writer.buffer(array))
-                          for name, array in metadata] or None  # fmt: skip
+        model.metadata = [
+            make(
+                "Metadata",
+                name=name.encode("utf-8", "surrogateescape"),
+                buffer=writer.buffer(array),
+            )
+            for name, array in metadata
+        ] or None
         return writer.pack(model)
 
     def _written_ranges(self, indices: list[dict[Tensor, int]]) -> np.ndarray | None:
-        entries = [{"subgraph": number, "tensor": index, "name": tensor.name, "params": tensor.range.to_json()}
-                   for number, by_tensor in enumerate(indices) for tensor, index in by_tensor.items()
-                   if tensor.range is not None]  # fmt: skip
+        entries = [
+            {
+                "subgraph": number,
+                "tensor": index,
+                "name": tensor.name,
+                "params": tensor.range.to_json(),
+            }
+            for number, by_tensor in enumerate(indices)
+            for tensor, index in by_tensor.items()
+            if tensor.range is not None
+        ]
         if not entries:
             return None
         text = json.dumps({"tensors": entries}, sort_keys=True, separators=(",", ":"))
         return np.frombuffer(text.encode(), np.uint8)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the .tflite file, through a temporary file that is renamed; a quantized graph's recipe goes beside it,
-        as <stem>.recipe.json.
+        """Writes the .tflite file, through a temporary file that is renamed; a quantized graph's
+        recipe goes beside it, as <stem>.recipe.json.
         """
         write_file(path, self.to_bytes())
         if self.quantization is not None:
@@ -132,29 +175,24 @@ class Graph:
             subgraph.compact()
             for signature in self.signatures:
                 if signature.subgraphIndex == number:
-                    named = [e.tensorIndex for e in [*(signature.inputs or []), *(signature.outputs or [])]]
-                    subgraph.tensors += [t for t in dict.fromkeys(named) if t not in set(subgraph.tensors)]
+                    named = [
+                        e.tensorIndex
+                        for e in [*(signature.inputs or []), *(signature.outputs or [])]
+                    ]
+                    subgraph.tensors += [
+                        t for t in dict.fromkeys(named) if t not in set(subgraph.tensors)
+                    ]
 
     def fingerprint(self) -> str:
-        """SHA-256 over all that decides what the graph computes (ranges, metadata and descriptions are left out)."""
-        digest = hashlib.sha256()
-        for subgraph in self.subgraphs:
-            index = {tensor: i for i, tensor in enumerate(subgraph.tensors)}
-            for tensor in subgraph.tensors:
-                constant = None if tensor.buffer is None else hashlib.sha256(tensor.buffer.tobytes()).hexdigest()
-                quant = None if tensor.quant is None else tensor.quant.to_json()
-                fields = (tensor.name, tensor.dtype, tensor.shape, tensor.signature, tensor.is_variable, constant, quant)
-                digest.update(repr(fields).encode("utf-8", "surrogateescape"))
-            for op in subgraph.operators:
-                inputs = [None if tensor is None else index[tensor] for tensor in op.inputs]
-                outputs = [index[tensor] for tensor in [*op.outputs, *op.intermediates]]
-                fields = (op.kind, op.version, op.custom_code, op.custom_options, inputs, outputs, plain_options(op.options))
-                digest.update(repr(fields).encode("utf-8", "surrogateescape"))
-            digest.update(repr([[index[t] for t in side] for side in (subgraph.inputs, subgraph.outputs)]).encode())
-        return digest.hexdigest()
+        """SHA-256 over all that decides what the graph computes (ranges, metadata and descriptions
+        are left out).
+        """
+        return fingerprint(self.subgraphs)
 
     def input_names(self) -> list[tuple[str, ...]]:
-        """For each input of `main`, the names it may be called by: the tensor's, the signature's, the bare layer's."""
+        """For each input of `main`, the names it may be called by: the tensor's, the signature's,
+        the bare layer's.
+        """
         return [self._aliases(tensor, "inputs") for tensor in self.main.inputs]
 
     def _aliases(self, tensor: Tensor, side: str) -> tuple[str, ...]:
@@ -171,23 +209,23 @@ def _decoded(name: Any) -> str:
     return name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
 
 
-def plain_options(options: Any) -> dict[str, Any]:
-    """An operator's options as plain data, arrays as lists."""
-    fields = {} if options is None else vars(options)
-    return {name: np.asarray(field).tolist() for name, field in sorted(fields.items()) if field is not None}
-
-
 def _numbered(signature: Any, index: dict[Tensor, int]) -> Any:
     """A copy of a signature with tensor numbers in place of Tensors."""
-    made = make("SignatureDef", signatureKey=signature.signatureKey, subgraphIndex=signature.subgraphIndex)
+    made = make(
+        "SignatureDef", signatureKey=signature.signatureKey, subgraphIndex=signature.subgraphIndex
+    )
     for side in ("inputs", "outputs"):
         entries = getattr(signature, side)
         if entries is not None:
-            setattr(made, side, [make("TensorMap", name=e.name, tensorIndex=index[e.tensorIndex]) for e in entries])
+            setattr(
+                made,
+                side,
+                [make("TensorMap", name=e.name, tensorIndex=index[e.tensorIndex]) for e in entries],
+            )
     return made
 
 
-def load(model: Union[str, os.PathLike, bytes, Graph]) -> Graph:
+def load(model: str | os.PathLike | bytes | Graph) -> Graph:
     """A Graph from a path, the bytes of a file, or a Graph, which is copied."""
     if isinstance(model, Graph):
         return model.copy()

@@ -1,4 +1,6 @@
-"""From subgraphs back to the bytes of a .tflite file; buffers, operator codes and indices are made anew."""
+"""From subgraphs back to the bytes of a .tflite file; buffers, operator codes and indices are made
+anew.
+"""
 
 from typing import Any
 
@@ -8,7 +10,9 @@ from int8x.quant_params import QuantParams
 from int8x.schema import make, options_type, schema, value
 from int8x.subgraph import Operator, Subgraph, Tensor
 
-_ALIGNMENT = 16  # schema.fbs: Buffer.data is force_align: 16, which the generated Python does not do
+_ALIGNMENT = (
+    16  # schema.fbs: Buffer.data is force_align: 16, which the generated Python does not do
+)
 
 
 class _AlignedBuffer:
@@ -52,15 +56,24 @@ class Writer:
         if key not in self.code_indices:
             number = value("BuiltinOperator", op.kind)
             self.code_indices[key] = len(self.codes)
-            self.codes.append(make("OperatorCode", builtinCode=number, deprecatedBuiltinCode=min(number, 127),
-                                   customCode=_text(op.custom_code), version=op.version))  # fmt: skip
+            self.codes.append(
+                make(
+                    "OperatorCode",
+                    builtinCode=number,
+                    deprecatedBuiltinCode=min(number, 127),
+                    customCode=_text(op.custom_code),
+                    version=op.version,
+                )
+            )
         return self.code_indices[key]
 
     def tensor(self, tensor: Tensor) -> Any:
         raw = make("Tensor", hasRank=True) if tensor.raw is None else _copy(tensor.raw)
         raw.name, raw.type = _text(tensor.name), value("TensorType", tensor.dtype)
         raw.shape = np.array(tensor.shape, np.int32)
-        raw.shapeSignature = None if tensor.signature is None else np.array(tensor.signature, np.int32)
+        raw.shapeSignature = (
+            None if tensor.signature is None else np.array(tensor.signature, np.int32)
+        )
         raw.isVariable, raw.buffer = tensor.is_variable, self.buffer(tensor.buffer)
         if tensor.quant is not tensor.raw_quant:
             raw.quantization = _quantization(tensor.quant)
@@ -71,13 +84,22 @@ class Writer:
         raw.opcodeIndex = self.code(op)
         raw.inputs = np.array([-1 if t is None else index[t] for t in op.inputs], np.int32)
         raw.outputs = np.array([index[t] for t in op.outputs], np.int32)
-        raw.intermediates = np.array([index[t] for t in op.intermediates], np.int32) if op.intermediates else None
-        raw.builtinOptions, raw.builtinOptionsType, raw.builtinOptions2, raw.builtinOptions2Type = None, 0, None, 0
+        raw.intermediates = (
+            np.array([index[t] for t in op.intermediates], np.int32) if op.intermediates else None
+        )
+        raw.builtinOptions, raw.builtinOptionsType, raw.builtinOptions2, raw.builtinOptions2Type = (
+            None,
+            0,
+            None,
+            0,
+        )
         if op.options is not None:
             union, number = options_type(op.options)
             setattr(raw, union[0].lower() + union[1:], op.options)
             setattr(raw, union[0].lower() + union[1:] + "Type", number)
-        raw.customOptions = None if op.custom_options is None else np.frombuffer(op.custom_options, np.uint8)
+        raw.customOptions = (
+            None if op.custom_options is None else np.frombuffer(op.custom_options, np.uint8)
+        )
         return raw
 
     def subgraph(self, graph: Subgraph, index: dict[Tensor, int]) -> Any:
@@ -114,4 +136,9 @@ def _copy(raw: Any) -> Any:
 def _quantization(quant: QuantParams | None) -> Any:
     if quant is None:
         return None
-    return make("QuantizationParameters", scale=quant.scales, zeroPoint=quant.zero_points, quantizedDimension=quant.axis or 0)
+    return make(
+        "QuantizationParameters",
+        scale=quant.scales,
+        zeroPoint=quant.zero_points,
+        quantizedDimension=quant.axis or 0,
+    )

@@ -1,4 +1,6 @@
-"""Chooses the integer grid of every activation: given, fixed by an operator, shared with neighbours, or calibrated."""
+"""Chooses the integer grid of every activation: given, fixed by an operator, shared with
+neighbours, or calibrated.
+"""
 
 import dataclasses
 
@@ -11,10 +13,12 @@ from int8x.recipe import Recipe
 from int8x.rules import RULES, Rule
 from int8x.subgraph import Operator, Subgraph, Tensor
 
-# A tensor with other readers joins a shared grid only when that costs it no more than this factor in range (one bit).
+# A tensor with other readers joins a shared grid only when that costs it no more than this factor
+# in range (one bit).
 _JOIN_FACTOR = 2.0
 
-# Constants beyond this stand for "lowest" (PADV2 before a max-pool); they saturate, and stretch no range.
+# Constants beyond this stand for "lowest" (PADV2 before a max-pool); they saturate, and stretch no
+# range.
 _LARGEST_CONSTANT = 1e30
 
 Range = tuple[float, float]
@@ -24,7 +28,8 @@ _RELU6 = 3  # ActivationFunctionType.RELU6
 
 @dataclasses.dataclass
 class Grids:
-    """The decision. nominal: each activation's grid. reads, writes: where an operator needs another one, by (operator, index).
+    """The decision. nominal: each activation's grid. reads, writes: where an operator needs another
+    one, by (operator, index).
 
     missing: activations for which nothing gave a range.
     """
@@ -35,21 +40,32 @@ class Grids:
     missing: list[Tensor]
 
 
-def decide(subgraph: Subgraph, operators: list[Operator], stats: Stats | None, recipe: Recipe,
-           interface: list[Tensor]) -> Grids:  # fmt: skip
-    """Grids for the activations of `operators`, those that become int8, and for the float tensors of `interface`."""
+def decide(
+    subgraph: Subgraph,
+    operators: list[Operator],
+    stats: Stats | None,
+    recipe: Recipe,
+    interface: list[Tensor],
+) -> Grids:
+    """Grids for the activations of `operators`, those that become int8, and for the float tensors
+    of `interface`.
+    """
     return _Decision(subgraph, operators, stats, recipe, interface).grids()
 
 
 def observed_range(stats: Stats | None, tensor: Tensor, recipe: Recipe) -> tuple[Range, str] | None:
-    """The real range that the recipe's observer makes of a tensor's statistics, and its source in words."""
+    """The real range that the recipe's observer makes of a tensor's statistics, and its source in
+    words.
+    """
     seen = None if stats is None else stats.tensors.get(tensor.name)
     if seen is None or not seen.samples:
         return None
     if recipe.observer == "average":
         return seen.mean_range(), f"average of {seen.samples} samples"
     if recipe.observer == "percentile":
-        return seen.percentile_range(recipe.percentile), f"percentile {recipe.percentile:g} of {seen.samples} samples"
+        return seen.percentile_range(
+            recipe.percentile
+        ), f"percentile {recipe.percentile:g} of {seen.samples} samples"
     return (seen.min, seen.max), f"minmax of {seen.samples} samples"
 
 
@@ -73,8 +89,14 @@ class _Group:
 
 
 class _Decision:
-    def __init__(self, subgraph: Subgraph, operators: list[Operator], stats: Stats | None, recipe: Recipe,
-                 interface: list[Tensor]):  # fmt: skip
+    def __init__(
+        self,
+        subgraph: Subgraph,
+        operators: list[Operator],
+        stats: Stats | None,
+        recipe: Recipe,
+        interface: list[Tensor],
+    ):
         self.subgraph, self.operators = subgraph, operators
         self.links = subgraph.links()
         self.groups: dict[Tensor, _Group] = {}
@@ -109,7 +131,9 @@ class _Decision:
             group.cover(*seen[0], seen[1])
 
     def share(self, op: Operator) -> None:
-        """Puts a same-grid operator's tensors in one group, or notes where a QUANTIZE must stand between."""
+        """Puts a same-grid operator's tensors in one group, or notes where a QUANTIZE must stand
+        between.
+        """
         rule = RULES[op.kind]
         data = rule.data_inputs(op)
         moving = [i for i in data if not op.inputs[i].is_constant]
@@ -124,7 +148,11 @@ class _Decision:
             return
         home = self.groups[op.outputs[outputs[0]]]
         pins = [self.groups[op.inputs[i]].pin for i in moving]
-        if home.pin is None and pins[0] is not None and all(p is not None and p.same_grid(pins[0]) for p in pins):
+        if (
+            home.pin is None
+            and pins[0] is not None
+            and all(p is not None and p.same_grid(pins[0]) for p in pins)
+        ):
             home.pin = pins[0]
         self.cover_inputs(op, data, home)
         for i in moving:
@@ -138,19 +166,30 @@ class _Decision:
         """An unpinned result covers what its operator reads: that holds all it can be."""
         if home.pin is not None:
             return
-        if all(op.inputs[i].is_constant or self.groups[op.inputs[i]].real() is not None for i in data):
-            if len(home.tensors) == 1:
-                home.range = None
+        if (
+            all(
+                op.inputs[i].is_constant or self.groups[op.inputs[i]].real() is not None
+                for i in data
+            )
+            and len(home.tensors) == 1
+        ):
+            home.range = None
         for i in data:
             tensor = op.inputs[i]
             if tensor.is_constant:
-                values = tensor.data[np.abs(tensor.data) < _LARGEST_CONSTANT]
-                home.cover(float(values.min(initial=0)), float(values.max(initial=0)), "its constant inputs")
+                values = tensor.values[np.abs(tensor.values) < _LARGEST_CONSTANT]
+                home.cover(
+                    float(values.min(initial=0)),
+                    float(values.max(initial=0)),
+                    "its constant inputs",
+                )
             elif (real := self.groups[tensor].real()) is not None:
                 home.cover(*real, f"like {tensor.name}")
 
     def join(self, home: _Group, source: Tensor, result: Tensor, op: Operator) -> bool:
-        """One input: the result takes the input's grid, or the input the result's, where nothing else reads the input."""
+        """One input: the result takes the input's grid, or the input the result's, where nothing
+        else reads the input.
+        """
         other = self.groups[result]
         if other is home:
             return True
@@ -176,10 +215,17 @@ class _Decision:
 
     def read_outside(self, group: _Group, op: Operator) -> bool:
         """Whether anything but `op` and operators within the group read its tensors."""
-        inside = {id(op), *(id(p) for t in group.tensors if (p := self.links.producer(t)) is not None)}
+        inside = {
+            id(op),
+            *(id(p) for t in group.tensors if (p := self.links.producer(t)) is not None),
+        }
         readers = [reader for t in group.tensors for reader in self.links.consumers(t)]
         exposed = any(t in self.subgraph.outputs for t in group.tensors)
-        return exposed or any(id(r) not in inside or RULES.get(r.kind, _NO_RULE).scales != "same" for r in readers if r is not op)
+        return exposed or any(
+            id(r) not in inside or RULES.get(r.kind, _NO_RULE).scales != "same"
+            for r in readers
+            if r is not op
+        )
 
     def merge(self, a: _Group, b: _Group) -> _Group:
         a.pin = a.pin or b.pin
@@ -194,9 +240,15 @@ class _Decision:
         return a
 
     def least_scale(self, op: Operator) -> None:
-        """Some kernels abort or wrap when the output's scale is far below the inputs': keep it above what they take."""
+        """Some kernels abort or wrap when the output's scale is far below the inputs': keep it
+        above what they take.
+        """
         output = self.groups.get(op.outputs[0])
-        inputs = [self.groups[t] for i in RULES[op.kind].data_inputs(op) if (t := op.inputs[i]) in self.groups]
+        inputs = [
+            self.groups[t]
+            for i in RULES[op.kind].data_inputs(op)
+            if (t := op.inputs[i]) in self.groups
+        ]
         scales = [grid.scale for group in inputs if (grid := self.grid(group)) is not None]
         if output is None or not scales:
             return
@@ -210,14 +262,22 @@ class _Decision:
         if op.kind == "RELU6" or getattr(op.options, "fusedActivationFunction", 0) == _RELU6:
             least = max(least, 6 * 2.0**-30)  # 6 / scale must fit int32
         self.raise_scale(output, least, op)
-        if op.kind in ("SOFTMAX", "LOG_SOFTMAX"):  # the kernels abort unless beta * scale * 2^26 > 1
-            self.raise_scale(inputs[0], 2.0**-25 / max(getattr(op.options, "beta", 1.0), 2.0**-20), op)
+        if op.kind in (
+            "SOFTMAX",
+            "LOG_SOFTMAX",
+        ):  # the kernels abort unless beta * scale * 2^26 > 1
+            self.raise_scale(
+                inputs[0], 2.0**-25 / max(getattr(op.options, "beta", 1.0), 2.0**-20), op
+            )
 
     def raise_scale(self, group: _Group, least: float, op: Operator) -> None:
         group.least_scale = max(group.least_scale, least)
         if group.pin is not None and group.pin.scale < least:
-            raise QuantizeError(f"{op.name}: the given scale {group.pin.scale:g} is too small for {op.kind}, which takes at least "
-                                f"{least:g} here")  # fmt: skip
+            raise QuantizeError(
+                f"{op.name}: the given scale {group.pin.scale:g} is too small for {op.kind}, "
+                "which takes at least "
+                f"{least:g} here"
+            )
 
     def grid(self, group: _Group) -> QuantParams | None:
         if group.pin is not None:
@@ -228,7 +288,11 @@ class _Decision:
         if grid.scale < group.least_scale:
             source = f"{group.source}, widened for its operator"
             grow = group.least_scale / grid.scale
-            low, high = (x * grow for x in group.range) if _width(group.range) else (0.0, 255 * group.least_scale)
+            low, high = (
+                (x * grow for x in group.range)
+                if _width(group.range)
+                else (0.0, 255 * group.least_scale)
+            )
             grid = from_range(low, high, source)
         return grid
 
@@ -239,11 +303,17 @@ class _Decision:
             if grid is None:
                 missing.append(tensor)
             else:
-                pinned_elsewhere = group.pin is not None and tensor is not group.tensors[0] and tensor.range is not group.pin
+                pinned_elsewhere = (
+                    group.pin is not None
+                    and tensor is not group.tensors[0]
+                    and tensor.range is not group.pin
+                )
                 source = f"{grid.source}, shared" if pinned_elsewhere else grid.source
                 nominal[tensor] = dataclasses.replace(grid, source=source)
-        cuts = [{(op, i): grid for op, i, group in cut if (grid := self.grid(group)) is not None}
-                for cut in (self.cut_reads, self.cut_writes)]  # fmt: skip
+        cuts = [
+            {(op, i): grid for op, i, group in cut if (grid := self.grid(group)) is not None}
+            for cut in (self.cut_reads, self.cut_writes)
+        ]
         return Grids(nominal, cuts[0], cuts[1], missing)
 
 

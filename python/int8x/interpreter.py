@@ -1,4 +1,6 @@
-"""Running a model for calibration and validation: one sample at a time, every tensor readable afterwards."""
+"""Running a model for calibration and validation: one sample at a time, every tensor readable
+afterwards.
+"""
 
 import importlib
 import warnings
@@ -9,7 +11,11 @@ import numpy as np
 
 from int8x.errors import Int8xError, ModelError
 
-_MODULES = ("ai_edge_litert.interpreter", "tensorflow.lite.python.interpreter", "tflite_runtime.interpreter")
+_MODULES = (
+    "ai_edge_litert.interpreter",
+    "tensorflow.lite.python.interpreter",
+    "tflite_runtime.interpreter",
+)
 
 
 def module() -> ModuleType:
@@ -19,7 +25,10 @@ def module() -> ModuleType:
             return importlib.import_module(name)
         except ImportError:
             continue
-    raise Int8xError(f"no TFLite interpreter found (looked for {', '.join(_MODULES)}): pip install ai-edge-litert")
+    raise Int8xError(
+        f"no TFLite interpreter found (looked for {', '.join(_MODULES)}): pip install "
+        "ai-edge-litert"
+    )
 
 
 def version() -> str:
@@ -46,30 +55,39 @@ class Runner:
         self.origin = origin
         api = module()
         try:
-            with warnings.catch_warnings():  # preserve_all_tensors warns of the memory that it is wanted to take
+            with (
+                warnings.catch_warnings()
+            ):  # preserve_all_tensors warns of the memory that it is wanted to take
                 warnings.simplefilter("ignore")
                 self._interpreter: Any = api.Interpreter(
-                    model_content=data, num_threads=num_threads, experimental_preserve_all_tensors=True,
-                    experimental_op_resolver_type=getattr(api.OpResolverType, resolver))  # fmt: skip
+                    model_content=data,
+                    num_threads=num_threads,
+                    experimental_preserve_all_tensors=True,
+                    experimental_op_resolver_type=getattr(api.OpResolverType, resolver),
+                )
             self._inputs = self._interpreter.get_input_details()
             self._shapes: list[tuple[int, ...]] = []
         except (RuntimeError, ValueError) as error:
             raise self._refused(error) from None
 
     def _refused(self, error: Exception) -> ModelError:
-        return ModelError(f"{self.origin}: TFLite cannot run this model: {' '.join(str(error).split())}")
+        return ModelError(
+            f"{self.origin}: TFLite cannot run this model: {' '.join(str(error).split())}"
+        )
 
     def run(self, sample: list[np.ndarray]) -> None:
         """Runs one sample: one array per input, in the model's order and types."""
         shapes = [array.shape for array in sample]
         try:
             if shapes != self._shapes:
-                for detail, array in zip(self._inputs, sample):
+                for detail, array in zip(self._inputs, sample, strict=True):
                     if tuple(detail["shape"]) != array.shape:
-                        self._interpreter.resize_tensor_input(detail["index"], array.shape, strict=False)
+                        self._interpreter.resize_tensor_input(
+                            detail["index"], array.shape, strict=False
+                        )
                 self._interpreter.allocate_tensors()
                 self._shapes, self._inputs = shapes, self._interpreter.get_input_details()
-            for detail, array in zip(self._inputs, sample):
+            for detail, array in zip(self._inputs, sample, strict=True):
                 self._interpreter.set_tensor(detail["index"], array)
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:

@@ -1,4 +1,6 @@
-"""Ranges that a float .tflite carries inside itself: QUANTIZE/DEQUANTIZE pairs, and weights that already lie on a grid."""
+"""Ranges that a float .tflite carries inside itself: QUANTIZE/DEQUANTIZE pairs, and weights that
+already lie on a grid.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -12,14 +14,15 @@ from int8x.subgraph import Subgraph, Tensor
 if TYPE_CHECKING:
     from int8x.recipe import Recipe
 
+_COARSE = 16
 _TOLERANCE = 1e-3  # of one step: float32 rounding through a folded BatchNorm stays below 2e-5
 
 
 def strip_markers(graph: Graph, recipe: "Recipe | None" = None) -> None:
-    """float -> QUANTIZE -> DEQUANTIZE -> float, which TensorFlow's converter writes for a fake-quant node, goes away and
-    becomes the range of the float tensor before it. DEQUANTIZE of an integer constant becomes the float constant, its scales
-    becoming the constant's range. uint8 grids are moved to int8: zero_point - 128, same scale. The first marker of a tensor
-    counts.
+    """float -> QUANTIZE -> DEQUANTIZE -> float, which TensorFlow's converter writes for a
+    fake-quant node, goes away and becomes the range of the float tensor before it. DEQUANTIZE of an
+    integer constant becomes the float constant, its scales becoming the constant's range. uint8
+    grids are moved to int8: zero_point - 128, same scale. The first marker of a tensor counts.
 
     >>> strip_markers(graph); graph.ranges["conv1"]
     """
@@ -27,13 +30,20 @@ def strip_markers(graph: Graph, recipe: "Recipe | None" = None) -> None:
         links = subgraph.links()
         for op in list(subgraph.operators):
             coded = op.input(0)
-            if op.kind != "DEQUANTIZE" or coded is None or coded.quant is None or coded.dtype not in ("INT8", "UINT8"):
+            if (
+                op.kind != "DEQUANTIZE"
+                or coded is None
+                or coded.quant is None
+                or coded.dtype not in ("INT8", "UINT8")
+            ):
                 continue
             params, result = _signed(coded), op.outputs[0]
             quantize = links.producer(coded)
             if quantize is not None and quantize.kind == "QUANTIZE" and quantize.inputs[0].is_float:
                 source = quantize.inputs[0]
-                if result in subgraph.outputs and (source in subgraph.inputs or source in subgraph.outputs or source.is_constant):
+                if result in subgraph.outputs and (
+                    source in subgraph.inputs or source in subgraph.outputs or source.is_constant
+                ):
                     continue
                 source.range = source.range or params
                 _become(graph, subgraph, source, result)
@@ -42,14 +52,23 @@ def strip_markers(graph: Graph, recipe: "Recipe | None" = None) -> None:
                 _set_constant(result, coded, params)
                 subgraph.remove([op])
         links = subgraph.links()
-        subgraph.remove([op for op in subgraph.operators if op.kind == "QUANTIZE" and not links.consumers(op.outputs[0])
-                         and op.outputs[0] not in subgraph.outputs])  # fmt: skip
+        subgraph.remove(
+            [
+                op
+                for op in subgraph.operators
+                if op.kind == "QUANTIZE"
+                and not links.consumers(op.outputs[0])
+                and op.outputs[0] not in subgraph.outputs
+            ]
+        )
 
 
 def recover_weight_grids(graph: Graph, recipe: "Recipe | None" = None) -> int:
-    """Gives constant weights that lie on an integer grid that grid as their range: per output channel scale = max|w| / k for the
-    smallest k <= 127 that makes every w / scale an integer. Returns how many channels were found; others get max|w| / 127
-    within a tensor where any was found, and weights that have a range keep it. All-zero channels take the largest scale.
+    """Gives constant weights that lie on an integer grid that grid as their range: per output
+    channel scale = max|w| / k for the smallest k <= 127 that makes every w / scale an integer.
+    Returns how many channels were found; others get max|w| / 127 within a tensor where any was
+    found, and weights that have a range keep it. A k below 16 is replaced by its largest multiple.
+    All-zero channels take the largest scale.
 
     >>> recover_weight_grids(graph)
     """
@@ -57,27 +76,39 @@ def recover_weight_grids(graph: Graph, recipe: "Recipe | None" = None) -> int:
     for subgraph in graph.subgraphs:
         for op in subgraph.operators:
             rule = RULES.get(op.kind)
-            weights = op.input(rule.weights) if rule is not None and rule.weights is not None else None
-            if weights is None or not weights.is_constant or not weights.is_float or weights.range is not None:
+            place = None if rule is None else rule.weights
+            if place is None:
+                continue
+            weights = op.input(place.index)
+            if (
+                weights is None
+                or not weights.is_constant
+                or not weights.is_float
+                or weights.range is not None
+            ):
                 continue
             if weights.raw is not None and weights.raw.sparsity is not None:
                 continue
-            rows = np.moveaxis(weights.data, rule.weight_axis, 0).reshape(weights.shape[rule.weight_axis], -1)
+            rows = np.moveaxis(weights.values, place.axis, 0).reshape(weights.shape[place.axis], -1)
             steps = grid_steps(rows)
             largest = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
             if not np.any(steps[largest > 0]):
                 continue
             found += int(np.count_nonzero(steps[largest > 0]))
+            # Few values fit coarse grids too; a multiple holds the same weights and a finer bias.
+            steps = np.where(steps < _COARSE, steps * (127 // np.maximum(steps, 1)), steps)
             scales = largest / np.where(steps > 0, steps, 127)
             scales[largest == 0] = scales.max()
             source = "recovered from the weights"
-            weights.range = QuantParams(scales, np.zeros(len(scales), np.int64), rule.weight_axis, source=source)
+            weights.range = QuantParams(
+                scales, np.zeros(len(scales), np.int64), place.axis, source=source
+            )
     return found
 
 
 def grid_steps(rows: np.ndarray) -> np.ndarray:
-    """Per row of float weights [rows, n], the smallest k in [1, 127] for which every w * k / max|w| is within 1e-3 of an
-    integer; 0 where there is none.
+    """Per row of float weights [rows, n], the smallest k in [1, 127] for which every w * k / max|w|
+    is within 1e-3 of an integer; 0 where there is none.
     """
     largest = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
     unit = rows.astype(np.float64) / np.where(largest > 0, largest, 1)[:, None]
@@ -97,10 +128,16 @@ def _on_grid(unit: np.ndarray, k: int) -> np.ndarray:
 
 def _signed(coded: Tensor) -> QuantParams:
     """The tensor's grid as int8 sees it."""
-    quant = coded.quant
+    quant = coded.grid
     shift = 128 if coded.dtype == "UINT8" else 0
     zeros = quant.zero_points - shift
-    return QuantParams(quant.scale, zeros if quant.axis is not None else int(zeros[0]), quant.axis, 8, "marker in the model")
+    return QuantParams(
+        quant.scale,
+        zeros if quant.axis is not None else int(zeros[0]),
+        quant.axis,
+        8,
+        "marker in the model",
+    )
 
 
 def _become(graph: Graph, subgraph: Subgraph, kept: Tensor, gone: Tensor) -> None:
@@ -115,11 +152,13 @@ def _become(graph: Graph, subgraph: Subgraph, kept: Tensor, gone: Tensor) -> Non
 
 
 def _set_constant(result: Tensor, coded: Tensor, params: QuantParams) -> None:
-    quant = coded.quant
+    quant = coded.grid
     shape = [1] * len(coded.shape)
     if quant.axis is not None:
         shape[quant.axis] = -1
-    steps = coded.data.astype(np.float64) - quant.zero_points.reshape(shape if quant.axis is not None else 1)
+    steps = coded.values.astype(np.float64) - quant.zero_points.reshape(
+        shape if quant.axis is not None else 1
+    )
     scales = quant.scales.astype(np.float64).reshape(shape if quant.axis is not None else 1)
     result.data = (steps * scales).astype(np.float32).reshape(coded.shape)
     result.range = params

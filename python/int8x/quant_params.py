@@ -2,13 +2,10 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, Union
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-
-Floats = Union[float, Iterable[float]]
-Ints = Union[int, Iterable[int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +15,8 @@ class QuantParams:
     scale: positive float, or one per channel along `axis`; kept as float32 values.
     zero_point: integer, or one per channel; a single one serves all channels.
     axis: None for one scale for the whole tensor.
-    source: where the values come from, in words ("given", "qat", "minmax of 100 samples", "fixed by TFLite", ...).
+    source: where the values come from, in words ("given", "qat", "minmax of 100 samples", "fixed by
+    TFLite", ...).
     Raises ValueError for a scale that is not positive and finite, or lengths that do not agree.
 
     >>> QuantParams(0.5, -128)
@@ -44,9 +42,15 @@ class QuantParams:
             scales, zeros = scales.reshape(()), zeros.reshape(())
         if self.axis is not None:
             scales = scales.reshape(-1)
-            zeros = np.broadcast_to(zeros.reshape(-1), scales.shape) if zeros.size == 1 else zeros.reshape(-1)
+            zeros = (
+                np.broadcast_to(zeros.reshape(-1), scales.shape)
+                if zeros.size == 1
+                else zeros.reshape(-1)
+            )
             if len(zeros) != len(scales):
-                raise ValueError(f"{len(scales)} scales need as many zero_points, or one, got {len(zeros)}")
+                raise ValueError(
+                    f"{len(scales)} scales need as many zero_points, or one, got {len(zeros)}"
+                )
         object.__setattr__(self, "scale", _plain(scales, float))
         object.__setattr__(self, "zero_point", _plain(zeros, int))
         object.__setattr__(self, "bits", int(self.bits))
@@ -64,27 +68,35 @@ class QuantParams:
     def same_grid(self, other: "QuantParams") -> bool:
         """Whether both map integers to the same reals (source is not compared)."""
         return (self.scale, self.zero_point, self.axis, self.bits) == (
-            other.scale, other.zero_point, other.axis, other.bits)  # fmt: skip
+            other.scale,
+            other.zero_point,
+            other.axis,
+            other.bits,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; from_json() gives an equal QuantParams back, bit for bit."""
-        return {field.name: _listed(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {
+            field.name: _listed(getattr(self, field.name)) for field in dataclasses.fields(self)
+        }
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "QuantParams":
         """The inverse of to_json(). Raises ValueError or TypeError for anything else."""
         known = {field.name for field in dataclasses.fields(cls)}
         if set(plain) - known:
-            raise ValueError(f"unknown keys {sorted(set(plain) - known)} in quantization parameters")
+            raise ValueError(
+                f"unknown keys {sorted(set(plain) - known)} in quantization parameters"
+            )
         return cls(**plain)
 
 
 def from_range(low: float, high: float, source: str, bits: int = 8) -> QuantParams:
     """The asymmetric int8 grid over [min(low, 0), max(high, 0)] on which real zero lies exactly.
 
-    scale = (high - low) / 255 rounded to float32; zero_point = round_half_away(-128 - low / scale), in [-128, 127].
-    A range of zero width becomes scale 1 (every value is zero); a scale below 2^-80 is raised to it, so that products of
-    scales stay normal float32 numbers.
+    scale = (high - low) / 255 rounded to float32; zero_point = round_half_away(-128 - low / scale),
+    in [-128, 127]. A range of zero width becomes scale 1 (every value is zero); a scale below 2^-80
+    is raised to it, so that products of scales stay normal float32 numbers.
     """
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     steps, bottom = 2**bits - 1, -(2 ** (bits - 1))
@@ -93,13 +105,17 @@ def from_range(low: float, high: float, source: str, bits: int = 8) -> QuantPara
     scale = float(np.float32(min(max((high - low) / steps, 2.0**-80), 3e38)))
     exact = bottom - low / scale
     zero_point = int(math.copysign(math.floor(abs(exact) + 0.5), exact))
-    return QuantParams(scale, min(max(zero_point, bottom), bottom + steps), bits=bits, source=source)
+    return QuantParams(
+        scale, min(max(zero_point, bottom), bottom + steps), bits=bits, source=source
+    )
 
 
 def real_range(params: QuantParams) -> tuple[float, float]:
     """The smallest and largest real that a one-scale grid holds."""
     bottom = -(2 ** (params.bits - 1))
-    return (bottom - params.zero_point) * params.scale, (-bottom - 1 - params.zero_point) * params.scale
+    return (bottom - params.zero_point) * params.scale, (
+        -bottom - 1 - params.zero_point
+    ) * params.scale
 
 
 def _plain(array: np.ndarray, kind: type) -> Any:

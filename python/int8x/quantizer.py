@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import warnings
-from typing import Any, Union
+from typing import Any
 
 from int8x.calibration import calibrate_prepared
 from int8x.errors import QuantizeError, StatsError
@@ -21,8 +21,8 @@ from int8x.subgraph import Operator, Subgraph
 
 @dataclasses.dataclass(frozen=True)
 class Quantization:
-    """What quantize() decided: the recipe, each quantized tensor's grid with its source, and the operators left in float
-    as (name of the first output, kind, reason).
+    """What quantize() decided: the recipe, each quantized tensor's grid with its source, and the
+    operators left in float as (name of the first output, kind, reason).
     """
 
     recipe: Recipe
@@ -30,17 +30,26 @@ class Quantization:
     float_operators: tuple[tuple[str, str, str], ...]
 
 
-def quantize(model: Union[str, os.PathLike, bytes, Graph], stats: Union[Stats, str, os.PathLike, None] = None, data: Any = None,
-             recipe: Any = "int8", *, progress: Progress = silent) -> Graph:  # fmt: skip
-    """The model with int8 activations and weights, int32 biases, and inputs and outputs of the recipe's type.
+def quantize(
+    model: str | os.PathLike | bytes | Graph,
+    stats: Stats | str | os.PathLike | None = None,
+    data: Any = None,
+    recipe: Any = "int8",
+    *,
+    progress: Progress = silent,
+) -> Graph:
+    """The model with int8 activations and weights, int32 biases, and inputs and outputs of the
+    recipe's type.
 
     model: a float .tflite (path, bytes or Graph), which is prepared (passes.prepare) first.
-    stats: statistics of the prepared model (Stats, or a path), and/or data to gather them from (see int8x.data). Ranges in
-    graph.ranges are used first; what they leave open is taken from the statistics.
+    stats: statistics of the prepared model (Stats, or a path), and/or data to gather them from (see
+    int8x.data). Ranges in graph.ranges are used first; what they leave open is taken from the
+    statistics.
     recipe: a preset's name, a recipe file, plain data, or a Recipe. progress: see int8x.progress.
-    The result's `quantization` tells each tensor's grid and source. Raises QuantizeError, which lists the operators that have
-    no int8 form unless the recipe allows them to stay float, or the tensors without a range; StatsError for another model's
-    statistics; ModelError and DataError as calibrate() does.
+    The result's `quantization` tells each tensor's grid and source. Raises QuantizeError, which
+    lists the operators that have no int8 form unless the recipe allows them to stay float, or the
+    tensors without a range; StatsError for another model's statistics; ModelError and DataError as
+    calibrate() does.
 
     >>> graph = int8x.quantize("float.tflite", data="samples.npy")
     >>> graph.save("model.int8.tflite")
@@ -52,8 +61,11 @@ def quantize(model: Union[str, os.PathLike, bytes, Graph], stats: Union[Stats, s
     operators, left = _sort_operators(graph.main)
     if left and not resolved.allow_float:
         listed = "; ".join(f"{kind} {name!r} ({reason})" for name, kind, reason in left)
-        raise QuantizeError(f"{graph.origin}: {len(left)} operators cannot be made int8: {listed}. "
-                            "They stay in float when the recipe allows it (allow_float)", tuple(left))  # fmt: skip
+        raise QuantizeError(
+            f"{graph.origin}: {len(left)} operators cannot be made int8: {listed}. "
+            "They stay in float when the recipe allows it (allow_float)",
+            tuple(left),
+        )
     interface = [] if resolved.io == "float" else [*graph.main.inputs, *graph.main.outputs]
     gathered = _statistics(graph, stats, data is not None)
     grids = decide(graph.main, operators, gathered, resolved, interface)
@@ -63,14 +75,18 @@ def quantize(model: Union[str, os.PathLike, bytes, Graph], stats: Union[Stats, s
     if grids.missing:
         names = ", ".join(repr(tensor.name) for tensor in grids.missing[:5])
         more = f" and {len(grids.missing) - 5} more" if len(grids.missing) > 5 else ""
-        raise QuantizeError(f"{graph.origin}: no range is known for {names}{more}: give data or statistics")
+        raise QuantizeError(
+            f"{graph.origin}: no range is known for {names}{more}: give data or statistics"
+        )
     sources = lower(graph, operators, grids, resolved)
     graph.quantization = Quantization(resolved, sources, tuple(left))
     return graph
 
 
 def _sort_operators(subgraph: Subgraph) -> tuple[list[Operator], list[tuple[str, str, str]]]:
-    """The operators to make int8, and those that cannot be, with reasons. Operators without float tensors are neither."""
+    """The operators to make int8, and those that cannot be, with reasons. Operators without float
+    tensors are neither.
+    """
     operators, left = [], []
     for op in subgraph.operators:
         if not any(tensor is not None and tensor.is_float for tensor in [*op.inputs, *op.outputs]):
@@ -86,18 +102,28 @@ def _sort_operators(subgraph: Subgraph) -> tuple[list[Operator], list[tuple[str,
 def _refuse_quantized(graph: Graph) -> None:
     for tensor in graph.main.tensors:
         if tensor.quant is not None and tensor.dtype in ("INT8", "UINT8", "INT16", "INT4"):
-            raise QuantizeError(f"{graph.origin}: the model is already quantized: tensor {tensor.name!r} is {tensor.dtype} "
-                                f"with scale {tensor.quant.scales[0]:g}")  # fmt: skip
+            raise QuantizeError(
+                f"{graph.origin}: the model is already quantized: tensor {tensor.name!r} is "
+                f"{tensor.dtype} "
+                f"with scale {tensor.quant.scales[0]:g}"
+            )
 
 
-def _statistics(graph: Graph, stats: Union[Stats, str, os.PathLike, None], may_renew: bool) -> Stats | None:
-    """The statistics, when they belong to `graph`; others are an error, or left aside when there is data to gather anew."""
+def _statistics(
+    graph: Graph, stats: Stats | str | os.PathLike | None, may_renew: bool
+) -> Stats | None:
+    """The statistics, when they belong to `graph`; others are an error, or left aside when there is
+    data to gather anew.
+    """
     if stats is None:
         return None
     loaded = stats if isinstance(stats, Stats) else Stats.load(stats)
     if loaded.fingerprint == graph.fingerprint():
         return loaded
-    told = f"the statistics belong to another model: {loaded.fingerprint[:12]}, wanted {graph.fingerprint()[:12]}"
+    told = (
+        f"the statistics belong to another model: {loaded.fingerprint[:12]}, wanted "
+        f"{graph.fingerprint()[:12]}"
+    )
     if not may_renew:
         raise StatsError(f"{graph.origin}: {told}; calibrate this one")
     warnings.warn(f"{graph.origin}: {told}; calibrating anew from the data", stacklevel=3)

@@ -1,7 +1,7 @@
 """graph.ranges: the one way in which given ranges and weight scales reach the quantizer."""
 
 from collections.abc import Iterator, MutableMapping
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from int8x.quant_params import QuantParams
 from int8x.subgraph import Tensor
@@ -9,11 +9,12 @@ from int8x.subgraph import Tensor
 if TYPE_CHECKING:
     from int8x.graph import Graph
 
-TensorKey = Union[int, str, Tensor]
+TensorKey = int | str | Tensor
 
 
 class Ranges(MutableMapping):
-    """graph.ranges: the QuantParams given to float tensors, by tensor, name, or index in the first subgraph.
+    """graph.ranges: the QuantParams given to float tensors, by tensor, name, or index in the first
+    subgraph.
 
     Activation grids must fit signed integers of `bits` bits. Iterating gives Tensors.
     """
@@ -39,9 +40,16 @@ class Ranges(MutableMapping):
         low, high = -(2 ** (params.bits - 1)), 2 ** (params.bits - 1) - 1
         for zero_point in params.zero_points:
             if not low <= zero_point <= high:
-                raise ValueError(f"{tensor.name}: zero_point must lie in [{low}, {high}], got {zero_point}")
-        if params.axis is not None and (params.axis >= len(tensor.shape) or tensor.shape[params.axis] != len(params.scales)):
-            raise ValueError(f"{tensor.name}: {len(params.scales)} scales do not fit axis {params.axis} of shape {tensor.shape}")
+                raise ValueError(
+                    f"{tensor.name}: zero_point must lie in [{low}, {high}], got {zero_point}"
+                )
+        if params.axis is not None and (
+            params.axis >= len(tensor.shape) or tensor.shape[params.axis] != len(params.scales)
+        ):
+            raise ValueError(
+                f"{tensor.name}: {len(params.scales)} scales do not fit axis {params.axis} of "
+                f"shape {tensor.shape}"
+            )
         tensor.range = params
 
     def __delitem__(self, key: TensorKey) -> None:
@@ -49,7 +57,9 @@ class Ranges(MutableMapping):
         self._find(key).range = None
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (t for subgraph in self._graph.subgraphs for t in subgraph.tensors if t.range is not None)
+        return (
+            t for subgraph in self._graph.subgraphs for t in subgraph.tensors if t.range is not None
+        )
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 from int8x.errors import RecipeError
 
@@ -21,9 +21,11 @@ class Recipe:
 
     name: the preset it came from. weights: "per_channel" or "per_tensor" (symmetric, [-127, 127]).
     io: type of the model's inputs and outputs, "int8", "uint8" or "float".
-    observer: how an activation's range follows from its statistics: "minmax"; "average", the mean of each sample's min and
-    max; or "percentile", which leaves out 100 - `percentile` percent of the values.
-    allow_float: leave operators without an int8 form in float, behind DEQUANTIZE and QUANTIZE, instead of refusing.
+    observer: how an activation's range follows from its statistics: "minmax"; "average", the mean
+    of each sample's min and max; or "percentile", which leaves out 100 - `percentile` percent of
+    the values.
+    allow_float: leave operators without an int8 form in float, behind DEQUANTIZE and QUANTIZE,
+    instead of refusing.
     Raises RecipeError for a value outside these.
 
     >>> Recipe(observer="percentile", percentile=99.9)
@@ -39,11 +41,16 @@ class Recipe:
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
             if getattr(self, field) not in allowed:
-                raise RecipeError(f"recipe: {field} must be one of {', '.join(allowed)}, got {getattr(self, field)!r}")
+                raise RecipeError(
+                    f"recipe: {field} must be one of {', '.join(allowed)}, got "
+                    f"{getattr(self, field)!r}"
+                )
         if not isinstance(self.percentile, (int, float)) or not 50 < self.percentile <= 100:
             raise RecipeError(f"recipe: percentile must lie in (50, 100], got {self.percentile!r}")
         if not isinstance(self.allow_float, bool):
-            raise RecipeError(f"recipe: allow_float must be true or false, got {self.allow_float!r}")
+            raise RecipeError(
+                f"recipe: allow_float must be true or false, got {self.allow_float!r}"
+            )
         if not isinstance(self.name, str):
             raise RecipeError(f"recipe: name must be text, got {self.name!r}")
 
@@ -53,9 +60,13 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, plain: Any, origin: str = "recipe") -> "Recipe":
-        """A recipe from plain data; keys left out keep their defaults. Raises RecipeError for unknown keys."""
+        """A recipe from plain data; keys left out keep their defaults. Raises RecipeError for
+        unknown keys.
+        """
         if not isinstance(plain, dict):
-            raise RecipeError(f"{origin}: a recipe must be a JSON object, got {type(plain).__name__}")
+            raise RecipeError(
+                f"{origin}: a recipe must be a JSON object, got {type(plain).__name__}"
+            )
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(plain) - set(known))
         if unknown:
@@ -75,7 +86,7 @@ class Recipe:
 PRESETS: dict[str, Recipe] = {"int8": Recipe()}
 
 
-def resolve(recipe: Union[str, os.PathLike, dict, Recipe]) -> Recipe:
+def resolve(recipe: str | os.PathLike | dict | Recipe) -> Recipe:
     """A Recipe from the name of a preset, the path of a recipe file, plain data, or a Recipe."""
     if isinstance(recipe, Recipe):
         return recipe
@@ -85,4 +96,6 @@ def resolve(recipe: Union[str, os.PathLike, dict, Recipe]) -> Recipe:
         return PRESETS[recipe]
     if isinstance(recipe, (str, os.PathLike)) and Path(recipe).is_file():
         return Recipe.load(recipe)
-    raise RecipeError(f"recipe {str(recipe)!r} is neither a file nor one of the presets: {', '.join(PRESETS)}")
+    raise RecipeError(
+        f"recipe {str(recipe)!r} is neither a file nor one of the presets: {', '.join(PRESETS)}"
+    )

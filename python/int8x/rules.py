@@ -1,7 +1,8 @@
 """What TFLite's int8 kernels ask of each operator: one table, read by the quantizer and the passes.
 
-Sources: the prepare functions of the reference kernels (docs/numerics.md lists what was verified) and, for `version`, the
-lowest operator version whose kernel takes the int8 types, so that old runtimes load the file.
+Sources: the prepare functions of the reference kernels (docs/numerics.md lists what was verified)
+and, for `version`, the lowest operator version whose kernel takes the int8 types, so that old
+runtimes load the file.
 """
 
 import dataclasses
@@ -12,20 +13,29 @@ from int8x.subgraph import Operator, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
+class Weights:
+    """Where an operator's weights and bias stand among its inputs; the axis of its channels."""
+
+    index: int = 1
+    axis: int = 0
+    bias: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
 class Rule:
     """How one operator kind is made int8.
 
-    scales: "free" (each tensor its own), "same" (data inputs and outputs on one grid), "fixed" (the output's grid is `output`).
+    scales: "free" (each tensor its own), "same" (data inputs and outputs on one grid), "fixed" (the
+    output's grid is `output`).
     data: indices of the inputs that carry activations, None for all; other inputs keep their type.
-    weights, weight_axis, bias: of operators with weights, the input indices and the channel axis; None without.
-    output: the fixed grid of "fixed". version: the operator version int8 needs, when it does not depend on the operator.
+    weights: of operators that have them, else None.
+    output: the fixed grid of "fixed". version: the operator version int8 needs, when it does not
+    depend on the operator.
     """
 
     scales: str = "free"
     data: tuple[int, ...] | None = (0,)
-    weights: int | None = None
-    weight_axis: int = 0
-    bias: int | None = None
+    weights: Weights | None = None
     output: QuantParams | None = None
     version: int = 1
 
@@ -43,10 +53,10 @@ _SAME = Rule("same", version=2)
 _SAME_1 = Rule("same")
 
 RULES: dict[str, Rule] = {
-    "CONV_2D": Rule(weights=1, bias=2, version=3),
-    "DEPTHWISE_CONV_2D": Rule(weights=1, weight_axis=3, bias=2, version=3),
-    "FULLY_CONNECTED": Rule(weights=1, bias=2, version=4),
-    "TRANSPOSE_CONV": Rule(data=(2,), weights=1, bias=3, version=3),
+    "CONV_2D": Rule(weights=Weights(), version=3),
+    "DEPTHWISE_CONV_2D": Rule(weights=Weights(axis=3), version=3),
+    "FULLY_CONNECTED": Rule(weights=Weights(), version=4),
+    "TRANSPOSE_CONV": Rule(data=(2,), weights=Weights(bias=3), version=3),
     "ADD": Rule(data=(0, 1), version=2),
     "SUB": Rule(data=(0, 1), version=2),
     "MUL": Rule(data=(0, 1), version=2),
@@ -102,7 +112,9 @@ RULES: dict[str, Rule] = {
 
 
 def rule_for(op: Operator) -> Rule | None:
-    """The operator's rule, or None when TFLite has no int8 kernel for it (or int8x does not know one)."""
+    """The operator's rule, or None when TFLite has no int8 kernel for it (or int8x does not know
+    one).
+    """
     return RULES.get(op.kind)
 
 
@@ -123,7 +135,11 @@ def version_for(op: Operator, grids: dict[Tensor, QuantParams]) -> int:
         return 5
     if op.kind == "MUL":
         product = [grids[t].scale for t in op.inputs if t is not None and t in grids]
-        return 3 if len(product) == 2 and product[0] * product[1] / grids[op.outputs[0]].scale >= 1 else 2
+        return (
+            3
+            if len(product) == 2 and product[0] * product[1] / grids[op.outputs[0]].scale >= 1
+            else 2
+        )
     if op.kind == "TRANSPOSE":
         return 6 if rank > 5 else 4 if rank > 4 else rule.version
     if op.kind == "TRANSPOSE_CONV":
@@ -137,23 +153,40 @@ def version_for(op: Operator, grids: dict[Tensor, QuantParams]) -> int:
     if op.kind == "SLICE" and rank > 4:
         return 5
     if op.kind == "STRIDED_SLICE":
-        return 8 if on("offset") else 6 if on("ellipsisMask") or on("newAxisMask") else 4 if rank > 4 else rule.version
+        return (
+            8
+            if on("offset")
+            else 6
+            if on("ellipsisMask") or on("newAxisMask")
+            else 4
+            if rank > 4
+            else rule.version
+        )
     if op.kind == "RESIZE_BILINEAR" and on("halfPixelCenters"):
         return 3
     if op.kind == "RESIZE_NEAREST_NEIGHBOR" and (on("halfPixelCenters") or on("alignCorners")):
         return 3
-    if op.kind in ("MAXIMUM", "MINIMUM", "SUB") and max(len(t.shape) for t in op.inputs if t is not None) > 4:
+    if (
+        op.kind in ("MAXIMUM", "MINIMUM", "SUB")
+        and max(len(t.shape) for t in op.inputs if t is not None) > 4
+    ):
         return 3
     return rule.version
 
 
 def obstacle(op: Operator) -> str | None:
-    """Why this operator cannot become int8, or None when it can. Operators without float tensors are not asked."""
+    """Why this operator cannot become int8, or None when it can. Operators without float tensors
+    are not asked.
+    """
     rule = RULES.get(op.kind)
     if rule is None:
-        return f"custom operator {op.custom_code!r}" if op.kind == "CUSTOM" else "TFLite has no int8 kernel for it"
+        return (
+            f"custom operator {op.custom_code!r}"
+            if op.kind == "CUSTOM"
+            else "TFLite has no int8 kernel for it"
+        )
     if rule.weights is not None:
-        weights, bias = op.input(rule.weights), op.input(rule.bias) if rule.bias is not None else None
+        weights, bias = op.input(rule.weights.index), op.input(rule.weights.bias)
         if weights is None or not weights.is_constant:
             return "its weights are not constant"
         if weights.raw is not None and weights.raw.sparsity is not None:
@@ -167,7 +200,12 @@ def obstacle(op: Operator) -> str | None:
     for tensor in [*op.inputs, *op.outputs]:
         if tensor is not None and tensor.dtype in ("FLOAT16", "FLOAT64", "BFLOAT16", "COMPLEX64"):
             return f"tensor {tensor.name!r} is {tensor.dtype}"
-    if op.kind == "RESIZE_BILINEAR" and op.options is not None and op.options.alignCorners and op.options.halfPixelCenters:
+    if (
+        op.kind == "RESIZE_BILINEAR"
+        and op.options is not None
+        and op.options.alignCorners
+        and op.options.halfPixelCenters
+    ):
         return "align_corners and half_pixel_centers together are refused by TFLite"
     if op.kind in ("ADD", "SUB", "MUL") and getattr(op.options, "fusedActivationFunction", 0) > 3:
         return "its fused activation has no int8 form"

@@ -1,6 +1,7 @@
 """The TFLite schema module, imported on first use, and the few tables int8x reads off it.
 
-`schema()` is `ai_edge_litert.schema_py_generated`, or TensorFlow's copy of it where ai-edge-litert is missing.
+`schema()` is `ai_edge_litert.schema_py_generated`, or TensorFlow's copy of it where ai-edge-litert
+is missing.
 """
 
 import functools
@@ -14,14 +15,34 @@ from int8x.errors import Int8xError
 
 _MODULES = ("ai_edge_litert.schema_py_generated", "tensorflow.lite.python.schema_py_generated")
 
-# numpy type of each tensor type that has one; the packed and opaque types (INT4, STRING, ...) have none.
+# numpy type of each tensor type that has one; the packed and opaque types (INT4, STRING, ...) have
+# none.
 NUMPY_TYPES = {
-    "FLOAT32": np.float32, "FLOAT16": np.float16, "FLOAT64": np.float64,
-    "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64,
-    "UINT8": np.uint8, "UINT16": np.uint16, "UINT32": np.uint32, "UINT64": np.uint64,
-    "BOOL": np.bool_, "COMPLEX64": np.complex64, "COMPLEX128": np.complex128,
-}  # fmt: skip
-BITS = {"INT2": 2, "INT4": 4, "UINT4": 4, "INT8": 8, "UINT8": 8, "INT16": 16, "INT32": 32, "INT64": 64}
+    "FLOAT32": np.float32,
+    "FLOAT16": np.float16,
+    "FLOAT64": np.float64,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "UINT8": np.uint8,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+    "UINT64": np.uint64,
+    "BOOL": np.bool_,
+    "COMPLEX64": np.complex64,
+    "COMPLEX128": np.complex128,
+}
+BITS = {
+    "INT2": 2,
+    "INT4": 4,
+    "UINT4": 4,
+    "INT8": 8,
+    "UINT8": 8,
+    "INT16": 16,
+    "INT32": 32,
+    "INT64": 64,
+}
 
 
 @functools.cache
@@ -32,7 +53,10 @@ def schema() -> ModuleType:
             return importlib.import_module(name)
         except ImportError:
             continue
-    raise Int8xError(f"no TFLite schema module found (looked for {', '.join(_MODULES)}): pip install ai-edge-litert")
+    raise Int8xError(
+        f"no TFLite schema module found (looked for {', '.join(_MODULES)}): pip install "
+        "ai-edge-litert"
+    )
 
 
 @functools.cache

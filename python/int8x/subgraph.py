@@ -1,4 +1,6 @@
-"""Tensors, operators and subgraphs as objects that refer to each other, so that editing needs no index arithmetic."""
+"""Tensors, operators and subgraphs as objects that refer to each other, so that editing needs no
+index arithmetic.
+"""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -13,15 +15,36 @@ from int8x.schema import BITS, NUMPY_TYPES, make
 class Tensor:
     """One tensor of a subgraph.
 
-    shape: tuple of int; signature: the same with -1 for dynamic dimensions, or None; dtype: a TFLite type name ("FLOAT32").
-    buffer: the constant's bytes as a uint8 array, or None for an activation; tensors that share one array share it in the file.
-    quant: the QuantParams of an integer tensor, or None. range: the QuantParams that a float tensor shall get, or None.
+    shape: tuple of int; signature: the same with -1 for dynamic dimensions, or None; dtype: a
+    TFLite type name ("FLOAT32").
+    buffer: the constant's bytes as a uint8 array, or None for an activation; tensors that share one
+    array share it in the file.
+    quant: the QuantParams of an integer tensor, or None. range: the QuantParams that a float tensor
+    shall get, or None.
     """
 
-    __slots__ = ("name", "shape", "signature", "dtype", "buffer", "quant", "range", "is_variable", "raw", "raw_quant")
+    __slots__ = (
+        "buffer",
+        "dtype",
+        "is_variable",
+        "name",
+        "quant",
+        "range",
+        "raw",
+        "raw_quant",
+        "shape",
+        "signature",
+    )
 
-    def __init__(self, name: str, shape: Iterable[int], dtype: str = "FLOAT32", *, quant: QuantParams | None = None,
-                 signature: Iterable[int] | None = None):  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        shape: Iterable[int],
+        dtype: str = "FLOAT32",
+        *,
+        quant: QuantParams | None = None,
+        signature: Iterable[int] | None = None,
+    ):
         self.name = name
         self.shape = tuple(int(d) for d in shape)
         self.signature = None if signature is None else tuple(int(d) for d in signature)
@@ -31,7 +54,9 @@ class Tensor:
         self.range: QuantParams | None = None
         self.is_variable = False
         self.raw: Any = None
-        self.raw_quant: QuantParams | None = None  # what `raw` says; written back as it was while quant equals it
+        self.raw_quant: QuantParams | None = (
+            None  # what `raw` says; written back as it was while quant equals it
+        )
 
     def __repr__(self) -> str:
         kind = "constant" if self.is_constant else "tensor"
@@ -54,19 +79,26 @@ class Tensor:
     def data(self) -> np.ndarray | None:
         """A constant as a read-only numpy array of its shape (INT4 unpacked to int8), else None.
 
-        Raises TypeError for types that numpy cannot hold (STRING, VARIANT, ...) and for sparse constants.
+        Raises TypeError for types that numpy cannot hold (STRING, VARIANT, ...) and for sparse
+        constants.
         """
         if self.buffer is None:
             return None
         if self.raw is not None and self.raw.sparsity is not None:
             raise TypeError(f"{self.name}: a sparse constant has no plain data")
         if self.dtype == "INT4":
-            nibbles = np.stack([self.buffer & 15, self.buffer >> 4], axis=-1).reshape(-1)[: self.size].astype(np.int8)
+            nibbles = (
+                np.stack([self.buffer & 15, self.buffer >> 4], axis=-1)
+                .reshape(-1)[: self.size]
+                .astype(np.int8)
+            )
             array = ((nibbles ^ 8) - 8).reshape(self.shape)
         elif self.dtype in NUMPY_TYPES:
             array = self.buffer.view(NUMPY_TYPES[self.dtype]).reshape(self.shape)
         else:
-            raise TypeError(f"{self.name}: a constant of type {self.dtype} cannot be read as numbers")
+            raise TypeError(
+                f"{self.name}: a constant of type {self.dtype} cannot be read as numbers"
+            )
         array.flags.writeable = False
         return array
 
@@ -76,6 +108,21 @@ class Tensor:
         array = np.ascontiguousarray(array)
         self.dtype, self.shape, self.signature = type_name(array.dtype), tuple(array.shape), None
         self.buffer = array.reshape(-1).view(np.uint8)
+
+    @property
+    def values(self) -> np.ndarray:
+        """`data` of a tensor that must be a constant. Raises TypeError for an activation."""
+        array = self.data
+        if array is None:
+            raise TypeError(f"{self.name}: a constant was wanted, this is an activation")
+        return array
+
+    @property
+    def grid(self) -> QuantParams:
+        """`quant` of a tensor that must have it. Raises TypeError for one that has none."""
+        if self.quant is None:
+            raise TypeError(f"{self.name}: a quantized tensor was wanted, this is {self.dtype}")
+        return self.quant
 
     @property
     def bits(self) -> int | None:
@@ -93,13 +140,15 @@ def type_name(dtype: Any) -> str:
 
 @dataclasses.dataclass(eq=False)
 class Operator:
-    """One operator. kind: the builtin's name ("CONV_2D") or "CUSTOM"; a missing optional input is None in `inputs`.
+    """One operator. kind: the builtin's name ("CONV_2D") or "CUSTOM"; a missing optional input is
+    None in `inputs`.
 
-    options: the schema object of its builtin options (Conv2DOptionsT, ...), or None. custom_options: bytes.
+    options: the schema object of its builtin options (Conv2DOptionsT, ...), or None.
+    custom_options: bytes.
     """
 
     kind: str
-    inputs: list[Tensor | None]
+    inputs: list[Any]  # of Tensor, None where an optional one is left out
     outputs: list[Tensor]
     options: Any = None
     version: int = 1
@@ -116,7 +165,7 @@ class Operator:
         """The name of the first output: operators have none of their own."""
         return self.outputs[0].name if self.outputs else self.custom_code or self.kind
 
-    def input(self, index: int) -> Tensor | None:
+    def input(self, index: int) -> Any:
         """Input `index`, or None where it is left out."""
         return self.inputs[index] if index < len(self.inputs) else None
 
@@ -138,7 +187,9 @@ class Links:
 
 @dataclasses.dataclass(eq=False)
 class Subgraph:
-    """Operators in execution order over tensors; `inputs` and `outputs` are the subgraph's own interface."""
+    """Operators in execution order over tensors; `inputs` and `outputs` are the subgraph's own
+    interface.
+    """
 
     name: str
     tensors: list[Tensor] = dataclasses.field(default_factory=list)
@@ -159,7 +210,9 @@ class Subgraph:
         return links
 
     def tensor(self, key: int | str | Tensor) -> Tensor:
-        """The tensor of that index or name. Raises KeyError when there is none, or when several have that name."""
+        """The tensor of that index or name. Raises KeyError when there is none, or when several
+        have that name.
+        """
         if isinstance(key, Tensor):
             return key
         if isinstance(key, (int, np.integer)):
@@ -171,23 +224,40 @@ class Subgraph:
             raise KeyError(f"{len(found)} tensors are named {key!r}, wanted one")
         return found[0]
 
-    def add_tensor(self, name: str, shape: Iterable[int], dtype: str = "FLOAT32", **fields: Any) -> Tensor:
+    def add_tensor(
+        self, name: str, shape: Iterable[int], dtype: str = "FLOAT32", **fields: Any
+    ) -> Tensor:
         """A new activation tensor."""
         self.tensors.append(Tensor(name, shape, dtype, **fields))
         return self.tensors[-1]
 
-    def add_constant(self, name: str, array: np.ndarray, quant: QuantParams | None = None) -> Tensor:
+    def add_constant(
+        self, name: str, array: np.ndarray, quant: QuantParams | None = None
+    ) -> Tensor:
         """A new constant; `array` is kept, not copied, when it is contiguous."""
         tensor = self.add_tensor(name, array.shape, type_name(array.dtype), quant=quant)
         tensor.data = array
         return tensor
 
-    def add_operator(self, kind: str, inputs: Iterable[Tensor | None], outputs: Iterable[Tensor], *, version: int = 1,
-                     before: Operator | None = None, options: str | None = None, **fields: Any) -> Operator:  # fmt: skip
-        """A new operator at the end, or in front of `before`; `fields` fill its options table, named `options`."""
+    def add_operator(
+        self,
+        kind: str,
+        inputs: Iterable[Tensor | None],
+        outputs: Iterable[Tensor],
+        *,
+        version: int = 1,
+        before: Operator | None = None,
+        options: str | None = None,
+        **fields: Any,
+    ) -> Operator:
+        """A new operator at the end, or in front of `before`; `fields` fill its options table,
+        named `options`.
+        """
         table = None if options is None else make(options, **fields)
         op = Operator(kind, list(inputs), list(outputs), table, version)
-        self.operators.insert(len(self.operators) if before is None else self.operators.index(before), op)
+        self.operators.insert(
+            len(self.operators) if before is None else self.operators.index(before), op
+        )
         return op
 
     def remove(self, operators: Iterable[Operator]) -> None:
@@ -214,4 +284,6 @@ class Subgraph:
         """Drops tensors that nothing names, and lists new ones that are named but not listed."""
         used = dict.fromkeys(self.used())
         listed = set(self.tensors)
-        self.tensors = [tensor for tensor in self.tensors if tensor in used] + [t for t in used if t not in listed]
+        self.tensors = [tensor for tensor in self.tensors if tensor in used] + [
+            t for t in used if t not in listed
+        ]

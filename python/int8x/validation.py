@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import os
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +24,11 @@ from int8x.subgraph import Tensor
 class TensorReport:
     """How close one integer tensor is to its float original, over all samples.
 
-    sqnr_db: 10 log10(sum x^2 / sum (x - y)^2), inf when equal. max_error: max |x - y|. cosine: of x and y.
-    saturated: share of the float values beyond the grid by more than half a step. steps: integers between the smallest and
-    largest that occurred, of the type's 256. scale, zero_point: of the grid. operator: the kind that makes the tensor.
+    sqnr_db: 10 log10(sum x^2 / sum (x - y)^2), inf when equal. max_error: max |x - y|. cosine: of x
+    and y.
+    saturated: share of the float values beyond the grid by more than half a step. steps: integers
+    between the smallest and largest that occurred, of the type's 256. scale, zero_point: of the
+    grid. operator: the kind that makes the tensor.
     """
 
     name: str
@@ -45,7 +47,8 @@ class Report:
     """tensors: in execution order, the model's outputs among them. outputs: names of the outputs.
 
     agreement: per output, the share of top-1 choices (arg max along the last axis) that are equal.
-    float_accuracy, int8_accuracy: of the first output's choice against the labels, None without labels.
+    float_accuracy, int8_accuracy: of the first output's choice against the labels, None without
+    labels.
     """
 
     samples: int
@@ -81,53 +84,96 @@ class Report:
             shown.add_column(column, justify="right", no_wrap=True, min_width=len(column))
         worst = min((t.sqnr_db for t in self.tensors), default=math.inf)
         for t in self.tensors:
-            style = "bold red" if t.sqnr_db == worst and math.isfinite(worst) else "bold" if t.name in self.outputs else None
-            shown.add_row(escape(t.name.split(";")[0]), t.operator, f"{t.sqnr_db:.1f}", f"{t.max_error:.3g}", f"{t.cosine:.5f}",
-                          f"{t.saturated:.2%}", str(t.steps), style=style)  # fmt: skip
+            style = (
+                "bold red"
+                if t.sqnr_db == worst and math.isfinite(worst)
+                else "bold"
+                if t.name in self.outputs
+                else None
+            )
+            shown.add_row(
+                escape(t.name.split(";")[0]),
+                t.operator,
+                f"{t.sqnr_db:.1f}",
+                f"{t.max_error:.3g}",
+                f"{t.cosine:.5f}",
+                f"{t.saturated:.2%}",
+                str(t.steps),
+                style=style,
+            )
         return shown
 
 
-def validate(float_model: Union[str, os.PathLike, bytes, Graph], int8_model: Union[str, os.PathLike, bytes, Graph], data: Any, *,
-             labels: Any = None, resolver: str = "BUILTIN_WITHOUT_DEFAULT_DELEGATES", progress: Progress = silent,
-             num_threads: int = 1) -> Report:  # fmt: skip
+def validate(
+    float_model: str | os.PathLike | bytes | Graph,
+    int8_model: str | os.PathLike | bytes | Graph,
+    data: Any,
+    *,
+    labels: Any = None,
+    resolver: str = "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    progress: Progress = silent,
+    num_threads: int = 1,
+) -> Report:
     """Runs both models on the same samples and compares every tensor that both have.
 
-    data: see int8x.data, in the float model's types. labels: integers, one per sample, to measure accuracy.
-    resolver: the kernels that run the integer model, a name of OpResolverType ("BUILTIN_REF" is the reference, and slow).
-    Tensors are matched by name, as int8x.quantize keeps them, outputs by position. Raises ModelError when the models' inputs or
-    outputs do not correspond, DataError for bad data or labels.
+    data: see int8x.data, in the float model's types. labels: integers, one per sample, to measure
+    accuracy.
+    resolver: the kernels that run the integer model, a name of OpResolverType ("BUILTIN_REF" is the
+    reference, and slow). Tensors are matched by name, as int8x.quantize keeps them, outputs by
+    position. Raises ModelError when the models' inputs or outputs do not correspond, DataError for
+    bad data or labels.
 
     >>> print(int8x.validate("float.tflite", "model.int8.tflite", "samples.npy").agreement)
     """
     reference, tested = prepare(load(float_model)), load(int8_model)
     pairs = _pairs(reference, tested)
-    runners = (Runner(reference.to_bytes(), reference.origin, num_threads),
-               Runner(tested.to_bytes(), tested.origin, num_threads, resolver))  # fmt: skip
+    runners = (
+        Runner(reference.to_bytes(), reference.origin, num_threads),
+        Runner(tested.to_bytes(), tested.origin, num_threads, resolver),
+    )
     samples = Samples(data, input_specs(reference))
     count, agreed, choices = 0, [0.0] * len(reference.main.outputs), ([], [])  # type: ignore[var-annotated]
-    outputs = [pair for pair in pairs if pair.output is not None]
+    outputs = [(pair.output, pair) for pair in pairs if pair.output is not None]
     with progress("validating", samples.len_hint(), 0) as advance:
         for sample in samples:
             runners[0].run(sample)
-            runners[1].run([_coded(array, tensor) for array, tensor in zip(sample, tested.main.inputs)])
+            runners[1].run(
+                [
+                    _coded(array, tensor)
+                    for array, tensor in zip(sample, tested.main.inputs, strict=True)
+                ]
+            )
             for pair in pairs:
                 pair.add(runners[0].value(pair.float_index), runners[1].value(pair.int8_index))
-            for pair in outputs:
-                agreed[pair.output] += float(np.mean(pair.choices[0] == pair.choices[1]))
-                if pair.output == 0:
+            for place, pair in outputs:
+                agreed[place] += float(np.mean(pair.choices[0] == pair.choices[1]))
+                if place == 0:
                     for side in (0, 1):
                         choices[side].append(pair.choices[side])
             count += 1
             advance()
     accuracy = _accuracy(labels, choices) if labels is not None else (None, None)
-    return Report(count, tuple(pair.report() for pair in pairs), tuple(t.name for t in reference.main.outputs),
-                  tuple(share / count for share in agreed), *accuracy)  # fmt: skip
+    return Report(
+        count,
+        tuple(pair.report() for pair in pairs),
+        tuple(t.name for t in reference.main.outputs),
+        tuple(share / count for share in agreed),
+        *accuracy,
+    )
 
 
 class _Pair:
     """A float tensor, its integer form, and the sums that compare them."""
 
-    def __init__(self, tensor: Tensor, operator: str, float_index: int, coded: Tensor, int8_index: int, output: int | None):
+    def __init__(
+        self,
+        tensor: Tensor,
+        operator: str,
+        float_index: int,
+        coded: Tensor,
+        int8_index: int,
+        output: int | None,
+    ):
         self.tensor, self.operator, self.coded, self.output = tensor, operator, coded, output
         self.float_index, self.int8_index = float_index, int8_index
         self.signal = self.noise = self.product = self.power = self.max_error = 0.0
@@ -137,7 +183,10 @@ class _Pair:
 
     def add(self, real: np.ndarray, coded: np.ndarray) -> None:
         if real.size != coded.size:
-            raise ModelError(f"tensor {self.tensor.name!r} has shape {real.shape} in the float model, {coded.shape} in the other")
+            raise ModelError(
+                f"tensor {self.tensor.name!r} has shape {real.shape} in the float model, "
+                f"{coded.shape} in the other"
+            )
         x = real.astype(np.float64).reshape(-1)
         y = _real(coded, self.coded.quant).reshape(-1)
         self.signal += float(x @ x)
@@ -150,15 +199,32 @@ class _Pair:
         if self.coded.quant is not None and coded.dtype.kind in "iu" and x.size:
             quant, info = self.coded.quant, np.iinfo(coded.dtype)
             steps = x / quant.scale + quant.zero_point
-            self.clipped += int(np.count_nonzero((steps < info.min - 0.5) | (steps > info.max + 0.5)))
-            self.lowest, self.highest = min(self.lowest, int(coded.min())), max(self.highest, int(coded.max()))
+            self.clipped += int(
+                np.count_nonzero((steps < info.min - 0.5) | (steps > info.max + 0.5))
+            )
+            self.lowest, self.highest = (
+                min(self.lowest, int(coded.min())),
+                max(self.highest, int(coded.max())),
+            )
         if self.output is not None:
             wide = real.ndim > 0 and real.shape[-1] > 0
-            self.choices = (real.argmax(axis=-1).reshape(-1), coded.reshape(real.shape).argmax(axis=-1).reshape(-1)) if wide else (
-                x, y)  # fmt: skip
+            self.choices = (
+                (
+                    real.argmax(axis=-1).reshape(-1),
+                    coded.reshape(real.shape).argmax(axis=-1).reshape(-1),
+                )
+                if wide
+                else (x, y)
+            )
 
     def report(self) -> TensorReport:
-        sqnr = math.inf if self.noise == 0 else 10 * math.log10(self.signal / self.noise) if self.signal else -math.inf
+        sqnr = (
+            math.inf
+            if self.noise == 0
+            else 10 * math.log10(self.signal / self.noise)
+            if self.signal
+            else -math.inf
+        )
         norm = math.sqrt(self.signal * self.power)
         quant = self.coded.quant
         return TensorReport(
@@ -179,7 +245,9 @@ def _pairs(reference: Graph, tested: Graph) -> list[_Pair]:
     for side in ("inputs", "outputs"):
         counts = [len(getattr(graph.main, side)) for graph in (reference, tested)]
         if counts[0] != counts[1]:
-            raise ModelError(f"{tested.origin}: it has {counts[1]} {side}, the float model {counts[0]}")
+            raise ModelError(
+                f"{tested.origin}: it has {counts[1]} {side}, the float model {counts[0]}"
+            )
     by_name = {tensor.name: tensor for tensor in tested.main.tensors}
     places = {tensor: index for index, tensor in enumerate(tested.main.tensors)}
     kinds = {tensor: op.kind for op in reference.main.operators for tensor in op.outputs}
@@ -188,10 +256,23 @@ def _pairs(reference: Graph, tested: Graph) -> list[_Pair]:
     for tensor in dict.fromkeys([*reference.main.inputs, *kinds]):
         outputs = [i for i, output in enumerate(reference.main.outputs) if output is tensor]
         named = [by_name.get(tensor.name), by_name.get(f"{tensor.name}/int8")]
-        found = [t for t in named if t is not None and t.quant is not None and t.quant.axis is None and tensor.is_float]
+        found = [
+            t
+            for t in named
+            if t is not None and t.quant is not None and t.quant.axis is None and tensor.is_float
+        ]
         coded = tested.main.outputs[outputs[0]] if outputs else found[0] if found else None
         if coded is not None and (coded.size == tensor.size or outputs):
-            pairs.append(_Pair(tensor, kinds.get(tensor, "input"), indices[tensor], coded, places[coded], outputs[0] if outputs else None))
+            pairs.append(
+                _Pair(
+                    tensor,
+                    kinds.get(tensor, "input"),
+                    indices[tensor],
+                    coded,
+                    places[coded],
+                    outputs[0] if outputs else None,
+                )
+            )
     return pairs
 
 
@@ -204,16 +285,22 @@ def _real(coded: np.ndarray, quant: QuantParams | None) -> np.ndarray:
 
 def _coded(array: np.ndarray, tensor: Tensor) -> np.ndarray:
     """A float sample in the type of the integer model's input."""
-    wanted = np.dtype(NUMPY_TYPES.get(tensor.dtype, np.void))
+    wanted: np.dtype[Any] = np.dtype(NUMPY_TYPES.get(tensor.dtype, np.void))
     if array.dtype == wanted:
         return array
     if tensor.quant is None or tensor.quant.axis is not None or wanted.kind not in "iu":
-        raise ModelError(f"input {tensor.name!r} is {tensor.dtype} without a scale; the float model takes {array.dtype}")
-    info = np.iinfo(wanted)
-    return _native.quantize(array, tensor.quant.scale, tensor.quant.zero_point, info.min, info.max).astype(wanted)
+        raise ModelError(
+            f"input {tensor.name!r} is {tensor.dtype} without a scale; the float model takes "
+            f"{array.dtype}"
+        )
+    low, high = np.iinfo(wanted).min, np.iinfo(wanted).max
+    grid = tensor.quant
+    return _native.quantize(array, grid.scale, grid.zero_point, low, high).astype(wanted)
 
 
-def _accuracy(labels: Any, choices: tuple[list[np.ndarray], list[np.ndarray]]) -> tuple[float, float]:
+def _accuracy(
+    labels: Any, choices: tuple[list[np.ndarray], list[np.ndarray]]
+) -> tuple[float, float]:
     wanted = np.asarray(labels).reshape(-1)
     if wanted.dtype.kind not in "iu":
         raise DataError(f"labels must be integers, got {wanted.dtype}")
@@ -231,4 +318,3 @@ def load_labels(path: str | os.PathLike) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path}: not a plain numpy file of labels ({error})") from None
-

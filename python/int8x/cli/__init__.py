@@ -1,6 +1,8 @@
-"""The command line. Each module of this package that has a function `command` is one command, named like the module.
+"""The command line. Each module of this package that has a function `command` is one command, named
+like the module.
 
-Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted. Errors go to stderr; their last line says it all.
+Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted. Errors go to stderr; their
+last line says it all.
 """
 
 import importlib
@@ -17,11 +19,22 @@ from int8x.errors import Int8xError
 
 def build_app() -> typer.Typer:
     """The application with every command found in this package."""
-    app = typer.Typer(name="int8x", add_completion=False, pretty_exceptions_enable=False,
-                      rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
+    app = typer.Typer(
+        name="int8x",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
 
-    @app.callback(invoke_without_command=True, help="Full int8 .tflite models, and the delegate that runs them.")
-    def root(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    @app.callback(
+        invoke_without_command=True,
+        help="Full int8 .tflite models, and the delegate that runs them.",
+    )
+    def root(
+        context: typer.Context,
+        version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+    ) -> None:
         if version:
             import int8x
 
@@ -40,7 +53,9 @@ def build_app() -> typer.Typer:
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command line (sys.argv without one) and returns its exit status."""
     try:
-        status = typer.main.get_command(build_app()).main(args=arguments, prog_name="int8x", standalone_mode=False)
+        status = typer.main.get_command(build_app()).main(
+            args=arguments, prog_name="int8x", standalone_mode=False
+        )
     except Int8xError as error:
         return _failed(str(error))
     except KeyboardInterrupt:
@@ -49,7 +64,11 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        return _failed(
+            f"{error.filename}: {error.strerror}"
+            if error.filename and error.strerror
+            else str(error)
+        )
     except typer.Abort:
         return _failed("interrupted", 130)
     except Exception as error:  # typer's own: wrong usage

@@ -10,9 +10,13 @@ from int8x.cli import writable
 
 def command(
     model: Annotated[Path, typer.Argument(metavar="FLOAT", help="Float .tflite model.")],
-    data: Annotated[Path, typer.Option(help="Samples: a .npy, a .npz by input name, or a folder of .npy.")],
+    data: Annotated[
+        Path, typer.Option(help="Samples: a .npy, a .npz by input name, or a folder of .npy.")
+    ],
     output: Annotated[Path, typer.Option(help="Where the statistics (.npz) go.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from what an interrupted run kept.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from what an interrupted run kept.")
+    ] = False,
 ) -> None:
     """Run a float model over samples and save the statistics of its activations."""
     from int8x.calibration import calibrate

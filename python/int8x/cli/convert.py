@@ -12,7 +12,9 @@ _KERAS = (".keras", ".h5", ".hdf5")
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras file, or a .tflite to prepare.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .keras file, or a .tflite to prepare.")
+    ],
     output: Annotated[Path, typer.Option(help="Where the float .tflite goes.")],
 ) -> None:
     """Write a model as a prepared float .tflite."""

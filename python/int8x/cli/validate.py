@@ -1,7 +1,7 @@
 """int8x validate FLOAT INT8 --data D"""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,13 @@ from int8x.cli import writable
 def command(
     float_model: Annotated[Path, typer.Argument(metavar="FLOAT", help="Float .tflite model.")],
     int8_model: Annotated[Path, typer.Argument(metavar="INT8", help="The quantized model.")],
-    data: Annotated[Path, typer.Option(help="Samples: a .npy, a .npz by input name, or a folder of .npy.")],
-    labels: Annotated[Optional[Path], typer.Option(help="Right answers, a .npy of integers: measures accuracy.")] = None,
-    json: Annotated[Optional[Path], typer.Option(help="Also write the report as JSON.")] = None,
+    data: Annotated[
+        Path, typer.Option(help="Samples: a .npy, a .npz by input name, or a folder of .npy.")
+    ],
+    labels: Annotated[
+        Path | None, typer.Option(help="Right answers, a .npy of integers: measures accuracy.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the report as JSON.")] = None,
 ) -> None:
     """Compare a quantized model with its float original, tensor by tensor."""
     from rich.console import Console
@@ -29,7 +33,7 @@ def command(
     if json is not None:
         write_file(json, report.to_json().encode())
     Console().print(report.table())
-    for name, share in zip(report.outputs, report.agreement):
+    for name, share in zip(report.outputs, report.agreement, strict=True):
         typer.echo(f"{name}: top-1 agreement {share:.2%}")
     if report.float_accuracy is not None:
         typer.echo(f"accuracy: float {report.float_accuracy:.2%}, int8 {report.int8_accuracy:.2%}")
