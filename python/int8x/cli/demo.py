@@ -10,7 +10,9 @@ from int8x.errors import Int8xError
 
 def command(
     data: Annotated[str, typer.Option(help="digits or fashion-mnist.")] = "digits",
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder that keeps the models and the result.")] = Path("int8x-demo"),
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder that keeps the models and the result.")
+    ] = Path("int8x-demo"),
 ) -> None:
     """Train a small CNN, make it int8, check it and time it: the whole road once."""
     from rich.console import Console
@@ -24,7 +26,10 @@ def command(
     console = Console()
     console.print(table.summary(result, report), table.latency(result))
     console.print(f"bit exact: {'yes' if result['bit_exact'] else 'no'}")
-    console.print(f"kept in {output}: float.tflite, model.int8.tflite, recipe.json, stats.npz, result.json", soft_wrap=True)
+    console.print(
+        f"kept in {output}: float.tflite, model.int8.tflite, recipe.json, stats.npz, result.json",
+        soft_wrap=True,
+    )
     broken = road.failures(result)
     if broken:
         raise Int8xError("; ".join(broken))

@@ -1,1 +1,1 @@
-"""The whole road once, on real data: train, fine-tune quantization-aware, export, check, time. `int8x demo` runs it."""
+"""The whole road once, on real data: train, fine-tune, export, check, time (`int8x demo`)."""

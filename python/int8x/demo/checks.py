@@ -11,12 +11,12 @@ from int8x.progress import Progress
 from int8x.runtime import Interpreter, load_runtime, open_interpreter
 
 THREADS = (1, 2, 4)
-Path = str | os.PathLike[str]
+Model = str | os.PathLike[str] | bytes
 
 
 @dataclass(frozen=True)
 class Claims:
-    """Shares of the operators and of the multiply-accumulates that the delegate runs, and in how many partitions."""
+    """Shares of operators and multiply-accumulates that the delegate runs, and its partitions."""
 
     ops: float
     macs: float
@@ -53,25 +53,30 @@ def run(interpreter: Any, images: np.ndarray, title: str, progress: Progress) ->
     return np.array(outputs)
 
 
-def float_outputs(path: Path, images: np.ndarray, progress: Progress) -> np.ndarray:
+def float_outputs(model: Model, images: np.ndarray, progress: Progress) -> np.ndarray:
     """What a float file gives, in the runtime's default kernels."""
-    return run(open_interpreter(load_runtime(), path, 1), images, "running the float file", progress)
+    return run(
+        open_interpreter(load_runtime(), model, 1), images, "running the float file", progress
+    )
 
 
-def int8_outputs(path: Path, images: np.ndarray, progress: Progress) -> tuple[np.ndarray, Claims]:
+def int8_outputs(model: Model, images: np.ndarray, progress: Progress) -> tuple[np.ndarray, Claims]:
     """What an int8 file gives with the delegate, and what the delegate took of it."""
-    interpreter = Interpreter(path)
+    interpreter = Interpreter(model)
     outputs = run(interpreter, images, "running the int8 file", progress)
     claims = interpreter.claims
     return outputs, Claims(claims.claimed_ops, claims.claimed_macs, claims.partitions)
 
 
-def bit_exact(path: Path, images: np.ndarray, progress: Progress) -> bool:
-    """Whether the delegate gives the reference kernels' bytes for every image, at each of THREADS."""
-    reference = open_interpreter(load_runtime(), path, 1, "reference")
+def bit_exact(model: Model, images: np.ndarray, progress: Progress) -> bool:
+    """Whether the delegate gives the reference kernels' bytes for each image at each of THREADS."""
+    reference = open_interpreter(load_runtime(), model, 1, "reference")
     wanted = run(reference, images, "running the reference kernels", progress)
     equal = [
-        np.array_equal(run(Interpreter(path, threads), images, f"comparing, {threads} threads", progress), wanted)
+        np.array_equal(
+            run(Interpreter(model, threads), images, f"comparing, {threads} threads", progress),
+            wanted,
+        )
         for threads in THREADS
     ]
     return all(equal)

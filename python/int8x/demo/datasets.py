@@ -15,7 +15,7 @@ _FASHION_HELP = "`apt-get install dataset-fashion-mnist` puts it there (Debian, 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images [n, height, width, 1] float32 as they are stored, labels int64 in [0, 10), for training and for testing."""
+    """Images [n, height, width, 1], float32 as they are stored, and labels int64 in [0, 10)."""
 
     name: str
     x: np.ndarray
@@ -56,13 +56,15 @@ def fashion_mnist(folder: Path = FASHION_FOLDER) -> Dataset:
     """60,000 training and 10,000 test images of 28x28 pixels from 0 to 255."""
     parts = []
     for part in ("train", "t10k"):
-        parts.append(read_idx(folder / f"{part}-images-idx3-ubyte.gz")[..., None].astype(np.float32))
+        parts.append(
+            read_idx(folder / f"{part}-images-idx3-ubyte.gz")[..., None].astype(np.float32)
+        )
         parts.append(read_idx(folder / f"{part}-labels-idx1-ubyte.gz").astype(np.int64))
     return Dataset("fashion-mnist", *parts)
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """A gzip-compressed IDX file of unsigned bytes. Raises DataError when it is missing or not one."""
+    """A gzip-compressed IDX file of unsigned bytes. Raises DataError when it is none."""
     if not path.is_file():
         raise DataError(f"{path}: Fashion-MNIST is not installed; {_FASHION_HELP}")
     try:
@@ -73,5 +75,7 @@ def read_idx(path: Path) -> np.ndarray:
     rank = data[3] if len(data) > 3 else 0
     shape = np.frombuffer(data, ">u4", rank, 4) if len(data) >= 4 + 4 * rank else np.zeros(0)
     if data[:3] != b"\0\0\x08" or not rank or len(data) != 4 + 4 * rank + int(np.prod(shape)):
-        raise DataError(f"{path}: an IDX file of unsigned bytes was wanted, got {len(data)} other bytes")
+        raise DataError(
+            f"{path}: an IDX file of unsigned bytes was wanted, got {len(data)} other bytes"
+        )
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape([int(size) for size in shape])

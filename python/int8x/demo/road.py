@@ -28,15 +28,23 @@ RUNNERS = ("int8x", "xnnpack", "stock")
 
 
 def walk(name: str, output: Path, progress: Progress) -> tuple[dict[str, Any], Report]:
-    """Walks the whole road on the data set `name` and returns what result.json holds, and the tensors' report.
+    """Walks the road on the data set `name`; returns result.json's content and the tensors' report.
 
-    `output` then holds float.tflite (the net before fine-tuning), model.int8.tflite, recipe.json, stats.npz (of
-    float.tflite) and result.json. Raises DataError when the data is missing, Int8xError when Keras is.
+    `output` then holds float.tflite (the net before fine-tuning), model.int8.tflite, recipe.json,
+    stats.npz (of float.tflite) and result.json. Raises DataError when the data is missing,
+    Int8xError when Keras is.
     """
     data = load(name)
     output.mkdir(parents=True, exist_ok=True)
-    files = {file: output / file for file in ("float.tflite", "model.int8.tflite", "recipe.json", "stats.npz")}
-    result: dict[str, Any] = {"data": name, "train_images": len(data.x), "test_images": len(data.x_test)}
+    files = {
+        file: output / file
+        for file in ("float.tflite", "model.int8.tflite", "recipe.json", "stats.npz")
+    }
+    result: dict[str, Any] = {
+        "data": name,
+        "train_images": len(data.x),
+        "test_images": len(data.x_test),
+    }
 
     graph, trained, trained_outputs = _train(data, files, progress)
     left = checks.float_operators(graph)
@@ -68,7 +76,9 @@ def walk(name: str, output: Path, progress: Progress) -> tuple[dict[str, Any], R
         "claimed_macs": claims.macs,
         "partitions": claims.partitions,
         "latency_ms": _latencies(files["model.int8.tflite"], progress),
-        "file_bytes": {file: files[file].stat().st_size for file in ("float.tflite", "model.int8.tflite")},
+        "file_bytes": {
+            file: files[file].stat().st_size for file in ("float.tflite", "model.int8.tflite")
+        },
         "machine": machine.machine(),
         "versions": machine.versions(),
     }
@@ -76,13 +86,17 @@ def walk(name: str, output: Path, progress: Progress) -> tuple[dict[str, Any], R
     return result, report
 
 
-def _train(data: Dataset, files: dict[str, Path], progress: Progress) -> tuple[Graph, Graph, np.ndarray]:
-    """Writes both models; gives the int8 graph, its float counterpart, and the trained model's outputs on the test images."""
+def _train(
+    data: Dataset, files: dict[str, Path], progress: Progress
+) -> tuple[Graph, Graph, np.ndarray]:
+    """Writes both models; gives the int8 graph, its float form and the trained test outputs."""
     with _quiet_tensorflow():
         try:
-            from int8x.demo import training
+            from int8x.keras import demo as training
         except ImportError as error:
-            raise Int8xError(f"the demo trains with Keras ({error}): pip install 'int8x[keras]'") from None
+            raise Int8xError(
+                f"the demo trains with Keras ({error}): pip install 'int8x[keras]'"
+            ) from None
         from int8x.keras.conversion import convert
 
         training.make_reproducible()
@@ -97,7 +111,7 @@ def _train(data: Dataset, files: dict[str, Path], progress: Progress) -> tuple[G
 
 @contextlib.contextmanager
 def _quiet_tensorflow() -> Iterator[None]:
-    """Drops what TensorFlow's C++ side says while it is imported and finds no GPU; errors in Python come through."""
+    """Drops what TensorFlow's C++ side says while it is imported; Python's errors come through."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     saved = os.dup(2)
     try:
@@ -113,7 +127,9 @@ def _latencies(path: Path, progress: Progress) -> dict[str, float]:
     """Median milliseconds of one inference on one thread, the runners in turn."""
     rounds = 30
     with progress("timing", rounds, 0) as advance:
-        rows = benchmarking.compare(path, RUNNERS, rounds=rounds, progress=lambda label, done, total: advance())
+        rows = benchmarking.compare(
+            path, RUNNERS, rounds=rounds, progress=lambda label, done, total: advance()
+        )
     return {row.runner: row.median_ms for row in rows}
 
 
@@ -123,9 +139,9 @@ def _share(equal: np.ndarray) -> float:
 
 def failures(result: dict[str, Any]) -> list[str]:
     """What the demo promises and this result does not keep."""
-    broken = []
-    if result["float_operators"]:
-        broken.append(f"{len(result['float_operators'])} float operators are left: {', '.join(result['float_operators'])}")
+    broken, left = [], result["float_operators"]
+    if left:
+        broken.append(f"{len(left)} float operators are left: {', '.join(left)}")
     if not result["bit_exact"]:
         broken.append("the delegate's outputs differ from the reference kernels'")
     return broken

@@ -19,7 +19,10 @@ def summary(result: dict[str, Any], report: Report) -> Table:
         ("int8 accuracy, calibrated only", _percent(result["int8_accuracy_calibrated_only"])),
         ("agreement int8, float", _percent(result["agreement"])),
         ("agreement int8, trained model", _percent(result["agreement_with_training"])),
-        ("tensors, worst SQNR", f"{len(report.tensors)}, {worst.sqnr_db:.1f} dB ({worst.operator})"),
+        (
+            "tensors, worst SQNR",
+            f"{len(report.tensors)}, {worst.sqnr_db:.1f} dB ({worst.operator})",
+        ),
         ("float operators left", str(len(result["float_operators"]))),
         ("file size float", f"{big:,} bytes"),
         ("file size int8", f"{small:,} bytes ({big / small:.1f} times smaller)"),
@@ -27,7 +30,11 @@ def summary(result: dict[str, Any], report: Report) -> Table:
         ("bit exact", f"{'yes' if result['bit_exact'] else 'no'}"),
         ("compared", f"{result['bit_exact_inputs']} inputs at {threads} threads"),
     ]
-    table = Table(title=f"{result['data']}, {result['test_images']:,} test images", title_justify="left", show_header=False)
+    table = Table(
+        title=f"{result['data']}, {result['test_images']:,} test images",
+        title_justify="left",
+        show_header=False,
+    )
     for name, value in lines:
         table.add_row(name, value)
     return table
@@ -41,7 +48,11 @@ def latency(result: dict[str, Any]) -> Table:
     table.add_column("int8x is", justify="right")
     own = result["latency_ms"]["int8x"]
     for runner, median in result["latency_ms"].items():
-        table.add_row(runner, f"{median:.4f}", "" if runner == "int8x" else f"{median / own:.2f} times as fast")
+        table.add_row(
+            runner,
+            f"{median:.4f}",
+            "" if runner == "int8x" else f"{median / own:.2f} times as fast",
+        )
     return table
 
 

@@ -1,4 +1,4 @@
-"""The demo's net and its two trainings: float, then quantization-aware. The only module of the demo that imports Keras."""
+"""The demo's net and its two trainings: float, then quantization-aware."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,9 @@ class Schedule:
 
 SCHEDULES = {
     "digits": Schedule(stride=1, batch=64, epochs=40, rate=4e-3, qat_epochs=12, qat_rate=5e-4),
-    "fashion-mnist": Schedule(stride=2, batch=128, epochs=6, rate=3e-3, qat_epochs=1, qat_rate=3e-4),
+    "fashion-mnist": Schedule(
+        stride=2, batch=128, epochs=6, rate=3e-3, qat_epochs=1, qat_rate=3e-4
+    ),
 }
 
 
@@ -41,7 +43,7 @@ def make_reproducible() -> None:
 
 
 def build(shape: tuple[int, ...], stride: int, width: int = 32) -> keras.Model:
-    """Two stages of convolution and residual depthwise-separable block, average pooling, ten probabilities."""
+    """Two stages of a convolution and a residual depthwise block, pooling, ten probabilities."""
     inputs = keras.Input(shape)
     x = _conv_norm_relu(inputs, width, stride)
     x = L.MaxPooling2D()(_residual(x, width))
@@ -88,14 +90,16 @@ def _fit(
     batches = _Shifted(data, batch)
     total = epochs * len(batches)
     decay = keras.optimizers.schedules.CosineDecay(rate, total)
-    model.compile(keras.optimizers.Adam(decay), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(decay), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     with progress(title, total, 0) as advance:
         step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda number, logs: advance())
         model.fit(batches, epochs=epochs, verbose=0, callbacks=[*callbacks, step])
 
 
 class _Shifted(keras.utils.PyDataset):
-    """Batches of training images in an order drawn for each epoch, each image shifted by up to one pixel either way."""
+    """Shuffled batches of training images, each image shifted by up to one pixel either way."""
 
     def __init__(self, data: Dataset, batch: int) -> None:
         super().__init__()
