@@ -1,8 +1,10 @@
 """The timing harness runs its peers in turn, counts rightly, and writes one documented form."""
 
 import json
+import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import int8x
@@ -25,19 +27,25 @@ def test_every_runner_has_one_turn_in_each_round_in_changing_order(monkeypatch):
     """A turn is one run that is not timed and, here, two that are."""
     monkeypatch.setattr(benchmarking, "_repeats", lambda run: 2)
     turns = []
-    times = benchmarking.time_in_turn({name: lambda name=name: turns.append(name) for name in "abc"}, rounds=12)
+    times = benchmarking.time_in_turn(
+        {name: lambda name=name: turns.append(name) for name in "abc"}, rounds=12
+    )
     assert {name: len(record) for name, record in times.items()} == {"a": 24, "b": 24, "c": 24}
     rounds = [turns[start : start + 9] for start in range(0, len(turns), 9)]
     assert len(rounds) == 12
     for order in rounds:
-        assert sorted(order[::3]) == ["a", "b", "c"] and order == [name for name in order[::3] for _ in range(3)]
+        assert sorted(order[::3]) == ["a", "b", "c"] and order == [
+            name for name in order[::3] for _ in range(3)
+        ]
     assert len({tuple(order) for order in rounds}) > 2
 
 
 def test_times_are_those_of_the_runs():
     import time
 
-    times = benchmarking.time_in_turn({"quick": lambda: None, "slow": lambda: time.sleep(0.01)}, rounds=5)
+    times = benchmarking.time_in_turn(
+        {"quick": lambda: None, "slow": lambda: time.sleep(0.01)}, rounds=5
+    )
     assert len(times["slow"]) == 5
     assert len(times["quick"]) == 5 * 64
     assert 1e7 <= np.median(times["slow"]) < 3e7
@@ -52,7 +60,12 @@ def test_a_count_of_rounds_below_one_is_refused():
 def test_compare_gives_a_row_for_every_runner():
     seen = []
     rows = benchmarking.compare(
-        MODEL, benchmarking.RUNNERS, threads=2, rounds=3, name="fc", progress=lambda *progress: seen.append(progress)
+        MODEL,
+        benchmarking.RUNNERS,
+        threads=2,
+        rounds=3,
+        name="fc",
+        progress=lambda *progress: seen.append(progress),
     )
     assert [row.runner for row in rows] == list(benchmarking.RUNNERS)
     assert {(row.model, row.threads) for row in rows} == {("fc", 2)}
@@ -93,7 +106,9 @@ def test_a_file_has_the_documented_form(tmp_path):
     assert list(document) == ["schema", "machine", "versions", "command", "rows"]
     assert document["schema"] == "int8x-benchmark-1"
     assert document["command"] == "int8x benchmark a.tflite"
-    assert document["rows"][0] == dict(model="a", runner="int8x", threads=1, median_ms=1.0, p90_ms=1.5, runs=30)
+    assert document["rows"][0] == dict(
+        model="a", runner="int8x", threads=1, median_ms=1.0, p90_ms=1.5, runs=30
+    )
     assert len(document["rows"]) == len(ROWS)
     assert document["machine"]["cpu"] and document["machine"]["cores"] >= 1
     assert document["versions"]["python"] and document["versions"]["numpy"]
@@ -117,7 +132,7 @@ def test_the_machine_is_described_without_its_name():
 def test_the_table_shows_medians_and_ratios():
     from rich.console import Console
 
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))
+    console = Console(width=120, record=True, file=StringIO())
     console.print(benchmarking.table(ROWS))
     text = console.export_text()
     assert "xnnpack/int8x" in text and "2.00" in text
@@ -129,7 +144,7 @@ def test_the_profile_has_a_time_for_every_step():
     assert claims.steps[0].runs == 7 and claims.steps[0].nanoseconds > 0
     from rich.console import Console
 
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))
+    console = Console(width=160, record=True, file=StringIO())
     console.print(benchmarking.profile_table(claims))
     assert "FULLY_CONNECTED" in console.export_text()
 
@@ -138,7 +153,8 @@ def test_the_script_for_networks_prints_and_writes(tmp_path):
     script = Path(__file__).parent.parent / "benchmarks" / "models.py"
     command = [sys.executable, str(script), "--models", "ds_cnn", "--threads", "1", "--rounds", "3"]
     command += ["--cache", str(tmp_path / "cache"), "--output", str(tmp_path / "rows.json")]
-    process = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     assert "ds_cnn" in process.stdout and "xnnpack/int8x" in process.stdout
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]

@@ -1,4 +1,6 @@
-"""int8x.Interpreter: calls by order and by name, TFLite's own methods, claims, and errors that name what is wrong."""
+"""int8x.Interpreter: calls by order and by name, TFLite's own methods, claims, and errors that name
+what is wrong.
+"""
 
 import dataclasses
 
@@ -86,7 +88,12 @@ def test_a_path_and_bytes_give_the_same(tmp_path):
 
 def test_claims_are_frozen_and_tell_nodes_steps_and_sizes():
     claims = int8x.Interpreter(two_inputs_two_outputs(), num_threads=2).claims
-    assert (claims.claimed_ops, claims.claimed_macs, claims.partitions, claims.refused) == (1.0, 1.0, 1, ())
+    assert (claims.claimed_ops, claims.claimed_macs, claims.partitions, claims.refused) == (
+        1.0,
+        1.0,
+        1,
+        (),
+    )
     assert [node.op for node in claims.nodes] == ["ADD", "RELU"]
     assert [step.node for step in claims.steps] == [0, 1]
     assert claims.threads == 2
@@ -100,7 +107,9 @@ def test_macs_are_counted_and_shared_out():
     output = reference_outputs(case.model, case.feeds)[0][0]
     macs = output.size * case.feeds[0][0].shape[1]
     taken = int8x.Interpreter(case.model, resolver="reference").claims
-    left = int8x.Interpreter(case.model, options={"deny_ops": "FULLY_CONNECTED"}, resolver="reference").claims
+    left = int8x.Interpreter(
+        case.model, options={"deny_ops": "FULLY_CONNECTED"}, resolver="reference"
+    ).claims
     assert [node.macs for node in taken.nodes] == [node.macs for node in left.nodes] == [macs]
     assert sum(step.macs for step in taken.steps) == macs
     assert (taken.claimed_macs, left.claimed_macs) == (1.0, 0.0)
@@ -118,7 +127,7 @@ def test_an_operator_the_delegate_does_not_know_is_named():
 
 
 def test_a_file_that_is_missing_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere.tflite"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.tflite"):
         int8x.Interpreter(tmp_path / "nowhere.tflite")
     with pytest.raises(OSError, match="not a file"):
         int8x.Interpreter(tmp_path)
@@ -134,7 +143,7 @@ def test_a_broken_model_is_a_model_error(tmp_path):
     for number, content in enumerate(broken):
         path = tmp_path / f"{number}.tflite"
         path.write_bytes(content)
-        with pytest.raises(ModelError, match=f"{number}.tflite"):
+        with pytest.raises(ModelError, match=rf"{number}\.tflite"):
             int8x.Interpreter(path)
         with pytest.raises(ModelError):
             int8x.Interpreter(content)
@@ -150,14 +159,15 @@ def test_an_index_out_of_range_is_a_model_error():
 
 def test_a_missing_library_names_the_command_that_builds_it(monkeypatch, tmp_path):
     monkeypatch.setattr(runtime_module, "__file__", str(tmp_path / "runtime.py"))
-    with pytest.raises(FileNotFoundError, match="libint8x_delegate.so.*pip install"):
+    with pytest.raises(FileNotFoundError, match=r"libint8x_delegate\.so.*pip install"):
         int8x.delegate_path()
 
 
 def test_the_delegates_text_becomes_claims():
     text = """{"version":"0.1.0","arch":"avx2","threads":3,"subgraphs":[{"index":0,"nodes":[
       {"node":0,"builtin":3,"op":"CONV_2D","claimed":true,"reason":"","macs":30},
-      {"node":1,"builtin":28,"op":"","claimed":false,"reason":"the delegate has no such operator","macs":10}],
+      {"node":1,"builtin":28,"op":"","claimed":false,"reason":"the delegate has no such
+      operator","macs":10}],
       "partitions":[{"node_count":1,"arena_bytes":64,"packed_bytes":32,"steps":[
       {"op":"CONV_2D","kernel":"k_avx2","node":0,"macs":30,"nanoseconds":5,"runs":1}]}]}]}"""
     claims = claims_module.from_json(text)

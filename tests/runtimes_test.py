@@ -1,4 +1,6 @@
-"""One libint8x_delegate.so serves the current runtimes: ai-edge-litert and TensorFlow's tf.lite give the same bits with it."""
+"""One libint8x_delegate.so serves the current runtimes: ai-edge-litert and TensorFlow's tf.lite
+give the same bits with it.
+"""
 
 import int8x
 import numpy as np
@@ -16,13 +18,15 @@ def test_every_operator_equals_the_reference(runtime):
     for number, case in enumerate(cases()):
         interpreter = int8x.Interpreter(case.model, 1 + number % 3, runtime, resolver="reference")
         assert {node.op for node in interpreter.claims.refused} <= {UNCLAIMED}, case.name
-        different = difference(reference_outputs(case.model, case.feeds), run(interpreter, case.feeds))
+        different = difference(
+            reference_outputs(case.model, case.feeds), run(interpreter, case.feeds)
+        )
         assert not different, f"{case.name}: {different}"
 
 
 @pytest.mark.parametrize("runtime", CURRENT)
 def test_the_delegate_loads_by_hand(runtime):
-    """As a program without int8x.Interpreter would do it, on top of the runtime's default kernels."""
+    """As a program without int8x.Interpreter would do it, over the runtime's default kernels."""
     module = load_runtime(runtime)
     case = cases()[0]
     delegate = module.load_delegate(int8x.delegate_path(), {"num_threads": 2})
@@ -57,5 +61,7 @@ def test_an_unknown_runtime_is_a_value_error_that_lists_the_known():
 
 def test_outputs_of_the_two_runtimes_are_the_same_objects_in_bits():
     case = cases()[5]
-    results = [int8x.Interpreter(case.model, runtime=runtime)(*case.feeds[0]) for runtime in CURRENT]
+    results = [
+        int8x.Interpreter(case.model, runtime=runtime)(*case.feeds[0]) for runtime in CURRENT
+    ]
     np.testing.assert_array_equal(*results)

@@ -1,4 +1,6 @@
-"""The same libint8x_delegate.so in tflite-runtime 2.14, the oldest supported runtime: the bits of today's reference."""
+"""The same libint8x_delegate.so in tflite-runtime 2.14, the oldest supported runtime: the bits of
+today's reference.
+"""
 
 import os
 
@@ -26,9 +28,11 @@ def test_every_operator_equals_todays_reference(cases):
         interpreter = int8x.Interpreter(case.model, THREADS[number % 3], resolver="reference")
         refused = {node.index for node in interpreter.claims.refused}
         assert not refused or case.operator == "graph", case.name
-        for feed, outputs in zip(case.feeds, expected):
+        for feed, outputs in zip(case.feeds, expected, strict=True):
             got = interpreter(*feed)
-            for wanted, result in zip(outputs, got if isinstance(got, tuple) else (got,)):
+            for wanted, result in zip(
+                outputs, got if isinstance(got, tuple) else (got,), strict=True
+            ):
                 assert wanted.tobytes() == result.tobytes(), case.name
 
 
@@ -38,13 +42,20 @@ def test_a_wrong_option_is_a_value_error(cases):
 
 
 def test_a_resized_batch_runs(cases):
-    case, expected = next((c, e) for c, e in cases if c.operator == "RELU" and c.feeds[0][0].ndim == 2)
+    case, expected = next(
+        (c, e) for c, e in cases if c.operator == "RELU" and c.feeds[0][0].ndim == 2
+    )
     interpreter = int8x.Interpreter(case.model, 2)
     (feed,), (output,) = case.feeds[0], expected[0]
     for batch in (3, 1, 2):
-        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (batch, feed.shape[1]))
+        interpreter.resize_tensor_input(
+            interpreter.get_input_details()[0]["index"], (batch, feed.shape[1])
+        )
         interpreter.allocate_tensors()
-        assert interpreter(feed.repeat(batch, axis=0)).tobytes() == output.repeat(batch, axis=0).tobytes()
+        assert (
+            interpreter(feed.repeat(batch, axis=0)).tobytes()
+            == output.repeat(batch, axis=0).tobytes()
+        )
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"\x00" * 100, bytes(range(256)) * 4])

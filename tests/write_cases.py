@@ -1,8 +1,10 @@
-"""Writes cases with the outputs that ai-edge-litert's reference gives them, for runtimes that cannot be installed beside it.
+"""Writes cases with the outputs that ai-edge-litert's reference gives them, for runtimes that
+cannot be installed beside it.
 
     python write_cases.py cases.npz
 
-The archive holds, for case N: N/name, N/operator, N/model (bytes), and per feed F: N/F/in/K and N/F/out/K.
+The archive holds, for case N: N/name, N/operator, N/model (bytes), and per feed F: N/F/in/K and
+N/F/out/K.
 """
 
 import sys
@@ -29,7 +31,7 @@ def main(path: str) -> None:
         arrays[f"{number}/operator"] = np.array(case.operator)
         arrays[f"{number}/model"] = np.frombuffer(case.model, np.uint8)
         outputs = reference_outputs(case.model, case.feeds)
-        for feed, (inputs, results) in enumerate(zip(case.feeds, outputs)):
+        for feed, (inputs, results) in enumerate(zip(case.feeds, outputs, strict=True)):
             arrays.update({f"{number}/{feed}/in/{k}": value for k, value in enumerate(inputs)})
             arrays.update({f"{number}/{feed}/out/{k}": value for k, value in enumerate(results)})
     np.savez(path, **arrays)
