@@ -201,7 +201,8 @@ TEST(Delegate, DescribesWhatItTookAndWhatNot) {
   ASSERT_EQ(h.allocate(), kTfLiteOk);
   const Text json = delegate->describe();
   const std::string text = json.c_str();
-  EXPECT_NE(text.find("\"op\":\"RELU\",\"claimed\":true,\"reason\":\"\""), std::string::npos) << text;
+  EXPECT_NE(text.find("\"op\":\"RELU\",\"claimed\":true,\"reason\":\"\""), std::string::npos)
+      << text;
   EXPECT_NE(text.find("\"claimed\":false,\"reason\":\"the delegate has no such operator\""),
             std::string::npos)
       << text;

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from int8x import claims as _claims
+from int8x import flatbuffer_check
 from int8x.errors import ModelError
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime", "tf.lite")
@@ -103,6 +104,8 @@ def open_interpreter(
     if resolver not in RESOLVERS:
         raise ValueError(f"resolver must be one of {', '.join(RESOLVERS)}; got {resolver!r}")
     label, source = _model_source(model)
+    if runtime.name == "tflite_runtime":  # it trusts every offset and length of the file
+        source = {"model_content": _checked(label, source)}
     kernels = getattr(runtime.resolver_type, RESOLVERS[resolver])
     try:
         interpreter = runtime.interpreter(
@@ -139,6 +142,12 @@ def _model_source(model: Model) -> tuple[str, dict[str, Any]]:
     if path.stat().st_size == 0:
         raise ModelError(f"{path}: the file is empty, wanted a .tflite")
     return str(path), {"model_path": str(path)}
+
+
+def _checked(label: str, source: dict[str, Any]) -> bytes:
+    content = source.get("model_content") or Path(source["model_path"]).read_bytes()
+    flatbuffer_check.check(content, label)
+    return content
 
 
 class Interpreter:
