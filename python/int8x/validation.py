@@ -252,8 +252,11 @@ def _pairs(reference: Graph, tested: Graph) -> list[_Pair]:
     places = {tensor: index for index, tensor in enumerate(tested.main.tensors)}
     kinds = {tensor: op.kind for op in reference.main.operators for tensor in op.outputs}
     indices = {tensor: index for index, tensor in enumerate(reference.main.tensors)}
+    read = {t for op in reference.main.operators for t in op.inputs} | set(reference.main.outputs)
     pairs = []
     for tensor in dict.fromkeys([*reference.main.inputs, *kinds]):
+        if tensor not in read:
+            continue
         outputs = [i for i, output in enumerate(reference.main.outputs) if output is tensor]
         named = [by_name.get(tensor.name), by_name.get(f"{tensor.name}/int8")]
         found = [
