@@ -84,6 +84,8 @@ CASES = {
     "LEAKY_RELU": (unary("LEAKY_RELU", options="LeakyReluOptions", alpha=0.25), 1, 1),
     "HARD_SWISH": (unary("HARD_SWISH", options="HardSwishOptions"), 2, 1),  # 16-bit inside, truncating
     "GELU": (unary("GELU", options="GeluOptions", approximate=False), 1, 2),
+    "EXP": (lambda net, x: net.add("EXP", [net.add("TANH", [x], *x.shape)], *x.shape), 3, 2),  # e^1 times a step of TANH
+    "ABS": (unary("ABS"), 1, 2),
     "L2_NORMALIZATION": (unary("L2_NORMALIZATION", options="L2NormOptions"), 1, 2),
     "LOG_SOFTMAX": (unary("LOG_SOFTMAX", options="LogSoftmaxOptions"), 1, 2),
     "PRELU": (lambda net, x: net.add("PRELU", [x, net.constant(np.full((1, 1, 4), 0.5, np.float32))], *x.shape), 1, 1),

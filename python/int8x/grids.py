@@ -280,7 +280,7 @@ class _Decision:
         grid = from_range(*group.range, group.source)
         if grid.scale < group.least_scale:
             source = f"{group.source}, widened for its operator"
-            grow = group.least_scale / grid.scale
+            grow = group.least_scale * 255 / max(_width(group.range), 1e-300)
             low, high = (
                 (x * grow for x in group.range)
                 if _width(group.range)
