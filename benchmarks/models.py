@@ -1,8 +1,10 @@
 """Times whole networks in int8x, XNNPACK and the stock kernels, in turn in one run.
 
-    python benchmarks/models.py [--models NAME ...] [--threads 1 2] [--rounds 30] [--output FILE.json]
+    python benchmarks/models.py [--models NAME ...] [--threads 1 2] [--rounds 30] [--output
+    FILE.json]
 
-Networks are built from Keras once and kept in the cache folder; without --models the standard ones are timed.
+Networks are built from Keras once and kept in the cache folder; without --models the standard ones
+are timed.
 """
 
 import argparse
@@ -36,12 +38,18 @@ def model_file(name: str, cache: Path) -> Path:
 def arguments() -> argparse.Namespace:
     standard = [name for name, network in NETWORKS.items() if network.standard]
     parser = argparse.ArgumentParser(description="Times networks in int8x and its peers, in turn.")
-    parser.add_argument("--models", nargs="+", metavar="NAME", choices=[*NETWORKS, "all"], default=standard)
+    parser.add_argument(
+        "--models", nargs="+", metavar="NAME", choices=[*NETWORKS, "all"], default=standard
+    )
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=30, help="turns of each runner")
-    parser.add_argument("--runners", nargs="+", choices=benchmarking.RUNNERS, default=["int8x", "xnnpack", "stock"])
+    parser.add_argument(
+        "--runners", nargs="+", choices=benchmarking.RUNNERS, default=["int8x", "xnnpack", "stock"]
+    )
     parser.add_argument("--output", type=Path, help="write the rows and the machine as JSON")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of the built networks")
+    parser.add_argument(
+        "--cache", type=Path, default=default_cache(), help="folder of the built networks"
+    )
     return parser.parse_args()
 
 
@@ -55,13 +63,20 @@ def main() -> None:
             task = progress.add_task(f"{name}: build", total=None)
             path = model_file(name, options.cache)
             for threads in options.threads:
-                progress.update(task, description=f"{name}: {threads} threads", total=options.rounds, completed=0)
+                progress.update(
+                    task,
+                    description=f"{name}: {threads} threads",
+                    total=options.rounds,
+                    completed=0,
+                )
                 rows += benchmarking.compare(
                     path,
                     options.runners,
                     threads,
                     options.rounds,
-                    progress=lambda _, done, total, task=task: progress.update(task, completed=done),
+                    progress=lambda _, done, total, task=task: progress.update(
+                        task, completed=done
+                    ),
                 )
             progress.remove_task(task)
     console.print(benchmarking.table(rows))

@@ -1,4 +1,6 @@
-"""The networks that are timed, built in Keras with fixed seeds: the MLPerf Tiny nets, the usual large ones, single layers."""
+"""The networks that are timed, built in Keras with fixed seeds: the MLPerf Tiny nets, the usual
+large ones, single layers.
+"""
 
 import contextlib
 import warnings
@@ -10,7 +12,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Network:
-    """`build()` gives an untrained Keras model for inputs of `shape` (height, width, channels), batch 1."""
+    """`build()` gives an untrained Keras model for inputs of `shape` (height, width, channels),
+    batch 1.
+    """
 
     name: str
     shape: tuple[int, int, int]
@@ -24,7 +28,9 @@ def _layers() -> Any:
     return keras.layers
 
 
-def _convolution(x: Any, filters: int, kernel: Any, strides: Any = 1, activation: str | None = "relu") -> Any:
+def _convolution(
+    x: Any, filters: int, kernel: Any, strides: Any = 1, activation: str | None = "relu"
+) -> Any:
     layers = _layers()
     x = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization()(x)
@@ -56,7 +62,17 @@ def mobilenet_v1_quarter(shape: tuple[int, int, int] = (96, 96, 3)) -> Any:
     """MobileNetV1, width 0.25: person detection of MLPerf Tiny."""
     inputs = _start(shape)
     x = _convolution(inputs, 8, 3, 2)
-    for filters, strides in ((16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)):
+    for filters, strides in (
+        (16, 1),
+        (32, 2),
+        (32, 1),
+        (64, 2),
+        (64, 1),
+        (128, 2),
+        *[(128, 1)] * 5,
+        (256, 2),
+        (256, 1),
+    ):
         x = _separable(x, filters, strides)
     return _finish(inputs, x, 2)
 
@@ -67,7 +83,9 @@ def resnet_8(shape: tuple[int, int, int] = (32, 32, 3)) -> Any:
     inputs = _start(shape)
     x = _convolution(inputs, 16, 3)
     for filters, strides in ((16, 1), (32, 2), (64, 2)):
-        shortcut = x if strides == 1 else layers.Conv2D(filters, 1, strides=strides, padding="same")(x)
+        shortcut = (
+            x if strides == 1 else layers.Conv2D(filters, 1, strides=strides, padding="same")(x)
+        )
         x = _convolution(x, filters, 3, strides)
         x = _convolution(x, filters, 3, activation=None)
         x = layers.Activation("relu")(layers.Add()([x, shortcut]))
@@ -102,7 +120,9 @@ def depthwise_layer(shape: tuple[int, int, int]) -> Any:
     import keras
 
     inputs = _start(shape)
-    return keras.Model(inputs, _layers().DepthwiseConv2D(3, padding="same", activation="relu")(inputs))
+    return keras.Model(
+        inputs, _layers().DepthwiseConv2D(3, padding="same", activation="relu")(inputs)
+    )
 
 
 def _layer(name: str, shape: tuple[int, int, int], filters: int | None = None) -> Network:
@@ -114,7 +134,6 @@ def _layer(name: str, shape: tuple[int, int, int], filters: int | None = None) -
 def application_network(
     name: str, keras_name: str, size: int, classes: int = 1000, standard: bool = False
 ) -> Network:
-    """Beware: on 512 or more equal logits, which an untrained net easily gives, BUILTIN_REF's SOFTMAX ends the process."""
     shape = (size, size, 3)
     return Network(name, shape, lambda: application(keras_name, shape, classes), standard)
 
@@ -136,7 +155,9 @@ NETWORKS = {
 
 
 def convert(model: Any, shape: tuple[int, int, int], samples: int = 4, io: str = "int8") -> bytes:
-    """Full int8 by TensorFlow's own converter, calibrated on uniform noise of a fixed seed; `io` is int8 or float32."""
+    """Full int8 by TensorFlow's own converter, calibrated on uniform noise of a fixed seed; `io` is
+    int8 or float32.
+    """
     import numpy as np
     import tensorflow as tf
 
@@ -147,10 +168,29 @@ def convert(model: Any, shape: tuple[int, int, int], samples: int = 4, io: str =
     converter.representative_dataset = lambda: ([sample] for sample in data)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.as_dtype(io)
-    # The converter prints every variable of the net, and warns that int8 inputs have no given statistics.
+    # The converter prints every variable of the net, and warns that int8 inputs have no given
+    # statistics.
     with contextlib.redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return converter.convert()
+
+
+def settle(model: Any, shape: tuple[int, int, int]) -> None:
+    """Gives every BatchNormalization the statistics of one batch of noise.
+
+    With the initial ones the activations of a deep untrained net fade to nothing, and its logits
+    with them.
+    """
+    import keras
+    import numpy as np
+
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(np.random.default_rng(1).random((1, *shape)).astype(np.float32), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def build(network: Network, io: str = "int8") -> bytes:
@@ -158,4 +198,6 @@ def build(network: Network, io: str = "int8") -> bytes:
     import keras
 
     keras.utils.set_random_seed(1)
-    return convert(network.build(), network.shape, io=io)
+    model = network.build()
+    settle(model, network.shape)
+    return convert(model, network.shape, io=io)

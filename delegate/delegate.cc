@@ -84,9 +84,16 @@ Delegate::Delegate(Options options) : options_(std::move(options)) {
 }
 
 Delegate::~Delegate() {
-  for (Partition* p : partitions_) delete p;
   for (ThreadPool* pool : pools_) delete pool;
   pthread_mutex_destroy(&mutex_);
+}
+
+void Delegate::retire() {
+  pthread_mutex_lock(&mutex_);
+  retired_ = true;
+  const bool last = partitions_.empty();
+  pthread_mutex_unlock(&mutex_);
+  if (last) delete this;
 }
 
 TfLiteStatus Delegate::claim(TfLiteContext* context) {
@@ -152,8 +159,10 @@ void Delegate::close(Partition* closing) {
     partitions_.erase(partitions_.begin() + static_cast<std::ptrdiff_t>(i));
     break;
   }
+  const bool last = retired_ && partitions_.empty();
   pthread_mutex_unlock(&mutex_);
   delete closing;
+  if (last) delete this;
 }
 
 ThreadPool* Delegate::pool_for(TfLiteContext* context) {

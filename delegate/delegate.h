@@ -24,7 +24,6 @@ struct Claim {
 class Delegate {
  public:
   explicit Delegate(Options options);
-  ~Delegate();
   Delegate(const Delegate&) = delete;
   Delegate& operator=(const Delegate&) = delete;
 
@@ -32,6 +31,10 @@ class Delegate {
   static Delegate* from(TfLiteDelegate* delegate) {
     return static_cast<Delegate*>(delegate->data_);
   }
+
+  // Deletes the delegate, now or with its last partition: Python's garbage collection may destroy a
+  // delegate before the interpreter that still holds kernels of it.
+  void retire();
 
   // Offers every node of a graph to the operators and hands the taken ones over.
   TfLiteStatus claim(TfLiteContext* context);
@@ -45,6 +48,8 @@ class Delegate {
   Text describe();
 
  private:
+  ~Delegate();
+
   struct Graph {
     const void* context;
     std::vector<Claim> claims;
@@ -64,6 +69,7 @@ class Delegate {
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;  // guards what follows
   std::vector<Graph> graphs_;
   std::vector<Partition*> partitions_;
+  bool retired_ = false;
   std::vector<ThreadPool*> pools_;  // one for each number of threads that was asked for
 };
 

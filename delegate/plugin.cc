@@ -38,7 +38,7 @@ TfLiteDelegate* Int8xDelegateCreate(const Int8xDelegateOptions* given,
 }
 
 void Int8xDelegateDelete(TfLiteDelegate* delegate) {
-  if (delegate != nullptr) delete Delegate::from(delegate);
+  if (delegate != nullptr) Delegate::from(delegate)->retire();
 }
 
 size_t Int8xDelegateDescribe(TfLiteDelegate* delegate, char* buffer, size_t size) {

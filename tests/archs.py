@@ -1,4 +1,6 @@
-"""Which instruction sets this CPU has, from /proc/cpuinfo: a second opinion beside the delegate's own detection."""
+"""Which instruction sets this CPU has, from /proc/cpuinfo: a second opinion beside the delegate's
+own detection.
+"""
 
 import platform
 from pathlib import Path
@@ -32,7 +34,9 @@ def _flags() -> set[str]:
 def on_this_cpu() -> list[str]:
     """Lowest first."""
     flags = _flags()
-    return [name for name, needed in NEEDED_FLAGS.get(platform.machine(), {}).items() if needed <= flags]
+    return [
+        name for name, needed in NEEDED_FLAGS.get(platform.machine(), {}).items() if needed <= flags
+    ]
 
 
 def not_on_this_cpu() -> list[str]:

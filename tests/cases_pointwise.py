@@ -1,15 +1,17 @@
-"""One-operator models of the element-wise operators: ADD, MUL, RELU, RELU6, LOGISTIC, SOFTMAX, QUANTIZE, DEQUANTIZE."""
+"""One-operator models of the element-wise operators: ADD, MUL, RELU, RELU6, LOGISTIC, SOFTMAX,
+QUANTIZE, DEQUANTIZE.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
-
 from draws import Draw
 from operator_case import Case
 from operator_models import ACTIVATIONS, ModelBuilder
 
 EVERY_BYTE = np.arange(-128, 128, dtype=np.int16).astype(np.int8).reshape(1, 256)
-# Left and right shapes: equal, a vector, a scalar, broadcast from either side, in the middle and both ways.
+# Left and right shapes: equal, a vector, a scalar, broadcast from either side, in the middle and
+# both ways.
 BROADCASTS = (
     ((1, 5, 7, 19), (1, 5, 7, 19)),
     ((2, 3, 4, 64), (2, 3, 4, 64)),
@@ -26,8 +28,18 @@ def binary_scales(draw: Draw, operator: str) -> tuple[np.float32, np.float32, np
     left = draw.scale()
     right = draw.scale() if draw.chance(0.5) else np.float32(left * draw.pick(1, 0.5, 2, 0.25))
     if operator == "MUL":
-        return left, right, np.float32(float(left) * float(right) * draw.pick(1, 0.5, 6, 33.3, 64, 100, 128, 128, 200, 256, 300))
-    output = draw.scale() if draw.chance(0.3) else max(left, right) * draw.pick(1, 2, 0.5, 1.5, 1.83)
+        return (
+            left,
+            right,
+            np.float32(
+                float(left)
+                * float(right)
+                * draw.pick(1, 0.5, 6, 33.3, 64, 100, 128, 128, 200, 256, 300)
+            ),
+        )
+    output = (
+        draw.scale() if draw.chance(0.3) else max(left, right) * draw.pick(1, 2, 0.5, 1.5, 1.83)
+    )
     # The reference aborts the process when max(left, right) / 2^19 reaches the output scale.
     return left, right, np.float32(max(output, max(left, right) / 2**12))
 
@@ -53,7 +65,9 @@ def binary(operator: str, seed: int, count: int) -> Iterator[Case]:
         model.operator(operator, [a, b], [y], **options)
         shapes_fed = shapes[:1] if constant else shapes
         feeds = tuple(tuple(draw.values(shape) for shape in shapes_fed) for _ in range(2))
-        yield Case(operator, f"{operator} seed {draw.seed} {shapes} {activation}", model.finish([y]), feeds)
+        yield Case(
+            operator, f"{operator} seed {draw.seed} {shapes} {activation}", model.finish([y]), feeds
+        )
 
 
 def add(count: int = 64) -> Iterator[Case]:
@@ -68,7 +82,11 @@ def unary(operator: str, seed: int, count: int) -> Iterator[Case]:
     """All 256 input values at once, for many pairs of input and output quantization."""
     for offset in range(count):
         draw = Draw(seed + offset)
-        input_scale, output_scale, output_zero = draw.scale(1e-3, 0.5), draw.scale(), draw.zero_point()
+        input_scale, output_scale, output_zero = (
+            draw.scale(1e-3, 0.5),
+            draw.scale(),
+            draw.zero_point(),
+        )
         if draw.chance(0.5):
             output_scale = np.float32(input_scale * draw.pick(1, 1, 0.5, 2, 0.75, 1.25, 3))
         if operator == "LOGISTIC":
@@ -79,7 +97,12 @@ def unary(operator: str, seed: int, count: int) -> Iterator[Case]:
         y = model.tensor(shape, scale=output_scale, zero_point=output_zero)
         model.operator(operator, [x], [y])
         feed = EVERY_BYTE.reshape(shape)
-        yield Case(operator, f"{operator} seed {draw.seed}", model.finish([y]), ((feed,), (draw.values(shape),)))
+        yield Case(
+            operator,
+            f"{operator} seed {draw.seed}",
+            model.finish([y]),
+            ((feed,), (draw.values(shape),)),
+        )
 
 
 def relu(count: int = 48) -> Iterator[Case]:
@@ -98,19 +121,31 @@ def softmax(count: int = 48) -> Iterator[Case]:
     """Rows below 512 equal logits: from there on the reference aborts the process."""
     for offset in range(count):
         draw = Draw(9000 + offset)
-        depth, rows = draw.pick((2, 40), (10, 30), (16, 9), (100, 5), (333, 3), (500, 2), (1, 4), (17, 17))
-        scale = np.float32(draw.pick(1 / 16, 1 / 256, 0.1, 1.0, 5.0, 0.003, 30.0) * np.exp(draw.rng.uniform(-0.5, 0.5)))
+        depth, rows = draw.pick(
+            (2, 40), (10, 30), (16, 9), (100, 5), (333, 3), (500, 2), (1, 4), (17, 17)
+        )
+        scale = np.float32(
+            draw.pick(1 / 16, 1 / 256, 0.1, 1.0, 5.0, 0.003, 30.0)
+            * np.exp(draw.rng.uniform(-0.5, 0.5))
+        )
         shape = draw.pick((rows, depth), (1, rows, depth), (1, 1, rows, depth))
         model = ModelBuilder()
         x = model.input(shape, scale=scale, zero_point=draw.zero_point())
         y = model.tensor(shape, scale=1 / 256, zero_point=-128)
         model.operator("SOFTMAX", [x], [y], beta=draw.pick(1.0, 1.0, 0.5, 2.0, 1.3))
         flat = np.full(shape, draw.size(-128, 127), np.int8)
-        yield Case("SOFTMAX", f"softmax seed {draw.seed} {shape}", model.finish([y]), ((draw.values(shape),), (flat,)))
+        yield Case(
+            "SOFTMAX",
+            f"softmax seed {draw.seed} {shape}",
+            model.finish([y]),
+            ((draw.values(shape),), (flat,)),
+        )
 
 
 def floats(draw: Draw, shape: tuple[int, ...], scale: np.float32) -> np.ndarray:
-    """Normal values over the range, a third of them exactly between two steps and one ulp off; and the ends of float."""
+    """Normal values over the range, a third of them exactly between two steps and one ulp off; and
+    the ends of float.
+    """
     values = (draw.rng.normal(0, 80, shape) * scale).astype(np.float32)
     ties = (draw.rng.integers(-260, 260, shape) + 0.5).astype(np.float32) * scale
     beside = np.nextafter(ties, np.float32(draw.pick(-1e9, 1e9)))
@@ -133,7 +168,9 @@ def quantize(count: int = 64) -> Iterator[Case]:
             feeds = tuple((floats(draw, shape, output_scale),) for _ in range(2))
         else:
             ratio = draw.pick(1, 1, 2, 0.5, 0.75, 3, 1.37)
-            x = model.input(shape, scale=np.float32(output_scale * ratio), zero_point=draw.zero_point())
+            x = model.input(
+                shape, scale=np.float32(output_scale * ratio), zero_point=draw.zero_point()
+            )
             feeds = tuple((draw.values(shape),) for _ in range(2))
         y = model.tensor(shape, scale=output_scale, zero_point=output_zero)
         model.operator("QUANTIZE", [x], [y], version=1 if offset % 2 else 2)

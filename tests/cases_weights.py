@@ -1,9 +1,8 @@
-"""One-operator models of the operators with weights: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED."""
+"""One-operator models with weights: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED."""
 
 from collections.abc import Iterator
 
 import numpy as np
-
 from draws import Draw
 from operator_case import Case
 from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
@@ -54,12 +53,18 @@ def output_extent(size: int, kernel: int, stride: int, dilation: int, padding: i
     return (size - (kernel - 1) * dilation - 1) // stride + 1
 
 
-def convolution_case(draw: Draw, operator: str, depth: int, channels: int, kernel: tuple[int, int], name: str) -> Case:
+def convolution_case(
+    draw: Draw, operator: str, depth: int, channels: int, kernel: tuple[int, int], name: str
+) -> Case:
     depthwise = operator == "DEPTHWISE_CONV_2D"
     batch, height, width = draw.pick(1, 1, 1, 2, 3), draw.size(1, 12), draw.size(1, 14)
     options = window(draw, height, width, kernel)
-    out_height = output_extent(height, kernel[0], options["strideH"], options["dilationHFactor"], options["padding"])
-    out_width = output_extent(width, kernel[1], options["strideW"], options["dilationWFactor"], options["padding"])
+    out_height = output_extent(
+        height, kernel[0], options["strideH"], options["dilationHFactor"], options["padding"]
+    )
+    out_width = output_extent(
+        width, kernel[1], options["strideW"], options["dilationWFactor"], options["padding"]
+    )
     if depthwise:
         options["depthMultiplier"] = channels // depth
     taps = kernel[0] * kernel[1] * (1 if depthwise else depth)
@@ -69,7 +74,9 @@ def convolution_case(draw: Draw, operator: str, depth: int, channels: int, kerne
 
     model = ModelBuilder()
     x = model.input((batch, height, width, depth), scale=input_scale, zero_point=draw.zero_point())
-    w = model.constant(weights(draw, filter_shape), np.int8, scale=scales, axis=3 if depthwise else 0)
+    w = model.constant(
+        weights(draw, filter_shape), np.int8, scale=scales, axis=3 if depthwise else 0
+    )
     inputs = [x, w]
     # CONV_2D of the reference refuses a missing bias; DEPTHWISE_CONV_2D takes it.
     if not depthwise or draw.chance(0.85):
@@ -88,7 +95,12 @@ def conv_2d(count: int = 80) -> Iterator[Case]:
         draw = Draw(1000 + seed)
         kernel = draw.pick((1, 1), (1, 1), (3, 3), (3, 3), (5, 5), (1, 7), (2, 3))
         yield convolution_case(
-            draw, "CONV_2D", draw.pick(*DEPTHS), draw.pick(*WIDTHS), kernel, f"conv_2d seed {draw.seed} kernel {kernel}"
+            draw,
+            "CONV_2D",
+            draw.pick(*DEPTHS),
+            draw.pick(*WIDTHS),
+            kernel,
+            f"conv_2d seed {draw.seed} kernel {kernel}",
         )
 
 
@@ -105,7 +117,11 @@ def depthwise_conv_2d(count: int = 80) -> Iterator[Case]:
 def fully_connected(count: int = 80) -> Iterator[Case]:
     for seed in range(count):
         draw = Draw(3000 + seed)
-        batch, depth, channels = draw.pick(1, 1, 2, 5, 17), draw.pick(*DEPTHS, 333, 1000), draw.pick(*WIDTHS, 200)
+        batch, depth, channels = (
+            draw.pick(1, 1, 2, 5, 17),
+            draw.pick(*DEPTHS, 333, 1000),
+            draw.pick(*WIDTHS, 200),
+        )
         input_scale, scales = draw.scale(), weight_scales(draw, channels)
         output_scale = draw.output_scale(np.float64(input_scale) * scales, accumulator_peak(depth))
         keep = draw.chance(0.3)
@@ -117,11 +133,18 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
         b = -1
         if draw.chance(0.85):
             b = model.constant(
-                bias(draw, channels, accumulator_peak(depth) / 4), np.int32, scale=input_scale * scales
+                bias(draw, channels, accumulator_peak(depth) / 4),
+                np.int32,
+                scale=input_scale * scales,
             )
         y = model.tensor((*shape[:-1], channels), scale=output_scale, zero_point=draw.zero_point())
         options = dict(fusedActivationFunction=ACTIVATIONS[draw.activation()], keepNumDims=keep)
         version = 6 if b < 0 else 5 if keep else 4
         model.operator("FULLY_CONNECTED", [x, w, b], [y], version=version, **options)
         feeds = tuple((draw.values(shape),) for _ in range(2))
-        yield Case("FULLY_CONNECTED", f"fully_connected seed {draw.seed} {shape}->{channels}", model.finish([y]), feeds)
+        yield Case(
+            "FULLY_CONNECTED",
+            f"fully_connected seed {draw.seed} {shape}->{channels}",
+            model.finish([y]),
+            feeds,
+        )

@@ -1,4 +1,6 @@
-"""CONV_2D and DEPTHWISE_CONV_2D equal the reference bit for bit, on every instruction set and thread count."""
+"""CONV_2D and DEPTHWISE_CONV_2D equal the reference bit for bit, on every instruction set and
+thread count.
+"""
 
 import archs
 import pytest

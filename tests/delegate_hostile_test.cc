@@ -6,9 +6,9 @@
 #include <functional>
 #include <limits>
 
-#include "delegate/delegate.h"
 #include "gtest/gtest.h"
 #include "tests/tflite_host/host.h"
+#include "tests/tflite_host/owned_delegate.h"
 #include "tests/tflite_host/small_nets.h"
 
 namespace int8x {
@@ -38,14 +38,11 @@ void PrintTo(const Damage& damage, std::ostream* out) { *out << damage.what; }
 class Hostile : public testing::TestWithParam<Damage> {};
 
 TEST_P(Hostile, ConvIsLeftToTheRuntime) {
-  Options options;
-  Text error;
-  ASSERT_TRUE(resolve(nullptr, &options, &error));
-  Delegate delegate(std::move(options));
+  auto delegate = host::make_delegate();
   Host h;
   const SmallNet net = host::conv_relu_add(&h, 6, 6);
   GetParam().apply(&h, net);
-  ASSERT_EQ(h.apply(delegate.tflite()), kTfLiteOk);
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   for (int node : h.taken()) EXPECT_NE(node, kConv);
 }
 
@@ -76,7 +73,9 @@ const Damage kDamages[] = {
     {"scale_array_disagrees_with_params",
      [](Host* h, const SmallNet& n) { h->tensor(n.input).params.scale *= 2; }},
     {"no_quantization",
-     [](Host* h, const SmallNet& n) { h->tensor(n.input).quantization.type = kTfLiteNoQuantization; }},
+     [](Host* h, const SmallNet& n) {
+       h->tensor(n.input).quantization.type = kTfLiteNoQuantization;
+     }},
     {"zero_point_128",
      [](Host* h, const SmallNet& n) { affine(h, n.input)->zero_point->data[0] = 128; }},
     {"zero_point_lowest",
@@ -93,19 +92,34 @@ const Damage kDamages[] = {
        h->tensor(kWeights).data = nullptr;
      }},
     {"weights_of_rank_three",
-     [](Host* h, const SmallNet&) { h->resize(kWeights, {16, 9, 16}); }},
+     [](Host* h, const SmallNet&) {
+       h->resize(kWeights, {16, 9, 16});
+     }},
     {"weights_whose_size_overflows",
-     [](Host* h, const SmallNet&) { h->resize(kWeights, {65536, 65536, 65536, 65536}); }},
+     [](Host* h, const SmallNet&) {
+       h->resize(kWeights, {65536, 65536, 65536, 65536});
+     }},
     {"weights_sparse", [](Host* h, const SmallNet&) { h->tensor(kWeights).sparsity = h; }},
     {"input_channels_do_not_divide",
-     [](Host* h, const SmallNet& n) { h->resize(n.input, {1, 6, 6, 15}); }},
-    {"input_of_zero_height", [](Host* h, const SmallNet& n) { h->resize(n.input, {1, 0, 6, 16}); }},
+     [](Host* h, const SmallNet& n) {
+       h->resize(n.input, {1, 6, 6, 15});
+     }},
+    {"input_of_zero_height",
+     [](Host* h, const SmallNet& n) {
+       h->resize(n.input, {1, 0, 6, 16});
+     }},
     {"input_of_negative_height",
-     [](Host* h, const SmallNet& n) { h->resize(n.input, {1, -6, 6, 16}); }},
+     [](Host* h, const SmallNet& n) {
+       h->resize(n.input, {1, -6, 6, 16});
+     }},
     {"input_of_rank_seven",
-     [](Host* h, const SmallNet& n) { h->resize(n.input, {1, 1, 1, 1, 6, 6, 16}); }},
+     [](Host* h, const SmallNet& n) {
+       h->resize(n.input, {1, 1, 1, 1, 6, 6, 16});
+     }},
     {"input_huge",
-     [](Host* h, const SmallNet& n) { h->resize(n.input, {1, INT_MAX, INT_MAX, 16}); }},
+     [](Host* h, const SmallNet& n) {
+       h->resize(n.input, {1, INT_MAX, INT_MAX, 16});
+     }},
     {"input_float", [](Host* h, const SmallNet& n) { h->tensor(n.input).type = kTfLiteFloat32; }},
     {"input_dynamic",
      [](Host* h, const SmallNet& n) { h->tensor(n.input).allocation_type = kTfLiteDynamic; }},
@@ -142,27 +156,23 @@ const Damage kDamages[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Conv2d, Hostile, testing::ValuesIn(kDamages),
-                         [](const testing::TestParamInfo<Damage>& info) { return info.param.what; });
+                         [](const testing::TestParamInfo<Damage>& info) {
+                           return info.param.what;
+                         });
 
 TEST(HostileGraph, WithoutDamageConvIsTaken) {
-  Options options;
-  Text error;
-  ASSERT_TRUE(resolve(nullptr, &options, &error));
-  Delegate delegate(std::move(options));
+  auto delegate = host::make_delegate();
   Host h;
   host::conv_relu_add(&h, 6, 6);
-  ASSERT_EQ(h.apply(delegate.tflite()), kTfLiteOk);
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   EXPECT_EQ(h.taken(), (std::vector<int>{0, 1, 2}));
 }
 
 TEST(HostileGraph, MemoryThatIsTooSmallAtInvokeIsAnError) {
-  Options options;
-  Text error;
-  ASSERT_TRUE(resolve(nullptr, &options, &error));
-  Delegate delegate(std::move(options));
+  auto delegate = host::make_delegate();
   Host h;
   const SmallNet net = host::conv_relu_add(&h, 6, 6);
-  ASSERT_EQ(h.apply(delegate.tflite()), kTfLiteOk);
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   ASSERT_EQ(h.allocate(), kTfLiteOk);
   --h.tensor(net.input).bytes;
   EXPECT_EQ(h.invoke(), kTfLiteError);
@@ -170,12 +180,9 @@ TEST(HostileGraph, MemoryThatIsTooSmallAtInvokeIsAnError) {
 }
 
 TEST(HostileGraph, AnEmptyGraphIsNothingToDo) {
-  Options options;
-  Text error;
-  ASSERT_TRUE(resolve(nullptr, &options, &error));
-  Delegate delegate(std::move(options));
+  auto delegate = host::make_delegate();
   Host h;
-  EXPECT_EQ(h.apply(delegate.tflite()), kTfLiteOk);
+  EXPECT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   EXPECT_EQ(h.partitions(), 0);
 }
 

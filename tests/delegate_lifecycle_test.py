@@ -1,4 +1,6 @@
-"""The delegate outlives what a program does with it: sharing, threads, deletion in any order, fork, no leaks, no spinning."""
+"""The delegate outlives what a program does with it: sharing, threads, deletion in any order, fork,
+no leaks, no spinning.
+"""
 
 import gc
 import os
@@ -35,20 +37,25 @@ def test_one_delegate_serves_many_interpreters_at_once(graphs):
     delegate = load(num_threads=2)
     interpreters = [open_with([delegate], case.model) for case, _ in graphs]
     for _ in range(2):
-        for interpreter, (case, expected) in zip(interpreters, graphs):
+        for interpreter, (case, expected) in zip(interpreters, graphs, strict=True):
             assert not difference(expected, run(interpreter, case.feeds)), case.name
 
 
 def test_many_delegates_of_one_library_do_not_disturb_each_other(graphs):
     settings = [dict(num_threads=n, arch=arch) for n in (1, 2, 4) for arch in ("auto", "reference")]
-    opened = [(open_with([load(**settings[i % len(settings)])], case.model), case, e) for i, (case, e) in enumerate(graphs)]
+    opened = [
+        (open_with([load(**settings[i % len(settings)])], case.model), case, e)
+        for i, (case, e) in enumerate(graphs)
+    ]
     for interpreter, case, expected in opened:
         assert not difference(expected, run(interpreter, case.feeds)), case.name
 
 
 def test_two_delegates_in_one_interpreter_share_the_nodes(graphs):
     for case, expected in graphs:
-        interpreter = open_with([load(allow_ops="CONV_2D,ADD"), load(deny_ops="CONV_2D")], case.model)
+        interpreter = open_with(
+            [load(allow_ops="CONV_2D,ADD"), load(deny_ops="CONV_2D")], case.model
+        )
         assert not difference(expected, run(interpreter, case.feeds)), case.name
 
 
@@ -59,6 +66,30 @@ def test_the_delegate_may_be_deleted_before_the_interpreter(graphs):
         del delegate
         gc.collect()
         assert not difference(expected, run(interpreter, case.feeds)), case.name
+
+
+def test_the_delegate_may_be_destroyed_before_the_interpreter(graphs):
+    """Garbage collection of a cycle calls __del__ in any order; the kernels live until the
+    interpreter frees them.
+    """
+    for case, expected in graphs:
+        delegate = load(num_threads=2)
+        interpreter = open_with([delegate], case.model)
+        delegate.__del__()
+        assert not difference(expected, run(interpreter, case.feeds)), case.name
+        del interpreter
+        gc.collect()
+
+
+def test_a_cycle_of_interpreters_and_delegates_is_collected(graphs):
+    for case, _ in graphs:
+        for _ in range(5):
+            cycle = [load(num_threads=2)]
+            cycle.append(open_with(cycle, case.model))
+            cycle.append(cycle)
+            run(cycle[1], case.feeds)
+            del cycle
+    gc.collect()
 
 
 def test_the_delegate_may_outlive_its_interpreters(graphs):
@@ -102,7 +133,7 @@ def test_four_threads_that_share_one_delegate(graphs):
     opened = [[open_with([delegate], case.model) for case, _ in graphs] for _ in range(4)]
 
     def work(number):
-        for interpreter, (case, expected) in zip(opened[number], graphs):
+        for interpreter, (case, expected) in zip(opened[number], graphs, strict=True):
             for _ in range(10):
                 assert not difference(expected, run(interpreter, case.feeds)), case.name
 
@@ -121,12 +152,18 @@ def test_threads_may_open_interpreters_on_a_shared_delegate(graphs):
 
 
 def test_a_forked_child_computes_the_same(graphs):
-    opened = [(int8x.Interpreter(case.model, 4, resolver="reference"), case, expected) for case, expected in graphs]
+    opened = [
+        (int8x.Interpreter(case.model, 4, resolver="reference"), case, expected)
+        for case, expected in graphs
+    ]
     for interpreter, case, _ in opened:
         run(interpreter, case.feeds)
     child = os.fork()
     if child == 0:
-        wrong = any(difference(expected, run(interpreter, case.feeds)) for interpreter, case, expected in opened)
+        wrong = any(
+            difference(expected, run(interpreter, case.feeds))
+            for interpreter, case, expected in opened
+        )
         os._exit(1 if wrong else 0)
     deadline = time.monotonic() + 30
     status = None
@@ -203,6 +240,8 @@ def test_all_tensors_can_be_kept_readable():
     for detail in reference.get_tensor_details():
         if detail["name"]:
             np.testing.assert_array_equal(
-                kept.get_tensor(detail["index"]), reference.get_tensor(detail["index"]), detail["name"]
+                kept.get_tensor(detail["index"]),
+                reference.get_tensor(detail["index"]),
+                detail["name"],
             )
     assert operators.count(UNCLAIMED) < len(operators)

@@ -36,7 +36,10 @@ def claimed(**options) -> list[str]:
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"num_thread": 2}, ["num_thread", "num_threads", "allow_ops", "deny_ops", "arch", "profile", "log_level"]),
+        (
+            {"num_thread": 2},
+            ["num_thread", "num_threads", "allow_ops", "deny_ops", "arch", "profile", "log_level"],
+        ),
         ({"": 1}, ["unknown option"]),
         ({"NUM_THREADS": 2}, ["NUM_THREADS"]),
         ({"num_threads": 0}, ["num_threads", '"0"']),
@@ -82,7 +85,7 @@ def test_a_right_option_is_taken(options):
 
 
 def test_the_interpreter_passes_the_delegates_words_on():
-    with pytest.raises(ValueError, match="unknown option \"colour\""):
+    with pytest.raises(ValueError, match='unknown option "colour"'):
         int8x.Interpreter(relu_then_logistic(), options={"colour": "red"})
 
 
@@ -127,7 +130,11 @@ def stderr_of(options: dict) -> str:
     )
     path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
     process = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return process.stderr
 

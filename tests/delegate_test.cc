@@ -1,8 +1,6 @@
 // The delegate inside the stand-in runtime: it takes what it should, computes it, follows a resize,
 // shares weights, survives threads and fork(), and allocates nothing in invoke.
 
-#include "delegate/delegate.h"
-
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,21 +11,14 @@
 #include "gtest/gtest.h"
 #include "tests/tflite_host/allocations.h"
 #include "tests/tflite_host/host.h"
+#include "tests/tflite_host/owned_delegate.h"
 #include "tests/tflite_host/small_nets.h"
 
 namespace int8x {
 namespace {
 
 using host::Host;
-using host::TensorSpec;
-
-std::unique_ptr<Delegate> make_delegate(int threads = 1) {
-  Options options;
-  Text error;
-  EXPECT_TRUE(resolve(nullptr, &options, &error)) << error.c_str();
-  options.num_threads = threads;
-  return std::make_unique<Delegate>(std::move(options));
-}
+using host::make_delegate;
 
 TEST(Delegate, TakesAChainInOnePartitionWithoutMemoryForItsInside) {
   auto delegate = make_delegate();
@@ -175,6 +166,20 @@ TEST(Delegate, AThousandLivesLeaveNothingBehind) {
   EXPECT_EQ(host::live_allocations(), before);
 }
 
+TEST(Delegate, DestroyedBeforeItsInterpreterItStillRuns) {
+  Host h;
+  const host::SmallNet net = host::conv_relu_add(&h, 4, 4);
+  {
+    auto delegate = make_delegate();
+    ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
+  }
+  ASSERT_EQ(h.allocate(), kTfLiteOk);
+  const std::vector<int8_t> input = host::noise(4 * 4 * net.channels, 8);
+  h.set(net.input, input);
+  ASSERT_EQ(h.invoke(), kTfLiteOk);
+  EXPECT_EQ(h.get(net.output), net.expected(input, 4, 4));
+}
+
 TEST(Delegate, TwoPartitionsAroundANodeOfTheRuntime) {
   auto delegate = make_delegate();
   Host h;
@@ -196,7 +201,8 @@ TEST(Delegate, DescribesWhatItTookAndWhatNot) {
   ASSERT_EQ(h.allocate(), kTfLiteOk);
   const Text json = delegate->describe();
   const std::string text = json.c_str();
-  EXPECT_NE(text.find("\"op\":\"RELU\",\"claimed\":true,\"reason\":\"\""), std::string::npos) << text;
+  EXPECT_NE(text.find("\"op\":\"RELU\",\"claimed\":true,\"reason\":\"\""), std::string::npos)
+      << text;
   EXPECT_NE(text.find("\"claimed\":false,\"reason\":\"the delegate has no such operator\""),
             std::string::npos)
       << text;

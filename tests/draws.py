@@ -1,11 +1,14 @@
-"""Random scales, zero points and values chosen to hurt: powers of two, exact ties, saturation, extreme zero points."""
+"""Random scales, zero points and values chosen to hurt: powers of two, exact ties, saturation,
+extreme zero points.
+"""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
-# Ratios output scale / (input scale * weight scale). Powers of two and 6 put many accumulators exactly half way.
+# Ratios output scale / (input scale * weight scale). Powers of two and 6 put many accumulators
+# exactly half way.
 TIE_RATIOS = (1.0, 2.0, 4.0, 256.0, 3.0, 6.0, 0.5)
 
 
@@ -38,7 +41,16 @@ class Draw:
 
     def zero_point(self) -> int:
         """Both ends in a quarter of the draws, near zero in half."""
-        return self.pick(-128, 127, 0, 0, self.size(-128, 127), self.size(-128, 127), self.size(-20, 20), self.size(-20, 20))
+        return self.pick(
+            -128,
+            127,
+            0,
+            0,
+            self.size(-128, 127),
+            self.size(-128, 127),
+            self.size(-20, 20),
+            self.size(-20, 20),
+        )
 
     def activation(self) -> str:
         return self.pick("NONE", "NONE", "NONE", *ACTIVATIONS)
@@ -52,7 +64,9 @@ class Draw:
         return values.astype(np.int8)
 
     def output_scale(self, product: np.ndarray, peak: float) -> np.float32:
-        """For a sum of products in units of `product` that reaches `peak`: spread out, tied or saturating on purpose."""
+        """For a sum of products in units of `product` that reaches `peak`: spread out, tied or
+        saturating on purpose.
+        """
         unit = float(np.max(product))
         kind = self.size(0, 9)
         if kind == 0:
@@ -60,5 +74,7 @@ class Draw:
         if kind == 1:
             return np.float32(max(unit * peak / 127 / self.pick(4, 20, 100), unit / 64))
         if kind < 4:
-            return np.float32(float(np.ravel(product)[0]) * 2.0 ** np.round(np.log2(max(peak, 1.0) / 127)))
+            return np.float32(
+                float(np.ravel(product)[0]) * 2.0 ** np.round(np.log2(max(peak, 1.0) / 127))
+            )
         return np.float32(unit * max(peak, 1.0) / 127 * np.exp(self.rng.uniform(-1.2, 0.6)))

@@ -1,4 +1,6 @@
-"""Runs a case in BUILTIN_REF of ai-edge-litert and in the int8x delegate, and tells how the results differ."""
+"""Runs a case in BUILTIN_REF of ai-edge-litert and in the int8x delegate, and tells how the results
+differ.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -29,7 +31,9 @@ def reference_outputs(model: bytes, feeds: Iterable[Sequence[np.ndarray]]) -> Ou
 
 
 def difference(expected: Outputs, actual: Outputs) -> str:
-    """Empty when every output of every feed is the same to the bit, else where the first difference lies."""
+    """Empty when every output of every feed is the same to the bit, else where the first difference
+    lies.
+    """
     for feed, (wanted_list, got_list) in enumerate(zip(expected, actual, strict=True)):
         for output, (wanted, got) in enumerate(zip(wanted_list, got_list, strict=True)):
             where = f"feed {feed} output {output}"
@@ -38,16 +42,27 @@ def difference(expected: Outputs, actual: Outputs) -> str:
             if wanted.tobytes() == got.tobytes():
                 continue
             bits = np.dtype(f"u{wanted.dtype.itemsize}")
-            wrong = np.argwhere(wanted.view(bits) != got.view(bits)) if wanted.ndim else np.zeros((1, 0), int)
+            wrong = (
+                np.argwhere(wanted.view(bits) != got.view(bits))
+                if wanted.ndim
+                else np.zeros((1, 0), int)
+            )
             first = tuple(int(i) for i in wrong[0])
-            return f"{where}: {len(wrong)} of {wanted.size} differ, first at {first}: wanted {wanted[first]}, got {got[first]}"
+            values = f"wanted {wanted[first]}, got {got[first]}"
+            return f"{where}: {len(wrong)} of {wanted.size} differ, first at {first}: {values}"
     return ""
 
 
 def fault(case: Case, expected: Outputs, threads: int, **options) -> str:
-    """Empty when the delegate claims every node of the case and equals `expected`, else what is wrong."""
+    """Empty when the delegate claims every node of the case and equals `expected`, else what is
+    wrong.
+    """
     interpreter = int8x.Interpreter(
-        case.model, num_threads=threads, runtime="ai_edge_litert", options=options, resolver="reference"
+        case.model,
+        num_threads=threads,
+        runtime="ai_edge_litert",
+        options=options,
+        resolver="reference",
     )
     for node in interpreter.claims.refused:
         return f"{case.name}: {node.op} was not claimed: {node.reason}"
@@ -69,4 +84,6 @@ def faults(cases: Iterable[Case], **options) -> list[str]:
 def assert_exact(cases: Iterable[Case], **options) -> None:
     cases = list(cases)
     found = faults(cases, **options)
-    assert not found, f"{len(found)} of {len(cases)} cases are wrong ({options}):\n" + "\n".join(found[:8])
+    assert not found, f"{len(found)} of {len(cases)} cases are wrong ({options}):\n" + "\n".join(
+        found[:8]
+    )

@@ -67,9 +67,8 @@ void check(const GemmKernel& kernel, const Case& at) {
   const int element = bytes_of(kernel.lhs);
   const int64_t tap_bytes = static_cast<int64_t>(padded_k + 5) * element;
   const int64_t stride = tap_bytes * at.taps + 2 * element;
-  const int rows = (at.m + kernel.row_step - 1) / kernel.row_step * kernel.row_step;
-  auto rows_of_lhs = aligned<uint8_t>(static_cast<size_t>(rows) * stride);
-  gemm_fill_lhs(kernel.lhs, rows_of_lhs.get(), 77, rows * stride / element);
+  auto rows_of_lhs = aligned<uint8_t>(static_cast<size_t>(at.m) * stride);
+  gemm_fill_lhs(kernel.lhs, rows_of_lhs.get(), 77, at.m * stride / element);
   std::vector<int64_t> offsets(at.taps);
   for (int t = 0; t < at.taps; ++t) offsets[t] = (at.taps - 1 - t) * tap_bytes;
   for (int i = 0; i < at.m; ++i)
@@ -78,7 +77,7 @@ void check(const GemmKernel& kernel, const Case& at) {
                     lhs.data() + (static_cast<int64_t>(i) * at.taps + t) * at.k, at.k);
 
   const int64_t c_stride = (at.n + kernel.panel - 1) / kernel.panel * kernel.panel + 3;
-  auto c = aligned<int32_t>(static_cast<size_t>(rows) * c_stride);
+  auto c = aligned<int32_t>(static_cast<size_t>(at.m) * c_stride);
   kernel.run({at.m, at.n, at.taps, padded_k, rows_of_lhs.get(), stride, offsets.data(),
               packed.get(), c.get(), c_stride});
 

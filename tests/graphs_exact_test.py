@@ -26,7 +26,9 @@ def test_random_graphs_equal_the_reference(block):
         interpreter = open_graph(case, seed)
         refused = [node.op for node in interpreter.claims.refused]
         assert refused == [UNCLAIMED] * operators.count(UNCLAIMED), case.name
-        different = difference(reference_outputs(case.model, case.feeds), run(interpreter, case.feeds))
+        different = difference(
+            reference_outputs(case.model, case.feeds), run(interpreter, case.feeds)
+        )
         assert not different, f"{case.name}: {different}"
 
 
@@ -37,8 +39,12 @@ def test_graphs_cut_into_many_partitions_equal_the_reference(denied):
         case, operators = random_graph(seed)
         interpreter = open_graph(case, seed, deny_ops=denied)
         left_out = [*denied.split(","), UNCLAIMED]
-        assert {node.op for node in interpreter.claims.refused} == {op for op in operators if op in left_out}, case.name
-        different = difference(reference_outputs(case.model, case.feeds), run(interpreter, case.feeds))
+        assert {node.op for node in interpreter.claims.refused} == {
+            op for op in operators if op in left_out
+        }, case.name
+        different = difference(
+            reference_outputs(case.model, case.feeds), run(interpreter, case.feeds)
+        )
         assert not different, f"{case.name}: {different}"
         most = max(most, interpreter.claims.partitions)
     assert most >= 3

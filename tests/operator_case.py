@@ -7,7 +7,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Case:
-    """`feeds` are run one after the other in one interpreter, so that anything left over from the first shows."""
+    """`feeds` are run one after the other in one interpreter, so that anything left over from the
+    first shows.
+    """
 
     operator: str
     name: str

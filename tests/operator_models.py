@@ -6,8 +6,8 @@
     model.operator("RELU", [x], [y])
     content = model.finish([y])
 
-Quantization, versions and options are given exactly as they end up in the file, so a test can write what no
-converter would.
+Quantization, versions and options are given exactly as they end up in the file, so a test can write
+what no converter would.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,9 @@ OPERATORS: dict[str, tuple[str | None, int]] = {
 
 
 class ModelBuilder:
-    """One .tflite file. Tensor indices are those of the subgraph being written; the first one is open from the start."""
+    """One .tflite file. Tensor indices are those of the subgraph being written; the first one is
+    open from the start.
+    """
 
     def __init__(self) -> None:
         self._model = schema.ModelT()
@@ -76,7 +78,7 @@ class ModelBuilder:
         self._model.subgraphs.append(self._graph)
 
     def next_subgraph(self, outputs: Sequence[int]) -> int:
-        """Closes the open subgraph with `outputs` and opens the next one, whose index is returned."""
+        """Closes the open subgraph with `outputs`, opens the next one and returns its index."""
         self._graph.outputs = list(outputs)
         self._open_subgraph()
         return len(self._model.subgraphs) - 1
@@ -91,7 +93,9 @@ class ModelBuilder:
         axis: int = 0,
         signature: Sequence[int] | None = None,
     ) -> int:
-        """Adds a tensor; with `data` it is a constant. `scale` is a number, an array (per channel of `axis`) or None."""
+        """Adds a tensor; with `data` it is a constant. `scale` is a number, an array (per channel
+        of `axis`) or None.
+        """
         tensor = schema.TensorT()
         tensor.shape = np.asarray(shape, np.int32)
         tensor.type = TENSOR_TYPES[np.dtype(dtype)]
@@ -123,9 +127,14 @@ class ModelBuilder:
         return self.tensor(data.shape, dtype, data=data, **quantization)
 
     def operator(
-        self, name: str, inputs: Sequence[int], outputs: Sequence[int], version: int | None = None, **options: Any
+        self,
+        name: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        version: int | None = None,
+        **options: Any,
     ) -> None:
-        """Adds one operator; `options` are fields of its options table, an input of -1 is left out."""
+        """Adds one operator; `options` are fields of its options table, input -1 is left out."""
         table, lowest = OPERATORS[name]
         version = lowest if version is None else version
         operator = schema.OperatorT()

@@ -1,4 +1,6 @@
-"""The element-wise operators equal the reference bit for bit, on every instruction set and thread count."""
+"""The element-wise operators equal the reference bit for bit, on every instruction set and thread
+count.
+"""
 
 import archs
 import pytest

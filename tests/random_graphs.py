@@ -1,10 +1,11 @@
-"""Small random int8 graphs: chains, residuals and concatenations of every claimed operator, some with TANH in between."""
+"""Small random int8 graphs: chains, residuals and concatenations of every claimed operator, some
+with TANH in between.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from cases_weights import output_extent
 from draws import Draw
 from operator_case import Case
@@ -49,15 +50,34 @@ def convolution(graph: Graph, x: Value) -> Value:
     draw, depthwise = graph.draw, graph.draw.chance(0.4)
     channels = x.shape[3] if depthwise else draw.pick(3, 8, 16, 17, 32)
     kernel, stride = draw.pick(1, 3, 3), draw.pick(1, 1, 2)
-    filter_shape = (1, kernel, kernel, channels) if depthwise else (channels, kernel, kernel, x.shape[3])
+    filter_shape = (
+        (1, kernel, kernel, channels) if depthwise else (channels, kernel, kernel, x.shape[3])
+    )
     taps = kernel * kernel * (1 if depthwise else x.shape[3])
     scales = (0.01 * np.exp(draw.rng.uniform(-1, 0, channels))).astype(np.float32)
-    w = graph.model.constant(draw.values(filter_shape, low=-127), np.int8, scale=scales, axis=3 if depthwise else 0)
-    b = graph.model.constant(draw.rng.integers(-3000, 3000, channels), np.int32, scale=x.scale * scales)
-    shape = (x.shape[0], *(output_extent(n, kernel, stride, 1, PADDINGS["SAME"]) for n in x.shape[1:3]), channels)
-    y = graph.value(shape, x.scale * 0.01 * 128 * np.sqrt(taps) * np.exp(draw.rng.uniform(-0.5, 0.5)))
-    options = dict(strideH=stride, strideW=stride, padding=PADDINGS["SAME"], fusedActivationFunction=graph.activation())
-    options |= dict(dilationHFactor=1, dilationWFactor=1) | (dict(depthMultiplier=1) if depthwise else {})
+    w = graph.model.constant(
+        draw.values(filter_shape, low=-127), np.int8, scale=scales, axis=3 if depthwise else 0
+    )
+    b = graph.model.constant(
+        draw.rng.integers(-3000, 3000, channels), np.int32, scale=x.scale * scales
+    )
+    shape = (
+        x.shape[0],
+        *(output_extent(n, kernel, stride, 1, PADDINGS["SAME"]) for n in x.shape[1:3]),
+        channels,
+    )
+    y = graph.value(
+        shape, x.scale * 0.01 * 128 * np.sqrt(taps) * np.exp(draw.rng.uniform(-0.5, 0.5))
+    )
+    options = dict(
+        strideH=stride,
+        strideW=stride,
+        padding=PADDINGS["SAME"],
+        fusedActivationFunction=graph.activation(),
+    )
+    options |= dict(dilationHFactor=1, dilationWFactor=1) | (
+        dict(depthMultiplier=1) if depthwise else {}
+    )
     return graph.add("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [x.index, w, b], y, **options)
 
 
@@ -68,34 +88,54 @@ def residual(graph: Graph, x: Value) -> Value:
     if graph.draw.chance(0.3):
         y = graph.value(x.shape, x.scale * other.scale * 100)
         return graph.add("MUL", [x.index, other.index], y, **activation)
-    return graph.add("ADD", [x.index, other.index], graph.value(x.shape, max(x.scale, other.scale) * 1.5), **activation)
+    return graph.add(
+        "ADD",
+        [x.index, other.index],
+        graph.value(x.shape, max(x.scale, other.scale) * 1.5),
+        **activation,
+    )
 
 
 def concatenation(graph: Graph, x: Value) -> Value:
     """Both inputs are requantized by QUANTIZE to what CONCATENATION demands."""
     other = graph.draw.pick(*(v for v in graph.values if v.shape[:3] == x.shape[:3]))
     scale, zero_point = x.scale * 1.25, graph.draw.size(-20, 20)
-    parts = [graph.add("QUANTIZE", [v.index], graph.value(v.shape, scale, zero_point)) for v in (x, other)]
+    parts = [
+        graph.add("QUANTIZE", [v.index], graph.value(v.shape, scale, zero_point))
+        for v in (x, other)
+    ]
     shape = (*x.shape[:3], x.shape[3] + other.shape[3])
-    return graph.add("CONCATENATION", [p.index for p in parts], graph.value(shape, scale, zero_point), axis=3)
+    return graph.add(
+        "CONCATENATION", [p.index for p in parts], graph.value(shape, scale, zero_point), axis=3
+    )
 
 
 def pool(graph: Graph, x: Value) -> Value:
     stride = graph.draw.pick(1, 2)
-    shape = (x.shape[0], *(output_extent(n, 2, stride, 1, PADDINGS["SAME"]) for n in x.shape[1:3]), x.shape[3])
-    options = dict(strideH=stride, strideW=stride, filterHeight=2, filterWidth=2, padding=PADDINGS["SAME"])
+    shape = (
+        x.shape[0],
+        *(output_extent(n, 2, stride, 1, PADDINGS["SAME"]) for n in x.shape[1:3]),
+        x.shape[3],
+    )
+    options = dict(
+        strideH=stride, strideW=stride, filterHeight=2, filterWidth=2, padding=PADDINGS["SAME"]
+    )
     y = graph.value(shape, x.scale, x.zero_point)
     return graph.add(graph.draw.pick("AVERAGE_POOL_2D", "MAX_POOL_2D"), [x.index], y, **options)
 
 
 def pad(graph: Graph, x: Value) -> Value:
     amounts = [[0, 0], [graph.draw.size(0, 1), 1], [1, graph.draw.size(0, 1)], [0, 0]]
-    shape = tuple(n + sum(amount) for n, amount in zip(x.shape, amounts))
-    return graph.add("PAD", [x.index, graph.model.constant(amounts)], graph.value(shape, x.scale, x.zero_point))
+    shape = tuple(n + sum(amount) for n, amount in zip(x.shape, amounts, strict=True))
+    return graph.add(
+        "PAD", [x.index, graph.model.constant(amounts)], graph.value(shape, x.scale, x.zero_point)
+    )
 
 
 def rectify(graph: Graph, x: Value) -> Value:
-    return graph.add(graph.draw.pick("RELU", "RELU6"), [x.index], graph.value(x.shape, x.scale, x.zero_point))
+    return graph.add(
+        graph.draw.pick("RELU", "RELU6"), [x.index], graph.value(x.shape, x.scale, x.zero_point)
+    )
 
 
 def squash(graph: Graph, x: Value) -> Value:
@@ -129,10 +169,19 @@ def head(graph: Graph, x: Value) -> Value:
         graph.add("MEAN", [x.index, graph.model.constant([1, 2])], flat, keepDims=False)
     else:
         flat = graph.value((x.shape[0], int(np.prod(x.shape[1:]))), x.scale, x.zero_point)
-        graph.add("RESHAPE", [x.index, graph.model.constant([-1, flat.shape[1]])], flat, newShape=[-1, flat.shape[1]])
+        graph.add(
+            "RESHAPE",
+            [x.index, graph.model.constant([-1, flat.shape[1]])],
+            flat,
+            newShape=[-1, flat.shape[1]],
+        )
     channels = draw.pick(2, 10, 33)
-    w = graph.model.constant(draw.values((channels, flat.shape[1]), low=-127), np.int8, scale=np.float32(0.01))
-    b = graph.model.constant(draw.rng.integers(-999, 999, channels), np.int32, scale=flat.scale * np.float32(0.01))
+    w = graph.model.constant(
+        draw.values((channels, flat.shape[1]), low=-127), np.int8, scale=np.float32(0.01)
+    )
+    b = graph.model.constant(
+        draw.rng.integers(-999, 999, channels), np.int32, scale=flat.scale * np.float32(0.01)
+    )
     y = graph.value((x.shape[0], channels), flat.scale * 0.01 * 128 * np.sqrt(flat.shape[1]))
     graph.add("FULLY_CONNECTED", [flat.index, w, b], y, fusedActivationFunction=0)
     if draw.chance(0.5):
@@ -140,8 +189,12 @@ def head(graph: Graph, x: Value) -> Value:
     return y
 
 
-def random_graph(seed: int, batch: int = 1, signature_batch: int | None = None) -> tuple[Case, list[str]]:
-    """The case, and the names of its operators in order. Inputs and outputs are float32 in some of the graphs."""
+def random_graph(
+    seed: int, batch: int = 1, signature_batch: int | None = None
+) -> tuple[Case, list[str]]:
+    """The case, and the names of its operators in order. Inputs and outputs are float32 in some of
+    the graphs.
+    """
     draw = Draw(seed)
     graph = Graph(draw)
     shape = (batch, draw.size(4, 9), draw.size(4, 9), draw.pick(3, 8, 16))
@@ -168,4 +221,6 @@ def random_graph(seed: int, batch: int = 1, signature_batch: int | None = None) 
     else:
         last = x.index
     content = graph.model.finish(list(dict.fromkeys([*outputs, last])))
-    return Case("graph", f"graph seed {seed}: {' '.join(graph.operators)}", content, feeds), graph.operators
+    return Case(
+        "graph", f"graph seed {seed}: {' '.join(graph.operators)}", content, feeds
+    ), graph.operators

@@ -1,4 +1,6 @@
-"""Pooling, MEAN and the moving operators equal the reference bit for bit, on every instruction set and thread count."""
+"""Pooling, MEAN and the moving operators equal the reference bit for bit, on every instruction set
+and thread count.
+"""
 
 import archs
 import pytest

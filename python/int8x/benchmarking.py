@@ -1,7 +1,8 @@
 """The one timing harness: the peers run in turn, in one process, on the same inputs.
 
-Times drift on shared machines, so a figure means something only beside a peer's figure from the same run. In every round
-each runner has one turn, in an order drawn anew: a run that only warms the caches, then timed runs.
+Times drift on shared machines, so a figure means something only beside a peer's figure from the
+same run. In every round each runner has one turn, in an order drawn anew: a run that only warms the
+caches, then timed runs.
 """
 
 import json
@@ -25,7 +26,8 @@ RUNNERS = ("int8x", "xnnpack", "stock", "reference")
 _RESOLVERS = {"xnnpack": "default", "stock": "stock", "reference": "reference"}
 _TURN_SECONDS = 0.005
 _MOST_RUNS_IN_A_TURN = 64
-# Worker threads of a peer may spin for a while after its last run; several threads wait until they sleep.
+# Worker threads of a peer may spin for a while after its last run; several threads wait until they
+# sleep.
 _PAUSE_SECONDS = 0.003
 
 Progress = Callable[[str, int, int], None]
@@ -33,7 +35,9 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Row:
-    """Times of one model in one runner, in milliseconds per inference; `runs` is how many were timed."""
+    """Times of one model in one runner, in milliseconds per inference; `runs` is how many were
+    timed.
+    """
 
     model: str
     runner: str
@@ -52,22 +56,26 @@ def open_runner(
 ) -> Any:
     """An interpreter of the kind `runner`, its inputs filled with random values of a fixed seed.
 
-    int8x: the delegate; xnnpack: the runtime's default; stock: its own kernels; reference: BUILTIN_REF.
-    `options` go to the delegate.
+    int8x: the delegate; xnnpack: the runtime's default; stock: its own kernels; reference:
+    BUILTIN_REF. `options` go to the delegate.
     """
     if runner not in RUNNERS:
         raise ValueError(f"runner must be one of {', '.join(RUNNERS)}; got {runner!r}")
     if runner == "int8x":
         interpreter: Any = Interpreter(model, num_threads, runtime, options)
     else:
-        interpreter = open_interpreter(load_runtime(runtime), model, num_threads, _RESOLVERS[runner])
+        interpreter = open_interpreter(
+            load_runtime(runtime), model, num_threads, _RESOLVERS[runner]
+        )
     for detail in interpreter.get_input_details():
         interpreter.set_tensor(detail["index"], random_input(detail["shape"], detail["dtype"]))
     return interpreter
 
 
 def random_input(shape: Sequence[int], dtype: Any, seed: int = 0) -> np.ndarray:
-    """Integers over the whole range of 8-bit types, floats in [0, 1), zeros for wider integers (they may be indices)."""
+    """Integers over the whole range of 8-bit types, floats in [0, 1), zeros for wider integers
+    (they may be indices).
+    """
     generator = np.random.default_rng(seed)
     dtype = np.dtype(dtype)
     if dtype.kind == "f":
@@ -79,9 +87,14 @@ def random_input(shape: Sequence[int], dtype: Any, seed: int = 0) -> np.ndarray:
 
 
 def time_in_turn(
-    runs: Mapping[str, Callable[[], Any]], rounds: int, pause: bool = False, progress: Progress | None = None
+    runs: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    pause: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
-    """Nanoseconds of every timed run of each callable, `rounds` turns each, in an order of a fixed seed."""
+    """Nanoseconds of every timed run of each callable, `rounds` turns each, in an order of a fixed
+    seed.
+    """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
     repeats = {name: _repeats(run) for name, run in runs.items()}
@@ -136,7 +149,10 @@ def compare(
     }
     named_progress = (lambda _, done, total: progress(label, done, total)) if progress else None
     times = time_in_turn(
-        {runner: interpreter.invoke for runner, interpreter in opened.items()}, rounds, threads > 1, named_progress
+        {runner: interpreter.invoke for runner, interpreter in opened.items()},
+        rounds,
+        threads > 1,
+        named_progress,
     )
     return [
         Row(
@@ -159,7 +175,9 @@ def _label(model: Model) -> str:
 
 def ratio(rows: Iterable[Row], model: str, threads: int, peer: str) -> float | None:
     """How many times as fast as `peer` int8x ran; None when one of the two was not timed."""
-    found = {row.runner: row.median_ms for row in rows if (row.model, row.threads) == (model, threads)}
+    found = {
+        row.runner: row.median_ms for row in rows if (row.model, row.threads) == (model, threads)
+    }
     if "int8x" not in found or peer not in found:
         return None
     return found[peer] / found["int8x"]
@@ -171,7 +189,9 @@ def document(rows: Iterable[Row], command: str | None = None) -> dict[str, Any]:
         "schema": SCHEMA,
         "machine": machine.machine(),
         "versions": machine.versions(),
-        "command": command if command is not None else shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command
+        if command is not None
+        else shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "rows": [asdict(row) for row in rows],
     }
 
@@ -188,7 +208,9 @@ def save(path: str | os.PathLike[str], rows: Iterable[Row], command: str | None 
 
 
 def table(rows: Sequence[Row]) -> Any:
-    """A rich table: one line per model and thread count, medians in ms, and int8x's speed relative to each peer."""
+    """A rich table: one line per model and thread count, medians in ms, and int8x's speed relative
+    to each peer.
+    """
     from rich.table import Table
 
     runners = [runner for runner in RUNNERS if any(row.runner == runner for row in rows)]
@@ -201,7 +223,11 @@ def table(rows: Sequence[Row]) -> Any:
     for peer in peers:
         result.add_column(f"{peer}/int8x", justify="right")
     for model, threads in dict.fromkeys((row.model, row.threads) for row in rows):
-        medians = {row.runner: row.median_ms for row in rows if (row.model, row.threads) == (model, threads)}
+        medians = {
+            row.runner: row.median_ms
+            for row in rows
+            if (row.model, row.threads) == (model, threads)
+        }
         cells = [f"{medians[runner]:.4g}" if runner in medians else "" for runner in runners]
         ratios = [ratio(rows, model, threads, peer) for peer in peers]
         result.add_row(model, str(threads), *cells, *(f"{r:.2f}" if r else "" for r in ratios))
@@ -209,7 +235,9 @@ def table(rows: Sequence[Row]) -> Any:
 
 
 def profile(model: Model, threads: int = 1, runs: int = 50, runtime: str = "auto") -> Any:
-    """Runs the delegate with its step clock on; returns its claims, whose steps carry nanoseconds and runs."""
+    """Runs the delegate with its step clock on; returns its claims, whose steps carry nanoseconds
+    and runs.
+    """
     interpreter = open_runner(model, "int8x", threads, runtime, {"profile": 1})
     for _ in range(runs):
         interpreter.invoke()
@@ -230,6 +258,11 @@ def profile_table(claims: Any) -> Any:
         nanoseconds = step.nanoseconds / max(step.runs, 1)
         speed = f"{step.macs / nanoseconds:.1f}" if step.macs and nanoseconds else ""
         result.add_row(
-            str(step.node), step.op, step.kernel, f"{nanoseconds / 1e3:.2f}", f"{nanoseconds / total:.1%}", speed
+            str(step.node),
+            step.op,
+            step.kernel,
+            f"{nanoseconds / 1e3:.2f}",
+            f"{nanoseconds / total:.1%}",
+            speed,
         )
     return result

@@ -11,7 +11,9 @@ from int8x.errors import Int8xError
 
 @dataclass(frozen=True)
 class Node:
-    """One operator of the model. `reason` says why the delegate left it to TFLite; empty when it is claimed."""
+    """One operator of the model. `reason` says why the delegate left it to TFLite; empty when it is
+    claimed.
+    """
 
     index: int
     op: str
@@ -22,7 +24,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Step:
-    """One kernel call of a partition's plan; `nanoseconds` sums over `runs` and stays 0 without the option profile."""
+    """One kernel call of a partition's plan; `nanoseconds` sums over `runs` and stays 0 without the
+    option profile.
+    """
 
     op: str
     kernel: str
@@ -34,7 +38,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Partition:
-    """A run of nodes that became one kernel. Sizes in bytes: the arena of activations, the packed weights."""
+    """A run of nodes that became one kernel. Sizes in bytes: the arena of activations, the packed
+    weights.
+    """
 
     node_count: int
     arena_bytes: int
@@ -87,8 +93,13 @@ class Claims:
 
     @property
     def claimed_macs(self) -> float:
-        """Share of the multiply-accumulates that the delegate runs, 0 to 1; 1 for a model that has none."""
-        return _share(sum(node.macs for node in self.nodes if node.claimed), sum(node.macs for node in self.nodes))
+        """Share of the multiply-accumulates that the delegate runs, 0 to 1; 1 for a model that has
+        none.
+        """
+        return _share(
+            sum(node.macs for node in self.nodes if node.claimed),
+            sum(node.macs for node in self.nodes),
+        )
 
     @property
     def arena_bytes(self) -> int:
@@ -110,7 +121,13 @@ def from_json(text: str) -> Claims:
         Subgraph(
             index=graph["index"],
             nodes=tuple(
-                Node(node["node"], _operator_name(node), bool(node["claimed"]), node["reason"], node["macs"])
+                Node(
+                    node["node"],
+                    _operator_name(node),
+                    bool(node["claimed"]),
+                    node["reason"],
+                    node["macs"],
+                )
                 for node in graph["nodes"]
             ),
             partitions=tuple(
@@ -118,7 +135,10 @@ def from_json(text: str) -> Claims:
                     part["node_count"],
                     part["arena_bytes"],
                     part["packed_bytes"],
-                    tuple(Step(**{key: step[key] for key in Step.__dataclass_fields__}) for step in part["steps"]),
+                    tuple(
+                        Step(**{key: step[key] for key in Step.__dataclass_fields__})
+                        for step in part["steps"]
+                    ),
                 )
                 for part in graph["partitions"]
             ),
@@ -129,7 +149,7 @@ def from_json(text: str) -> Claims:
 
 
 def _operator_name(node: dict[str, Any]) -> str:
-    """The delegate names the operators it has and custom ones; of the others it knows the number."""
+    """The delegate names the operators it has and custom ones; of others it knows the number."""
     if node["op"]:
         return node["op"]
     try:
@@ -139,7 +159,9 @@ def _operator_name(node: dict[str, Any]) -> str:
 
 
 def of_delegate(delegate: Any, library_path: str) -> Claims:
-    """Asks the delegate object that a runtime's load_delegate returned; `library_path` is what it was loaded from."""
+    """Asks the delegate object that a runtime's load_delegate returned; `library_path` is what it
+    was loaded from.
+    """
     describe = ctypes.CDLL(library_path).Int8xDelegateDescribe
     describe.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
     describe.restype = ctypes.c_size_t

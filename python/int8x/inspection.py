@@ -1,12 +1,13 @@
-"""What is in a .tflite and what the delegate makes of it: operators, types, scales, sizes, partitions, float islands."""
+"""What is in a .tflite and what the delegate makes of it: operators, types, scales, sizes,
+partitions, float islands.
+"""
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from int8x import claims as _claims
 from int8x import graph as _graph
@@ -20,7 +21,9 @@ BORDERS = ("QUANTIZE", "DEQUANTIZE")
 
 @dataclass(frozen=True)
 class TensorView:
-    """A tensor as a reader wants it: `bytes` of a constant (0 for an activation), `axis` of per-channel scales."""
+    """A tensor as a reader wants it: `bytes` of a constant (0 for an activation), `axis` of
+    per-channel scales.
+    """
 
     name: str
     dtype: str
@@ -33,7 +36,9 @@ class TensorView:
 
 @dataclass(frozen=True)
 class OperatorView:
-    """One operator; `claimed` is None when no runtime could load the model, `reason` says why it is not claimed."""
+    """One operator; `claimed` is None when no runtime could load the model, `reason` says why it is
+    not claimed.
+    """
 
     subgraph: int
     index: int
@@ -48,7 +53,8 @@ class OperatorView:
 
 @dataclass(frozen=True)
 class Inspection:
-    """`float_islands` are groups of operators, joined by float tensors, that compute in float: (subgraph, index) pairs.
+    """`float_islands` are groups of operators, joined by float tensors, that compute in float:
+    (subgraph, index) pairs.
 
     `problem` is why the runtime refuses the model; then nothing is known of the delegate.
     """
@@ -81,15 +87,23 @@ class Inspection:
         return document
 
 
-def inspect(model: str | os.PathLike[str] | bytes, options: dict[str, Any] | None = None) -> Inspection:
-    """Reads `model`, a path or bytes, and lets the delegate look at it; `options` go to the delegate.
+def inspect(
+    model: str | os.PathLike[str] | bytes, options: dict[str, Any] | None = None
+) -> Inspection:
+    """Reads `model`, a path or bytes, and lets the delegate look at it; `options` go to the
+    delegate.
 
-    Raises ModelError for a broken file. A sound model that the runtime cannot run (custom operators) is described too.
+    Raises ModelError for a broken file. A sound model that the runtime cannot run (custom
+    operators) is described too.
 
         report = int8x.inspection.inspect("model.int8.tflite")
         print(report.claims.partitions, report.float_islands)
     """
-    content = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else Path(model).read_bytes()
+    content = (
+        bytes(model)
+        if isinstance(model, (bytes, bytearray, memoryview))
+        else Path(model).read_bytes()
+    )
     label = "model" if isinstance(model, (bytes, bytearray, memoryview)) else str(model)
     graph = _graph.Graph.from_bytes(content, label)
     claims, problem = None, ""
@@ -98,16 +112,27 @@ def inspect(model: str | os.PathLike[str] | bytes, options: dict[str, Any] | Non
     except ModelError as error:
         problem = str(error)
     operators = _operator_views(graph, claims)
-    constants = {id(t.buffer): t.buffer.nbytes for s in graph.subgraphs for t in s.tensors if t.buffer is not None}
-    islands = tuple(island for number, s in enumerate(graph.subgraphs) for island in _float_islands(number, s))
-    return Inspection(label, len(content), sum(constants.values()), operators, islands, claims, problem)
+    constants = {
+        id(t.buffer): t.buffer.nbytes
+        for s in graph.subgraphs
+        for t in s.tensors
+        if t.buffer is not None
+    }
+    islands = tuple(
+        island for number, s in enumerate(graph.subgraphs) for island in _float_islands(number, s)
+    )
+    return Inspection(
+        label, len(content), sum(constants.values()), operators, islands, claims, problem
+    )
 
 
 def _operator_views(graph: _graph.Graph, claims: _claims.Claims | None) -> tuple[OperatorView, ...]:
-    """The delegate counts nodes as the file does, and subgraphs in the order in which the runtime shows them."""
+    """The delegate counts nodes as the file does, and subgraphs in the order in which the runtime
+    shows them.
+    """
     known = {}
-    for subgraph in claims.subgraphs if claims else ():
-        known.update({(subgraph.index, node.index): node for node in subgraph.nodes})
+    for offered in claims.subgraphs if claims else ():
+        known.update({(offered.index, node.index): node for node in offered.nodes})
     views = []
     for number, subgraph in enumerate(graph.subgraphs):
         for index, op in enumerate(subgraph.operators):
@@ -117,7 +142,11 @@ def _operator_views(graph: _graph.Graph, claims: _claims.Claims | None) -> tuple
             tensors = tuple(_tensor_view(t) for t in op.inputs if t is not None)
             outputs = tuple(_tensor_view(t) for t in op.outputs)
             kind = op.custom_code or op.kind if op.kind == "CUSTOM" else op.kind
-            views.append(OperatorView(number, index, kind, op.version, tensors, outputs, macs(op), claimed, reason))
+            views.append(
+                OperatorView(
+                    number, index, kind, op.version, tensors, outputs, macs(op), claimed, reason
+                )
+            )
     return tuple(views)
 
 
@@ -134,28 +163,37 @@ def _tensor_view(tensor: Tensor) -> TensorView:
     )
 
 
-def _elements(tensor: Tensor) -> int:
-    return int(np.prod([max(d, 1) for d in tensor.shape], dtype=np.int64))
+def _shape(op: Operator, index: int) -> tuple[int, ...]:
+    """The shape of an input; IndexError where it is left out."""
+    tensor = op.input(index)
+    if tensor is None:
+        raise IndexError(index)
+    return tensor.shape
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    return math.prod(max(d, 1) for d in shape)
 
 
 def _convolution_macs(op: Operator) -> int:
-    return _elements(op.outputs[0]) * int(np.prod(op.inputs[1].shape[1:], dtype=np.int64))
+    return _product(op.outputs[0].shape) * _product(_shape(op, 1)[1:])
 
 
 def _depthwise_macs(op: Operator) -> int:
-    return _elements(op.outputs[0]) * int(np.prod(op.inputs[1].shape[1:3], dtype=np.int64))
+    return _product(op.outputs[0].shape) * _product(_shape(op, 1)[1:3])
 
 
 def _fully_connected_macs(op: Operator) -> int:
-    return _elements(op.outputs[0]) * op.inputs[1].shape[-1]
+    return _product(op.outputs[0].shape) * _shape(op, 1)[-1]
 
 
 def _transpose_conv_macs(op: Operator) -> int:
-    return _elements(op.inputs[2]) * int(np.prod(op.inputs[1].shape[:3], dtype=np.int64))
+    return _product(_shape(op, 2)) * _product(_shape(op, 1)[:3])
 
 
 def _batch_matmul_macs(op: Operator) -> int:
-    return _elements(op.outputs[0]) * op.inputs[0].shape[-2 if getattr(op.options, "adjX", False) else -1]
+    inner = -2 if getattr(op.options, "adjX", False) else -1
+    return _product(op.outputs[0].shape) * _shape(op, 0)[inner]
 
 
 _MACS: dict[str, Callable[[Operator], int]] = {
@@ -168,10 +206,12 @@ _MACS: dict[str, Callable[[Operator], int]] = {
 
 
 def macs(op: Operator) -> int:
-    """Multiply-accumulates of one run, open dimensions counted as 1; 0 for operators that are not sums of products."""
+    """Multiply-accumulates of one run, open dimensions counted as 1; 0 for operators that are not
+    sums of products.
+    """
     try:
         return _MACS[op.kind](op) if op.kind in _MACS else 0
-    except (IndexError, AttributeError):  # inputs missing, or of a rank that the operator does not have
+    except IndexError:  # inputs missing, or of a rank that the operator does not have
         return 0
 
 
@@ -185,11 +225,17 @@ def _float_islands(number: int, subgraph: Subgraph) -> list[tuple[tuple[int, int
     island_of: dict[Tensor, set[int]] = {}
     islands: list[set[int]] = []
     for index, op in floats:
-        tensors = [t for t in (*op.inputs, *op.outputs) if t is not None and t.is_float and not t.is_constant]
+        tensors = [
+            t
+            for t in (*op.inputs, *op.outputs)
+            if t is not None and t.is_float and not t.is_constant
+        ]
         joined = {index}.union(*(island_of[t] for t in tensors if t in island_of))
         islands = [island for island in islands if not island & joined] + [joined]
         for tensor, island in island_of.items():
             if island & joined:
                 island_of[tensor] = joined
         island_of.update(dict.fromkeys(tensors, joined))
-    return [tuple((number, index) for index in sorted(island)) for island in sorted(islands, key=min)]
+    return [
+        tuple((number, index) for index in sorted(island)) for island in sorted(islands, key=min)
+    ]

@@ -23,13 +23,20 @@ PACKAGES = ("int8x", "numpy", "ai-edge-litert", "tflite-runtime", "tensorflow", 
 
 
 def machine() -> dict[str, Any]:
-    """CPU model, cores this process may use, features, kernel, frequency governor (None where it cannot be read)."""
+    """CPU model, cores this process may use, features, kernel, frequency governor (None where it
+    cannot be read).
+    """
     fields = _cpuinfo()
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     return {
-        "cpu": fields.get("model name") or fields.get("Model") or platform.processor() or platform.machine(),
+        "cpu": fields.get("model name")
+        or fields.get("Model")
+        or platform.processor()
+        or platform.machine(),
         "architecture": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "features": [name for name in FEATURES if name in flags],
         "system": f"{platform.system()} {platform.release()}",
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),

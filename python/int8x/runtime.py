@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 
 from int8x import claims as _claims
+from int8x import flatbuffer_check
 from int8x.errors import ModelError
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime", "tf.lite")
-RESOLVERS = {"default": "AUTO", "stock": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
+RESOLVERS = {
+    "default": "AUTO",
+    "stock": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
 _DELEGATE_FILE = "libint8x_delegate.so"
 
 Model = str | os.PathLike[str] | bytes | bytearray | memoryview
@@ -40,8 +45,8 @@ def delegate_path() -> str:
     path = Path(__file__).absolute().parent / _DELEGATE_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing: build it with `pip install .` (or `./bazelw build //python/int8x`) "
-            "in the folder of int8x's sources"
+            f"{path} is missing: build it with `pip install .` (or "
+            "`./bazelw build //python/int8x`) in the folder of int8x's sources"
         )
     return str(path)
 
@@ -59,7 +64,9 @@ def load_runtime(name: str = "auto") -> Runtime:
         except ImportError as error:
             reason = error
     if name == "auto":
-        raise ImportError("no TFLite runtime is installed: `pip install ai-edge-litert` gives the smallest one")
+        raise ImportError(
+            "no TFLite runtime is installed: `pip install ai-edge-litert` gives the smallest one"
+        )
     raise ImportError(f"the runtime {name} cannot be imported: {reason}") from reason
 
 
@@ -81,18 +88,24 @@ def _import_runtime(name: str) -> Runtime:
 
 
 def open_interpreter(
-    runtime: Runtime, model: Model, num_threads: int, resolver: str = "default", delegates: Sequence[Any] = ()
+    runtime: Runtime,
+    model: Model,
+    num_threads: int,
+    resolver: str = "default",
+    delegates: Sequence[Any] = (),
 ) -> Any:
     """The runtime's own Interpreter with its tensors allocated.
 
-    `resolver` picks the kernels outside the delegates: default (XNNPACK first), stock or reference. Raises
-    FileNotFoundError for a missing file and ModelError for bytes that the runtime refuses.
+    `resolver` picks the kernels outside the delegates: default (XNNPACK first), stock or reference.
+    Raises FileNotFoundError for a missing file and ModelError for bytes that the runtime refuses.
     """
     if isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1:
         raise ValueError(f"num_threads must be a whole number of at least 1, got {num_threads!r}")
     if resolver not in RESOLVERS:
         raise ValueError(f"resolver must be one of {', '.join(RESOLVERS)}; got {resolver!r}")
     label, source = _model_source(model)
+    if runtime.name == "tflite_runtime":  # it trusts every offset and length of the file
+        source = {"model_content": _checked(label, source)}
     kernels = getattr(runtime.resolver_type, RESOLVERS[resolver])
     try:
         interpreter = runtime.interpreter(
@@ -104,7 +117,9 @@ def open_interpreter(
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         text = " ".join(str(error).split()) or "it gives no reason"
-        raise ModelError(f"{label}: {runtime.name} {runtime.version} refuses the model: {text}") from error
+        raise ModelError(
+            f"{label}: {runtime.name} {runtime.version} refuses the model: {text}"
+        ) from error
     return interpreter
 
 
@@ -116,7 +131,9 @@ def _model_source(model: Model) -> tuple[str, dict[str, Any]]:
             raise ModelError("the model is empty (0 bytes), wanted the bytes of a .tflite")
         return f"model of {len(content)} bytes", {"model_content": content}
     if not isinstance(model, (str, os.PathLike)):
-        raise TypeError(f"model must be a path or the bytes of a .tflite, got {type(model).__name__}")
+        raise TypeError(
+            f"model must be a path or the bytes of a .tflite, got {type(model).__name__}"
+        )
     path = Path(model)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such model file")
@@ -127,22 +144,31 @@ def _model_source(model: Model) -> tuple[str, dict[str, Any]]:
     return str(path), {"model_path": str(path)}
 
 
+def _checked(label: str, source: dict[str, Any]) -> bytes:
+    content = source.get("model_content") or Path(source["model_path"]).read_bytes()
+    flatbuffer_check.check(content, label)
+    return content
+
+
 class Interpreter:
     """A TFLite interpreter with the int8x delegate in it, ready to run.
 
     model        a path, or the bytes of a .tflite
     num_threads  of the delegate's pool and of the kernels beside it
     runtime      auto, ai_edge_litert, tflite_runtime or tf.lite
-    options      further options of the delegate (arch, allow_ops, deny_ops, profile, log_level, ...)
-    resolver     kernels for what the delegate leaves: default (XNNPACK first), stock, reference
+    options      further options of the delegate (arch, allow_ops, deny_ops, profile, log_level,
+    ...) resolver     kernels for what the delegate leaves: default (XNNPACK first), stock,
+    reference
 
-    All methods of TFLite's Interpreter are there (`allocate_tensors` has been called); a call runs the model once:
+    All methods of TFLite's Interpreter are there (`allocate_tensors` has been called); a call runs
+    the model once:
 
         interpreter = int8x.Interpreter("model.int8.tflite", num_threads=4)
         logits = interpreter(images)                 # or interpreter(image=images)
         print(interpreter.claims.claimed_ops)        # share of the operators that int8x runs
 
-    Raises ModelError for a broken model, ValueError for a wrong option, FileNotFoundError for a missing file.
+    Raises ModelError for a broken model, ValueError for a wrong option, FileNotFoundError for a
+    missing file.
     """
 
     def __init__(
@@ -157,8 +183,12 @@ class Interpreter:
         self._runtime = load_runtime(runtime)
         _model_source(model)  # a missing or empty model is the first thing to say
         self._library = delegate_path()
-        self._delegate = self._runtime.load_delegate(self._library, {"num_threads": num_threads, **(options or {})})
-        self._interpreter = open_interpreter(self._runtime, model, num_threads, resolver, [self._delegate])
+        self._delegate = self._runtime.load_delegate(
+            self._library, {"num_threads": num_threads, **(options or {})}
+        )
+        self._interpreter = open_interpreter(
+            self._runtime, model, num_threads, resolver, [self._delegate]
+        )
 
     @property
     def runtime(self) -> str:
@@ -167,7 +197,9 @@ class Interpreter:
 
     @property
     def claims(self) -> _claims.Claims:
-        """What the delegate took and left, with kernels and sizes; read anew each time, so profile times are current."""
+        """What the delegate took and left, with kernels and sizes; read anew each time, so profile
+        times are current.
+        """
         return _claims.of_delegate(self._delegate, self._library)
 
     def allocate_tensors(self) -> None:
@@ -188,7 +220,9 @@ class Interpreter:
     def get_tensor(self, tensor_index: int, subgraph_index: int = 0) -> np.ndarray:
         return self._interpreter.get_tensor(tensor_index, subgraph_index)
 
-    def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int], strict: bool = False) -> None:
+    def resize_tensor_input(
+        self, input_index: int, tensor_size: Sequence[int], strict: bool = False
+    ) -> None:
         """As in TFLite: call `allocate_tensors` afterwards."""
         self._interpreter.resize_tensor_input(input_index, tensor_size, strict)
 
@@ -201,27 +235,33 @@ class Interpreter:
         return getattr(self._interpreter, name)
 
     def __call__(self, *arrays: Any, **named: Any) -> Any:
-        """Runs once. Arrays in the order of the model's inputs, or by name (of the signature or of the tensor).
+        """Runs once. Arrays in the order of the model's inputs, or by name (of the signature or of
+        the tensor).
 
-        A dimension that the model leaves open (-1) follows the array. Returns one array, or a tuple for several outputs.
+        A dimension that the model leaves open (-1) follows the array. Returns one array, or a tuple
+        for several outputs.
         """
         details = self._interpreter.get_input_details()
         values = [np.asarray(value) for value in self._ordered(details, arrays, named)]
         resized = False
-        for detail, value in zip(details, values):
+        for detail, value in zip(details, values, strict=True):
             _check_value(detail, value)
             if tuple(value.shape) != tuple(detail["shape"]):
                 self._interpreter.resize_tensor_input(detail["index"], value.shape)
                 resized = True
         if resized:
             self._interpreter.allocate_tensors()
-        for detail, value in zip(details, values):
+        for detail, value in zip(details, values, strict=True):
             self._interpreter.set_tensor(detail["index"], value)
         self._interpreter.invoke()
-        outputs = tuple(self._interpreter.get_tensor(d["index"]) for d in self._interpreter.get_output_details())
+        outputs = tuple(
+            self._interpreter.get_tensor(d["index"]) for d in self._interpreter.get_output_details()
+        )
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _ordered(self, details: list[dict[str, Any]], arrays: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+    def _ordered(
+        self, details: list[dict[str, Any]], arrays: tuple[Any, ...], named: dict[str, Any]
+    ) -> list[Any]:
         if arrays and named:
             raise ValueError("give the inputs in order or by name, not both")
         if not named:
@@ -233,11 +273,15 @@ class Interpreter:
             names.update(signature["inputs"])
         for name in named:
             if name not in names:
-                raise ValueError(f"the model has no input {name!r}; it has {', '.join(sorted(names))}")
+                raise ValueError(
+                    f"the model has no input {name!r}; it has {', '.join(sorted(names))}"
+                )
         by_index = {names[name]: value for name, value in named.items()}
         missing = [detail["name"] for detail in details if detail["index"] not in by_index]
         if missing or len(by_index) != len(named):
-            raise ValueError(f"wanted each input once, got {sorted(named)}; missing: {missing or 'none'}")
+            raise ValueError(
+                f"wanted each input once, got {sorted(named)}; missing: {missing or 'none'}"
+            )
         return [by_index[detail["index"]] for detail in details]
 
 
@@ -248,5 +292,7 @@ def _check_value(detail: dict[str, Any], value: np.ndarray) -> None:
     if value.shape == tuple(detail["shape"]):
         return
     signature = tuple(int(n) for n in detail["shape_signature"])
-    if len(signature) != value.ndim or any(s not in (-1, n) for s, n in zip(signature, value.shape)):
+    if len(signature) != value.ndim or any(
+        s not in (-1, n) for s, n in zip(signature, value.shape, strict=True)
+    ):
         raise ValueError(f"input {name}: wanted shape {signature}, got {value.shape}")

@@ -1,16 +1,18 @@
+// The linker sends every call of malloc and its kin here (--wrap, see BUILD and CMakeLists.txt).
+
 #include "tests/tflite_host/allocations.h"
 
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
+#include <new>
 
-// glibc's own names of the functions that are replaced here.
 extern "C" {
-void* __libc_malloc(size_t size);
-void* __libc_calloc(size_t count, size_t size);
-void* __libc_realloc(void* block, size_t size);
-void* __libc_memalign(size_t alignment, size_t size);
-void __libc_free(void* block);
+void* __real_malloc(size_t size);
+void* __real_calloc(size_t count, size_t size);
+void* __real_realloc(void* block, size_t size);
+void* __real_aligned_alloc(size_t alignment, size_t size);
+int __real_posix_memalign(void** block, size_t alignment, size_t size);
+void __real_free(void* block);
 }
 
 namespace {
@@ -22,42 +24,67 @@ void count(size_t size) {
   bytes.fetch_add(static_cast<int64_t>(size), std::memory_order_relaxed);
 }
 
+void count_free(void* block) {
+  if (block != nullptr) frees.fetch_add(1, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 extern "C" {
 
-void* malloc(size_t size) {
+void* __wrap_malloc(size_t size) {
   count(size);
-  return __libc_malloc(size);
+  return __real_malloc(size);
 }
 
-void* calloc(size_t number, size_t size) {
+void* __wrap_calloc(size_t number, size_t size) {
   count(number * size);
-  return __libc_calloc(number, size);
+  return __real_calloc(number, size);
 }
 
-void* realloc(void* block, size_t size) {
+void* __wrap_realloc(void* block, size_t size) {
   if (block == nullptr) count(size);
-  return __libc_realloc(block, size);
+  return __real_realloc(block, size);
 }
 
-int posix_memalign(void** block, size_t alignment, size_t size) {
+void* __wrap_aligned_alloc(size_t alignment, size_t size) {
   count(size);
-  *block = __libc_memalign(alignment, size);
-  return *block == nullptr ? ENOMEM : 0;
+  return __real_aligned_alloc(alignment, size);
 }
 
-void* aligned_alloc(size_t alignment, size_t size) {
+int __wrap_posix_memalign(void** block, size_t alignment, size_t size) {
   count(size);
-  return __libc_memalign(alignment, size);
+  return __real_posix_memalign(block, alignment, size);
 }
 
-void free(void* block) {
-  if (block != nullptr) frees.fetch_add(1, std::memory_order_relaxed);
-  __libc_free(block);
+void __wrap_free(void* block) {
+  count_free(block);
+  __real_free(block);
 }
 
 }  // extern "C"
+
+// The C++ library may be a shared one, whose calls no linker option moves.
+void* operator new(size_t size) {
+  count(size);
+  return __real_malloc(size);
+}
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  count(size);
+  return __real_malloc(size);
+}
+void operator delete(void* block) noexcept {
+  count_free(block);
+  __real_free(block);
+}
+void operator delete(void* block, size_t) noexcept {
+  count_free(block);
+  __real_free(block);
+}
+void operator delete(void* block, const std::nothrow_t&) noexcept {
+  count_free(block);
+  __real_free(block);
+}
 
 namespace int8x::host {
 

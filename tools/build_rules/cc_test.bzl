@@ -10,7 +10,7 @@ def int8x_cc_test(name, srcs = None, deps = [], size = "small", copts = [], **kw
     cc_test(
         name = name,
         size = size,
-        srcs = [name + ".cc"] if srcs == None else srcs,
+        srcs = ([name + ".cc"] if srcs == None else srcs) + native.glob(["*.h"], allow_empty = True),
         copts = TEST_COPTS + copts,
         linkstatic = True,
         deps = deps + ["//third_party:gtest_main"],

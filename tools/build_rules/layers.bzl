@@ -16,7 +16,11 @@ LAYERS = {
     "delegate/quantization": _ABOVE_KERNELS,
     "delegate/kernels": _ABOVE_KERNELS,
     "delegate/kernels/gemm": ["delegate/kernels/conv", "delegate/kernels/fully_connected"] + _ABOVE_KERNELS,
-    "delegate/kernels/requantize": ["delegate/kernels/conv", "delegate/kernels/fully_connected"] + _ABOVE_KERNELS,
+    "delegate/kernels/requantize": [
+        "delegate/kernels/conv",
+        "delegate/kernels/fully_connected",
+        "delegate/kernels/gemm",
+    ] + _ABOVE_KERNELS,
     "delegate/plan": _ABOVE_PLAN,
     "delegate/tflite": _ABOVE_PLAN,
     "delegate/ops": ["delegate"] + _OUTSIDE,

@@ -11,7 +11,7 @@ NAME = re.compile(
     r"(?P<operation>[a-z]+(_[a-z]+)*)"  # gemm, max_pool
     r"(?P<types>(_[sufx](4|8|16|32|64))+)"  # _s8_s8_s32: operands, then the result
     r"(?P<variant>_[a-z]+)?"
-    r"(?P<tile>_\d+(x\d+)*[a-z]*)?"  # _4x16x4
+    r"(?P<tile>_\d+(x\d+)*([a-z]+\d*)?)?"  # _4x16x4, _3x3s2
     r"_(?P<arch>[a-z0-9]+)"
 )
 GRAMMAR = "operation, types, tile, instruction set, as in gemm_s8_s8_s32_4x16x4_avx512vnni"

@@ -40,10 +40,9 @@ struct GemmKernel {
   LhsFormat lhs;
   bool weights_above_minus_128;  // wrong results if a weight is -128
   int mr, nr;                    // the tile kept in registers: m and n are best multiples of them
-  int panel;                     // rhs columns packed together; c has n rounded up to it
+  int panel;                     // rhs columns packed together; c is written up to n rounded up
   int kr;                        // consecutive k packed together
   int k_step;                    // most k taken at once, a multiple of kr
-  int row_step;                  // lhs is read, and c written, up to m rounded up to it
   void (*run)(const GemmBlock& block);
 };
 
@@ -75,7 +74,9 @@ void gemm_copy_lhs(LhsFormat format, void* to, const int8_t* from, int64_t count
 void gemm_fill_lhs(LhsFormat format, void* to, int8_t value, int64_t count);
 
 #define INT8X_GEMM_KERNEL(arch, name, ...) void name(const GemmBlock& block);
+#define INT8X_GEMM_REQUANTIZE_KERNEL(...)
 #include "delegate/kernels/gemm/kernels.inc"
+#undef INT8X_GEMM_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_KERNEL
 
 }  // namespace int8x

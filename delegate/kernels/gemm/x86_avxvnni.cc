@@ -7,41 +7,54 @@ namespace {
 
 #define INT8X_UNROLL _Pragma("GCC unroll 8")  // sums stay in registers only if all is unrolled
 
-// `rows` x 16 sums: 12 registers, 2 for weights, 1 broadcast. vpdpbusd wants its first factor
-// unsigned: that is the lhs, fed as v + 128.
-template <int rows>
+// `rows` x (8 * `vectors`) sums: 6 x 2 registers, 2 for weights, 1 broadcast; a single row takes 8
+// vectors, since a product takes 5 cycles. vpdpbusd wants its first factor unsigned: that is the
+// lhs, fed as v + 128.
+template <int rows, int vectors>
 void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, int32_t* c) {
-  const int64_t stride = b.lhs_stride;
-  __m256i sum[rows][2];
+  const int64_t stride = b.lhs_stride, panel_bytes = int64_t{b.taps} * b.k * 16;
+  __m256i sum[rows][vectors];
   INT8X_UNROLL
-  for (int i = 0; i < rows; ++i) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
+  for (int i = 0; i < rows; ++i) {
+    INT8X_UNROLL
+    for (int j = 0; j < vectors; ++j) sum[i][j] = _mm256_setzero_si256();
+  }
   for (int t = 0; t < b.taps; ++t) {
     const uint8_t* row = lhs + b.tap_offsets[t];
     for (int k = 0; k < b.k; k += 4, row += 4, rhs += 64) {
-      const __m256i* weights = reinterpret_cast<const __m256i*>(rhs);
-      const __m256i low = _mm256_load_si256(weights), high = _mm256_load_si256(weights + 1);
+      __m256i weights[vectors];
+      INT8X_UNROLL
+      for (int j = 0; j < vectors; ++j) {
+        const int8_t* p = rhs + j / 2 * panel_bytes + j % 2 * 32;
+        weights[j] = _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
+      }
       INT8X_UNROLL
       for (int i = 0; i < rows; ++i) {
         int32_t four;
         __builtin_memcpy(&four, row + i * stride, 4);
         const __m256i values = _mm256_set1_epi32(four);
-        sum[i][0] = _mm256_dpbusd_avx_epi32(sum[i][0], values, low);
-        sum[i][1] = _mm256_dpbusd_avx_epi32(sum[i][1], values, high);
+        INT8X_UNROLL
+        for (int j = 0; j < vectors; ++j)
+          sum[i][j] = _mm256_dpbusd_avx_epi32(sum[i][j], values, weights[j]);
       }
     }
   }
   INT8X_UNROLL
   for (int i = 0; i < rows; ++i) {
-    __m256i* out = reinterpret_cast<__m256i*>(c + i * b.c_stride);
-    _mm256_storeu_si256(out, sum[i][0]);
-    _mm256_storeu_si256(out + 1, sum[i][1]);
+    INT8X_UNROLL
+    for (int j = 0; j < vectors; ++j)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(c + i * b.c_stride + 8 * j), sum[i][j]);
   }
 }
 
 template <int rows>
 void row_of_tiles(const GemmBlock& b, const uint8_t* lhs, int32_t* c) {
   const int64_t panel_bytes = int64_t{b.taps} * b.k * 16;
-  for (int j = 0; j < b.n; j += 16) tile<rows>(b, lhs, b.rhs + j / 16 * panel_bytes, c + j);
+  int j = 0;
+  if constexpr (rows == 1) {
+    for (; j + 48 < b.n; j += 64) tile<rows, 8>(b, lhs, b.rhs + j / 16 * panel_bytes, c + j);
+  }
+  for (; j < b.n; j += 16) tile<rows, 2>(b, lhs, b.rhs + j / 16 * panel_bytes, c + j);
 }
 
 }  // namespace

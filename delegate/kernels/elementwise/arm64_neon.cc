@@ -1,0 +1,62 @@
+// ADD and MUL on 16 bytes at a time.
+
+#include <arm_neon.h>
+
+#include <cstring>
+
+#include "delegate/fixed_point/vector_neon.h"
+#include "delegate/kernels/elementwise/leaf.h"
+
+namespace int8x {
+namespace {
+
+#define LEAF_INLINE static inline __attribute__((always_inline))
+#define LEAF_MEMBER inline __attribute__((always_inline))
+#define LEAF_LAMBDA __attribute__((always_inline))
+
+struct V {
+  static constexpr int kWords = 4;
+  using Words = int32x4_t;
+  using Rounding = neon::Rounding;
+  static LEAF_MEMBER Words load(const int8_t* p) {
+    int32_t four;
+    std::memcpy(&four, p, 4);
+    return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)))));
+  }
+  static LEAF_MEMBER Words fill(int32_t x) { return vdupq_n_s32(x); }
+  static LEAF_MEMBER Words add(Words a, Words b) { return vaddq_s32(a, b); }
+  static LEAF_MEMBER Words subtract(Words a, Words b) { return vsubq_s32(a, b); }
+  static LEAF_MEMBER Words multiply(Words a, Words b) { return vmulq_s32(a, b); }
+  template <int n>
+  static LEAF_MEMBER Words shift_left(Words a) {
+    return vshlq_n_s32(a, n);
+  }
+  static LEAF_MEMBER Rounding rounding(Multiplier m) { return neon::rounding(m); }
+  static LEAF_MEMBER Words narrow(Words x, const Rounding& r) {
+    return neon::multiply_narrow(x, r);
+  }
+  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
+    return neon::multiply_by_quantized_multiplier(x, r);
+  }
+  static LEAF_MEMBER void store(int8_t* p, const Words w[4], int32_t min, int32_t max) {
+    const int8x16_t bytes = neon::pack_s8(w[0], w[1], w[2], w[3]);
+    const int8x16_t low = vdupq_n_s8(static_cast<int8_t>(min));
+    vst1q_s8(p, vminq_s8(vmaxq_s8(bytes, low), vdupq_n_s8(static_cast<int8_t>(max))));
+  }
+};
+
+#include "delegate/kernels/elementwise/rows.inc"
+
+}  // namespace
+
+void add_s8_s8_s8_neon(const AddParams& p, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs,
+                       int64_t rhs_step, int8_t* output, int64_t count) {
+  add(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void mul_s8_s8_s8_neon(const MulParams& p, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs,
+                       int64_t rhs_step, int8_t* output, int64_t count) {
+  mul(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+}  // namespace int8x

@@ -1,0 +1,99 @@
+"""int8x inspect MODEL"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from int8x.cli import writable
+
+if TYPE_CHECKING:
+    from int8x.inspection import Inspection, OperatorView, TensorView
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite model.")],
+    json: Annotated[Path | None, typer.Option(help="Also write everything as JSON.")] = None,
+) -> None:
+    """Show a model's operators, types, scales and sizes, and which of them the delegate takes."""
+    from json import dumps
+
+    from int8x.graph import write_file
+    from int8x.inspection import inspect
+    from rich.console import Console
+
+    if json is not None:
+        writable(json)
+    report = inspect(model)
+    if json is not None:
+        write_file(json, (dumps(report.to_json(), indent=1) + "\n").encode())
+    console = Console()
+    console.print(_table(report))
+    for line in summary(report):
+        typer.echo(line)
+
+
+def summary(report: "Inspection") -> list[str]:
+    """What the table adds up to, one fact a line."""
+    lines = [
+        f"file: {report.file_bytes:,} bytes, {report.constant_bytes:,} of them constants",
+        f"operators: {len(report.operators)}, multiply-accumulates: {report.macs:,}",
+    ]
+    claims = report.claims
+    if claims is None:
+        lines.append(f"delegate: unknown, {report.problem}")
+    else:
+        taken = sum(node.claimed for node in claims.nodes)
+        lines.append(
+            f"delegate ({claims.arch}): takes {taken} of {len(claims.nodes)} operators, "
+            f"{claims.claimed_macs:.1%} of the multiply-accumulates, in {claims.partitions} "
+            f"{'partition' if claims.partitions == 1 else 'partitions'}; "
+            f"arena {claims.arena_bytes:,} bytes, packed weights {claims.packed_bytes:,} bytes"
+        )
+        lines += [f"  left: {n.op} (operator {n.index}): {n.reason}" for n in claims.refused]
+    if not report.float_islands:
+        lines.append("float islands: none")
+    kinds = {(op.subgraph, op.index): op.kind for op in report.operators}
+    for number, island in enumerate(report.float_islands, 1):
+        members = ", ".join(f"{index} {kinds[graph, index]}" for graph, index in island)
+        lines.append(f"float island {number}: {members}")
+    return lines
+
+
+def _table(report: "Inspection") -> Any:
+    from rich.table import Table
+
+    table = Table(title=report.model)
+    table.add_column("#", justify="right")
+    for column in ("operator", "types", "output", "scale", "zero point"):
+        table.add_column(column)
+    table.add_column("MACs", justify="right")
+    table.add_column("by")
+    several = len({op.subgraph for op in report.operators}) > 1
+    for op in report.operators:
+        output = op.outputs[0] if op.outputs else None
+        table.add_row(
+            f"{op.subgraph}:{op.index}" if several else str(op.index),
+            op.kind,
+            _types(op),
+            "x".join(map(str, output.shape)) if output else "",
+            _scale(output),
+            str(output.zero_points[0]) if output and output.zero_points else "",
+            f"{op.macs:,}" if op.macs else "",
+            {True: "int8x", False: "TFLite", None: "?"}[op.claimed],
+        )
+    return table
+
+
+def _types(op: "OperatorView") -> str:
+    """As in "INT8 x INT8/64 > INT8": the activations and constants read, scales per channel,
+    result.
+    """
+    read = [f"{t.dtype}/{len(t.scales)}" if len(t.scales) > 1 else t.dtype for t in op.inputs]
+    written = [t.dtype for t in op.outputs]
+    return f"{' '.join(read)} > {' '.join(written)}".lower()
+
+
+def _scale(tensor: "TensorView | None") -> str:
+    if tensor is None or not tensor.scales:
+        return ""
+    return f"{tensor.scales[0]:.6g}" if len(tensor.scales) == 1 else f"{len(tensor.scales)} scales"

@@ -1,0 +1,216 @@
+"""Instruments a model in place, and takes the instruments away.
+
+Instance attributes replace `call`; class, name, configuration, weight files, `clone_model`,
+`deepcopy` and pickle see the plain model. Learned ranges are variables in a sub-layer of each layer
+and are saved with the model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from int8x.keras import forward, private
+from int8x.keras.forward import EXPORT, INFER, TRAIN, Forward, Switches
+from int8x.keras.plan import CallPlan, Plan, make_plan
+from int8x.keras.ranges import Ranges
+from int8x.keras.trace import record
+
+_HANDLE = "_int8x_qat_handle"
+
+
+class Handle:
+    """An instrumented model: its plan, its ranges and its switches.
+
+    A model that is not built yet is planned when it is first run.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.switches = Switches()
+        self.struct: Any = private.input_struct(model)
+        self.plan: Plan | None = None
+        self.ranges: Ranges | None = None
+        self.forward: Forward | None = None
+        self._in_train_step = False
+        self._planning = False
+        self._patched: list[Any] = []
+        if self.struct is not None:
+            self._instrument()
+        self._patch(model, self._model_call(model.call))
+        if (
+            not model._call_has_training_arg
+        ):  # then only the train step tells training from inference
+            private.patch_train_step(model, self._train_step(model.train_step))
+
+    def _patch(self, operation: Any, call: Callable[..., Any]) -> None:
+        private.patch_call(operation, call)
+        self._patched.append(operation)
+
+    def _instrument(self) -> None:
+        self._planning = True
+        try:
+            self.plan = make_plan(record(self.model, self.struct))
+        finally:
+            self._planning = False
+        self.ranges = Ranges(self.plan)
+        self.forward = Forward(self.ranges, self.switches)
+        if self.plan.unranged:
+            warnings.warn(
+                f"{self.model.name}: no range is learned for {', '.join(self.plan.unranged)}; "
+                "int8x.export will need data to calibrate them",
+                stacklevel=2,
+            )
+        by_operation: dict[int, list[CallPlan]] = {}
+        for call in self.plan.calls:
+            by_operation.setdefault(id(call.operation), []).append(call)
+        for calls in by_operation.values():
+            self._patch(calls[0].operation, self._operation_call(calls, calls[0].operation.call))
+
+    def _operation_call(
+        self, calls: list[CallPlan], original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        operation = calls[0].operation
+
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            assert self.forward is not None
+            run = self.forward.run
+            if run.mode is None:
+                return original(*args, **kwargs)
+            turn = run.turns[id(operation)]
+            run.turns[id(operation)] += 1
+            if turn >= len(calls):
+                raise ValueError(
+                    f"{operation.name}: at most {len(calls)} call(s) were wanted, as recorded, "
+                    "got one more: "
+                    "the model must call the same layers in training and in inference"
+                )
+            return self.forward.call(calls[turn], original, args, kwargs)
+
+        return call
+
+    def _model_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not self.switches.active or not self.model.built or self._planning:
+                return original(*args, **kwargs)
+            inputs = keras.tree.map_structure(_as_tensor, args[0])
+            if self.plan is None:
+                self.struct = keras.tree.map_structure(_any_batch, inputs)
+                with tf.init_scope():
+                    self._instrument()
+            assert self.plan is not None and self.forward is not None
+            run = self.forward.run
+            training = kwargs.get("training")
+            run.training = self._in_train_step if training is None else bool(training)
+            run.mode = EXPORT if self.switches.exporting else TRAIN if run.training else INFER
+            run.turns.clear()
+            try:
+                inputs = self.forward.round_all(self.plan.inputs, inputs)
+                return self.forward.round_all(
+                    self.plan.outputs, original(inputs, *args[1:], **kwargs)
+                )
+            finally:
+                run.mode = None
+
+        return call
+
+    def _train_step(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def train_step(*args: Any, **kwargs: Any) -> Any:
+            self._in_train_step = True
+            try:
+                return original(*args, **kwargs)
+            finally:
+                self._in_train_step = False
+
+        return train_step
+
+    def has_ranges(self) -> bool:
+        """Whether every range has seen a batch."""
+        return self.ranges is not None and self.ranges.complete()
+
+    def restore(self) -> None:
+        """Puts every replaced method back; the ranges stay with the layers."""
+        for operation in self._patched:
+            private.restore_call(operation)
+        private.patch_train_step(self.model, None)
+        private.reset_functions(self.model)
+
+    @contextlib.contextmanager
+    def exporting(self) -> Iterator[None]:
+        """Within, the model computes with markers and folded kernels."""
+        self.switches.exporting = True
+        try:
+            yield
+        finally:
+            self.switches.exporting = False
+
+    @contextlib.contextmanager
+    def plain(self) -> Iterator[None]:
+        """Within, the model computes in plain float."""
+        active, self.switches.active = self.switches.active, False
+        try:
+            yield
+        finally:
+            self.switches.active = active
+
+
+def _as_tensor(x: Any) -> Any:
+    return tf.convert_to_tensor(x) if isinstance(x, np.ndarray) else x
+
+
+def _any_batch(x: tf.Tensor) -> keras.KerasTensor:
+    return keras.KerasTensor((None, *x.shape[1:]), x.dtype.name)
+
+
+def handle_of(model: keras.Model) -> Handle | None:
+    """The handle of an instrumented model, else None."""
+    return vars(model).get(_HANDLE)
+
+
+def attach(model: keras.Model) -> Handle:
+    """Instruments a model in place for fake quantization; ranges its layers carry are kept.
+
+    Ranges saved in a `.keras` or `.weights.h5` file come back by attaching, then loading the
+    weights again:
+
+        model = keras.saving.load_model("model.keras")
+        int8x.keras.attach(model)
+        model.load_weights("model.keras")
+    """
+    private.check_version()
+    old = handle_of(model)
+    if old is not None:
+        old.restore()
+    for part in private.walk_models(model):
+        if part is not model and handle_of(part) is not None:
+            raise ValueError(
+                f"{model.name}: its part {part.name!r} is itself instrumented: strip that first"
+            )
+    handle = Handle(model)
+    object.__setattr__(model, _HANDLE, handle)
+    private.reset_functions(model)
+    return handle
+
+
+def strip(model: keras.Model) -> keras.Model:
+    """Takes fake quantization and ranges away: the model is plain float again, as trained."""
+    handle = handle_of(model)
+    if handle is not None:
+        handle.restore()
+        if handle.ranges is not None:
+            handle.ranges.remove()
+        vars(model).pop(_HANDLE)
+    return model
+
+
+__all__ = ["Handle", "attach", "forward", "handle_of", "strip"]

@@ -1,0 +1,112 @@
+"""A Keras model as a float .tflite: batch 1, BatchNormalization folded, activations fused."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from int8x.keras import private
+from int8x.keras.attach import handle_of
+
+if TYPE_CHECKING:
+    from int8x.graph import Graph
+
+
+def convert(model: keras.Model, markers: bool = False) -> Graph:
+    """The float .tflite graph of a Keras model, for batch size 1.
+
+    With `markers` a model trained by QATCallback carries its ranges: each rounded activation as a
+    QUANTIZE and DEQUANTIZE pair, weights on their int8 grid. Without, it is the plain float model
+    with the trained weights. A model with a mixed-precision policy is converted in float32.
+
+    ValueError when the model is not built, or markers are wanted and there are no learned ranges.
+
+    Example:
+        >>> import keras, int8x.keras
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> int8x.keras.convert(model).save("float.tflite")
+    """
+    from int8x.graph import Graph
+
+    return Graph.from_bytes(to_bytes(model, markers))
+
+
+def to_bytes(model: keras.Model, markers: bool = False) -> bytes:
+    """The same as the bytes of a .tflite file."""
+    private.check_version()
+    handle = handle_of(model)
+    struct = private.input_struct(model)
+    if struct is None and handle is not None:
+        struct = handle.struct
+    if struct is None:
+        raise ValueError(
+            f"{model.name}: a built model was wanted, got one not called yet: run it once first"
+        )
+    if markers and (handle is None or handle.ranges is None):
+        raise ValueError(
+            f"{model.name}: a model trained with QATCallback was wanted, got one without ranges"
+        )
+    specs = keras.tree.map_structure(lambda t: tf.TensorSpec((1, *t.shape[1:]), t.dtype), struct)
+    with contextlib.ExitStack() as stack:
+        if handle is not None:
+            stack.enter_context(handle.exporting() if markers else handle.plain())
+        stack.enter_context(_float32(model))
+        return _through_saved_model(model, specs)
+
+
+def _through_saved_model(model: keras.Model, specs: Any) -> bytes:
+    """ExportArchive and TFLiteConverter, the public road; its own errors come through unmasked."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serve", functools.partial(_infer, model), input_signature=[specs])
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        return converter.convert()
+
+
+def _infer(model: keras.Model, x: Any) -> Any:
+    return model(x, training=False)
+
+
+@contextlib.contextmanager
+def _float32(model: keras.Model) -> Iterator[None]:
+    """Within, every layer computes in float32; mixed-precision layers keep float32 weights."""
+    changed = []
+    try:
+        for layer in [model, *private.all_layers(model)]:
+            policy = layer.dtype_policy
+            if policy.compute_dtype in ("float16", "bfloat16"):
+                if policy.variable_dtype != "float32":
+                    raise ValueError(
+                        f"{layer.name}: float32 weights were wanted, got {policy.variable_dtype}"
+                    )
+                changed.append((layer, policy))
+                layer.dtype_policy = keras.DTypePolicy("float32")
+        yield
+    finally:
+        for layer, policy in changed:
+            layer.dtype_policy = policy
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drops the exporter's notes and the converter's C++ messages; exceptions come through."""
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

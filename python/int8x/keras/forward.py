@@ -1,0 +1,256 @@
+"""What an instrumented layer computes: its own `call` on rounded weights, results rounded.
+
+Three ways to run: TRAIN watches ranges and rounds, INFER rounds, EXPORT rounds by constant markers
+and writes BatchNormalization into the kernels, as the converter would, but on the int8 grid.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from int8x.keras import fake_quant, kinds, private
+from int8x.keras.plan import CallPlan, Site
+from int8x.keras.ranges import Ranges
+
+TRAIN, INFER, EXPORT = "train", "infer", "export"
+
+
+@dataclass
+class Switches:
+    """What the callback turns on and off between steps; read when a step is traced."""
+
+    active: bool = True  # False: the model computes in plain float
+    observe: bool = False  # ranges follow the batches of training runs
+    freeze_batchnorm: bool = False  # BatchNormalization uses its statistics and leaves them alone
+    exporting: bool = False
+
+
+@dataclass
+class Run(threading.local):
+    """The run under way in this thread: mode (None outside a run) and calls so far."""
+
+    mode: str | None = None
+    training: bool = False
+    turns: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+
+class Forward:
+    """Executes call plans with given ranges."""
+
+    def __init__(self, ranges: Ranges, switches: Switches) -> None:
+        self.ranges = ranges
+        self.switches = switches
+        self.run = Run()
+
+    def round(self, site: Site, x: tf.Tensor) -> tf.Tensor:
+        """x on the int8 grid of its site, after watching it in a training run."""
+        if self.run.mode == EXPORT:
+            return fake_quant.marker(x, *self.ranges.constants(site))
+        if self.run.training and not site.in_training:
+            return x
+        observing = self.run.training and site.observe and self.switches.observe
+        if observing:
+            self.ranges.observe(site, x)
+        scale, zero_point, seen = self.ranges.params(site.group)
+        scale, zero_point = tf.stop_gradient(scale), tf.stop_gradient(zero_point)
+        rounding = fake_quant.fake_quant_average if site.average else fake_quant.fake_quant
+        rounded = rounding(x, scale, zero_point)
+        if observing or (self.run.training and self.ranges.seen(site.group)):
+            return rounded
+        return tf.where(seen > 0.0, rounded, x)
+
+    def round_all(self, sites: dict[int, Site], structure: Any) -> Any:
+        """The structure with its floating tensors rounded by position."""
+        if not sites:
+            return structure
+        position = -1
+
+        def one(x: Any) -> Any:
+            nonlocal position
+            if not tf.is_tensor(x) or not x.dtype.is_floating:
+                return x
+            position += 1
+            return self.round(sites[position], x) if position in sites else x
+
+        return keras.tree.map_structure(one, structure)
+
+    def call(
+        self,
+        plan: CallPlan,
+        original: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """One call of an operation as its plan says."""
+        args, kwargs = self.round_all(plan.inputs, (args, kwargs))
+        exporting = self.run.mode == EXPORT
+        if plan.kind == kinds.WEIGHTS:
+            y = self._weights(plan, original, args, kwargs)
+        elif plan.kind == kinds.SEPARABLE:
+            y = self._separable(plan, args[0])
+        elif plan.partial:
+            y = self._merge(plan, args[0])
+        elif exporting and plan.folded:
+            y = args[0]
+        elif exporting and plan.kind in (kinds.NORM, kinds.AFFINE):
+            y = _depthwise(args[0], *affine(plan.operation))
+        elif exporting and isinstance(plan.operation, keras.layers.UpSampling2D):
+            y = _resize(plan.operation, args[0])
+        elif plan.kind == kinds.NORM and self.switches.freeze_batchnorm:
+            y = original(*args, **{**kwargs, "training": False})
+        else:
+            y = original(*args, **kwargs)
+        return self.round_all(plan.outputs, y)
+
+    def _kernel(
+        self, plan: CallPlan, variable: Any, axes: tuple[int, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The rounded kernel and, when exporting a folded BatchNormalization, the bias it adds."""
+        kernel = fake_quant.fake_quant_weight(private.master_value(variable), axes)
+        if plan.norm is None or self.run.mode != EXPORT:
+            return kernel, None
+        factor, offset = affine(plan.norm)
+        shape = [size if axis in axes else 1 for axis, size in enumerate(kernel.shape)]
+        return folded_kernel(
+            private.master_value(variable), axes, tf.reshape(factor, shape)
+        ), offset
+
+    def _weights(
+        self,
+        plan: CallPlan,
+        original: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tf.Tensor:
+        layer = plan.operation
+        if not isinstance(layer.kernel, keras.Variable):
+            raise ValueError(
+                f"{type(layer).__name__} {layer.name!r}: kernel must be a variable, "
+                f"got {type(layer.kernel).__name__} (LoRA?)"
+            )
+        kernel, offset = self._kernel(plan, layer.kernel, kinds.channel_axes(layer))
+        mapping = [(layer.kernel, kernel)]
+        bias = layer.bias if layer.use_bias else None
+        if offset is not None and bias is not None:
+            factor, _ = affine(plan.norm)
+            mapping.append((bias, bias * factor + offset))
+        x, *rest = args
+        flat = (
+            self.run.mode == EXPORT and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
+        )
+        if flat:  # the converter makes a matrix product of higher rank partly uint8
+            shape, x = x.shape, tf.reshape(x, (-1, x.shape[-1]))
+        activation = private.swap_attribute(layer, "activation", None)
+        try:
+            with keras.StatelessScope(state_mapping=mapping):
+                y = original(x, *rest, **kwargs)
+        finally:
+            private.swap_attribute(layer, "activation", activation)
+        if offset is not None and bias is None:
+            y = y + offset
+        if flat:
+            y = tf.reshape(y, (*shape[:-1], y.shape[-1]))
+        return self._activate(plan, activation, y)
+
+    def _separable(self, plan: CallPlan, x: tf.Tensor) -> tf.Tensor:
+        """SeparableConv with the tensor between its kernels rounded: two operators in TFLite."""
+        layer = plan.operation
+        rank = len(layer.depthwise_kernel.shape)
+        depthwise = fake_quant.fake_quant_weight(
+            private.master_value(layer.depthwise_kernel), (rank - 2, rank - 1)
+        )
+        pointwise, offset = self._kernel(plan, layer.pointwise_kernel, (rank - 1,))
+        strides = layer.strides if len(set(layer.strides)) > 1 else layer.strides[0]
+        common = {"data_format": layer.data_format, "padding": layer.padding}
+        y = keras.ops.depthwise_conv(
+            x,
+            tf.cast(depthwise, x.dtype),
+            strides=strides,
+            dilation_rate=layer.dilation_rate,
+            **common,
+        )
+        assert plan.middle is not None
+        y = self.round(plan.middle, y)
+        y = keras.ops.conv(y, tf.cast(pointwise, y.dtype), strides=1, **common)
+        bias = private.master_value(layer.bias) if layer.use_bias else None
+        if offset is not None:
+            bias = offset if bias is None else bias * affine(plan.norm)[0] + offset
+        if bias is not None:
+            y = y + tf.cast(bias, y.dtype)
+        return self._activate(plan, layer.activation, y)
+
+    def _merge(self, plan: CallPlan, terms: list[tf.Tensor]) -> tf.Tensor:
+        """Add or Multiply of more than two tensors: in TFLite a chain that rounds each time."""
+        join = tf.add if isinstance(plan.operation, keras.layers.Add) else tf.multiply
+        y = join(terms[0], terms[1])
+        for site, term in zip(plan.partial, terms[2:], strict=True):
+            y = join(self.round(site, y), term)
+        return y
+
+    def _activate(
+        self, plan: CallPlan, activation: Callable[..., Any] | None, y: tf.Tensor
+    ) -> tf.Tensor:
+        if plan.inner is not None:
+            y = self.round(plan.inner, y)
+        return y if activation is None else activation(y)
+
+
+def affine(layer: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """(factor, offset), float32: the layer's inference is x * factor + offset per channel.
+
+    For BatchNormalization, Normalization and Rescaling.
+    """
+    if isinstance(layer, keras.layers.Rescaling):
+        return tf.constant(layer.scale, tf.float32), tf.constant(layer.offset, tf.float32)
+    if isinstance(layer, keras.layers.Normalization):
+        mean = tf.reshape(tf.cast(layer.mean, tf.float32), [-1])
+        deviation = tf.maximum(
+            tf.sqrt(tf.reshape(tf.cast(layer.variance, tf.float32), [-1])), keras.backend.epsilon()
+        )
+        return (deviation, mean) if layer.invert else (1.0 / deviation, -mean / deviation)
+    mean, variance = (
+        private.master_value(layer.moving_mean),
+        private.master_value(layer.moving_variance),
+    )
+    factor = tf.math.rsqrt(variance + layer.epsilon)
+    if layer.scale:
+        factor = factor * private.master_value(layer.gamma)
+    offset = -mean * factor
+    if layer.center:
+        offset = offset + private.master_value(layer.beta)
+    return factor, offset
+
+
+def folded_kernel(weight: tf.Tensor, axes: tuple[int, ...], factor: tf.Tensor) -> tf.Tensor:
+    """The kernel times a factor per channel: q * short(scale * |factor|) * sign(factor).
+
+    Symmetric rounding per channel commutes with a factor per channel, so training needs no folding.
+    """
+    scale = fake_quant.weight_scale(weight, axes)
+    steps = fake_quant.weight_steps(weight, scale)
+    return steps * fake_quant.short_scale(scale * tf.abs(factor)) * tf.sign(factor)
+
+
+def _resize(layer: Any, x: tf.Tensor) -> tf.Tensor:
+    """UpSampling2D as the one resize operator that TFLite has for it."""
+    size = [pixels * factor for pixels, factor in zip(x.shape[1:3], layer.size, strict=True)]
+    return tf.image.resize(x, size, method=layer.interpolation)
+
+
+def _depthwise(x: tf.Tensor, factor: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    """x * factor + offset as a 1x1 depthwise convolution with bias: one int8 operator in TFLite."""
+    channels = x.shape[-1]
+    kernel = tf.reshape(tf.broadcast_to(factor, [channels]), (1, 1, channels, 1))
+    kernel = fake_quant.fake_quant_weight(kernel, (2, 3))
+    flat = x if len(x.shape) == 4 else tf.reshape(x, (1, -1, 1, channels))
+    y = tf.nn.depthwise_conv2d(flat, kernel, (1, 1, 1, 1), "VALID") + tf.broadcast_to(
+        offset, [channels]
+    )
+    return y if len(x.shape) == 4 else tf.reshape(y, (-1, *x.shape[1:]))

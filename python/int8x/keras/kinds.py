@@ -1,0 +1,114 @@
+"""What an operation does to the int8 grid: the table on which the plan rests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+WEIGHTS = "weights"  # kernel on a per-channel grid, bias, inline activation
+SEPARABLE = "separable"  # two kernels with a tensor between them
+NORM = "norm"  # folded into the kernel before it, else a 1x1 depthwise convolution
+AFFINE = "affine"  # x * scale + offset with constants: a 1x1 depthwise convolution
+RELU = "relu"  # fuses into the operator before it
+FIXED = "fixed"  # TFLite dictates scale and zero point of the output
+ARITHMETIC = "arithmetic"  # own range; a following RELU fuses into it
+SAME = "same"  # moves values, output shares the input's range
+SAME_ROUNDED = "same, rounded"  # averages or interpolates on its input's grid
+JOIN = "join"  # several inputs and the output share one range
+FREE = "free"  # own range
+UNKNOWN = "unknown"  # own range; what happens inside has none
+
+# Output grids that TFLite fixes: (scale, zero_point).
+FIXED_GRIDS = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
+
+# The first kind whose class a layer is an instance of.
+_LAYERS = {
+    SEPARABLE: "SeparableConv1D SeparableConv2D",
+    WEIGHTS: "Dense Conv1D Conv2D DepthwiseConv1D DepthwiseConv2D Conv1DTranspose Conv2DTranspose",
+    NORM: "BatchNormalization",
+    AFFINE: "Rescaling Normalization",
+    ARITHMETIC: "Add Subtract Multiply",
+    JOIN: "Concatenate Maximum Minimum",
+    SAME: "MaxPooling1D MaxPooling2D GlobalMaxPooling1D GlobalMaxPooling2D Flatten Reshape Permute "
+    "RepeatVector ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D UpSampling1D",
+    SAME_ROUNDED: "AveragePooling1D AveragePooling2D",
+    FREE: "GlobalAveragePooling1D GlobalAveragePooling2D LeakyReLU PReLU ELU",
+}
+# Operations of keras.ops by class name.
+_OPERATIONS = {
+    ARITHMETIC: "Add Subtract Multiply",
+    JOIN: "Concatenate Maximum Minimum Stack",
+    SAME: "Reshape Transpose Squeeze ExpandDims GetItem Split Max MaxPool Pad Flip Repeat Tile",
+    SAME_ROUNDED: "AveragePool",
+    FREE: "Mean LeakyRelu",
+    RELU: "Relu Relu6",
+    FIXED: "Softmax Sigmoid Tanh",
+}
+_L = keras.layers
+_KIND_OF_LAYER = [
+    (kind, tuple(getattr(_L, name) for name in names.split())) for kind, names in _LAYERS.items()
+]
+_KIND_OF_OPERATION = {name: kind for kind, names in _OPERATIONS.items() for name in names.split()}
+
+
+def activation_name(function: Callable[..., Any] | None) -> str:
+    """The plain name of an activation, "linear" for none.
+
+    >>> activation_name(keras.activations.relu6)
+    'relu6'
+    """
+    return "linear" if function is None else getattr(function, "__name__", type(function).__name__)
+
+
+def activation_kind(name: str) -> str:
+    """RELU, FIXED, SAME (linear) or FREE."""
+    if name == "linear":
+        return SAME
+    if name in ("relu", "relu6"):
+        return RELU
+    return FIXED if name in FIXED_GRIDS else FREE
+
+
+def _relu_layer_kind(layer: Any) -> str:
+    plain = not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6)
+    return RELU if plain else FREE
+
+
+def kind_of(operation: Any) -> str:
+    """The kind of a layer or of a layer-less operation.
+
+    >>> kind_of(keras.layers.MaxPooling2D())
+    'same'
+    """
+    if not isinstance(operation, keras.Layer):
+        return _KIND_OF_OPERATION.get(type(operation).__name__, UNKNOWN)
+    if isinstance(operation, _L.Activation):
+        return activation_kind(activation_name(operation.activation))
+    if isinstance(operation, _L.ReLU):
+        return _relu_layer_kind(operation)
+    if isinstance(operation, _L.Softmax):
+        return FIXED
+    if isinstance(operation, _L.UpSampling2D):
+        return SAME if operation.interpolation == "nearest" else SAME_ROUNDED
+    for kind, classes in _KIND_OF_LAYER:
+        if isinstance(operation, classes):
+            return kind
+    return SAME if type(operation).__name__.startswith("Random") else UNKNOWN
+
+
+def fixed_grid(operation: Any) -> tuple[float, int]:
+    """The (scale, zero_point) of an operation of kind FIXED."""
+    if isinstance(operation, _L.Activation):
+        return FIXED_GRIDS[activation_name(operation.activation)]
+    return FIXED_GRIDS[type(operation).__name__.lower()]
+
+
+def channel_axes(layer: Any) -> tuple[int, ...]:
+    """The axes of `layer.kernel` that count output channels: one int8 scale for each."""
+    if isinstance(layer, (_L.DepthwiseConv1D, _L.DepthwiseConv2D)):
+        return (len(layer.kernel.shape) - 2, len(layer.kernel.shape) - 1)
+    if isinstance(layer, (_L.Conv1DTranspose, _L.Conv2DTranspose)):
+        return (len(layer.kernel.shape) - 2,)
+    return (len(layer.kernel.shape) - 1,)

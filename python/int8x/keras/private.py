@@ -1,0 +1,164 @@
+"""The one file that touches what Keras does not document; it checks the version first.
+
+Everything else in `int8x.keras` uses public Keras names. What is private here: the tracker that
+locks a built layer, the walk over all layers of a model, the shapes a subclassed model was built
+with, and that `Operation.__call__` looks up `self.call` on the instance (so that an instance
+attribute replaces the class's method without changing class, name or configuration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+OLDEST = (3, 8)
+
+
+def check_version(version: str = keras.__version__) -> None:
+    """Raises ImportError unless the internals of this Keras are known: 3.8 or later 3.x.
+
+    >>> check_version("3.15.1")
+    """
+    parts = version.split(".")
+    try:
+        number = (int(parts[0]), int(parts[1]))
+    except (IndexError, ValueError):
+        raise ImportError(f"keras: version must look like 3.15.1, got {version!r}") from None
+    if number < OLDEST or number[0] != OLDEST[0]:
+        raise ImportError(
+            f"keras: Keras {OLDEST[0]}.{OLDEST[1]} or a later 3.x was wanted, got {version}"
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            f"keras: int8x trains with the tensorflow backend, got {keras.backend.backend()!r}; "
+            "set KERAS_BACKEND=tensorflow before Keras is imported"
+        )
+
+
+def all_layers(model: keras.Layer) -> list[keras.Layer]:
+    """Every layer below the model, nested ones included, without the model itself, each once."""
+    seen: dict[int, keras.Layer] = {}
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        seen.setdefault(id(layer), layer)
+    return list(seen.values())
+
+
+def all_operations(model: keras.Layer) -> list[Any]:
+    """Every layer below the model, and every operation without a layer (`x + y`) in it."""
+    found: dict[int, Any] = {}
+
+    def add(layer: keras.Layer) -> None:
+        if id(layer) in found:
+            return
+        found[id(layer)] = layer
+        functional = (
+            getattr(layer, "_functional", None) or layer
+        )  # a built Sequential holds a Functional
+        for operation in getattr(functional, "operations", ()):
+            if isinstance(operation, keras.Layer):
+                add(operation)
+            else:
+                found.setdefault(id(operation), operation)
+
+    add(model)
+    for layer in all_layers(model):
+        add(layer)
+    del found[id(model)]
+    return [found[key] for key in found]
+
+
+def input_struct(model: keras.Model) -> Any:
+    """What the model's one positional argument looks like: (shape, dtype)s, or None when not built.
+
+    Functional and built Sequential models know their inputs; a built subclassed model knows the
+    shape of its first call.
+    """
+    functional = getattr(model, "_functional", None) or model
+    struct = getattr(functional, "_inputs_struct", None)
+    if struct is not None:
+        return keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), struct)
+    shapes = getattr(model, "_build_shapes_dict", None)
+    if not model.built or not shapes or len(shapes) != 1:
+        return None
+    (shape,) = shapes.values()
+    return keras.tree.map_shape_structure(lambda s: keras.KerasTensor(s, "float32"), shape)
+
+
+def is_patched(operation: Any) -> bool:
+    """Whether `call` of this very instance was replaced."""
+    return "call" in vars(operation)
+
+
+def patch_call(operation: Any, call: Callable[..., Any]) -> None:
+    """Replaces `operation.call` on the instance alone, past Keras's tracking."""
+    object.__setattr__(operation, "call", call)
+
+
+def restore_call(operation: Any) -> None:
+    """Takes the replacement away; the class's method is in force again."""
+    vars(operation).pop("call", None)
+
+
+def swap_attribute(layer: keras.Layer, name: str, value: Any) -> Any:
+    """Sets an attribute past Keras's tracking and returns the old value."""
+    old = getattr(layer, name)
+    object.__setattr__(layer, name, value)
+    return old
+
+
+def patch_train_step(model: keras.Model, step: Callable[..., Any] | None) -> None:
+    """Replaces `model.train_step` on the instance, or takes the replacement away with None."""
+    if step is None:
+        vars(model).pop("train_step", None)
+    else:
+        object.__setattr__(model, "train_step", step)
+
+
+def add_sublayer(layer: keras.Layer, name: str, sublayer: keras.Layer) -> None:
+    """Tracks a sub-layer on a layer that may already be built and therefore locked."""
+    tracker = layer._tracker
+    locked = tracker.locked
+    tracker.unlock()
+    try:
+        setattr(layer, name, sublayer)
+    finally:
+        if locked:
+            tracker.lock()
+
+
+def remove_sublayer(layer: keras.Layer, name: str) -> None:
+    """Removes what `add_sublayer` added: variables, files and configuration are as before."""
+    sublayer = getattr(layer, name)
+    layer._tracker.untrack(sublayer)
+    if sublayer in layer._layers:
+        layer._layers.remove(sublayer)
+    delattr(layer, name)
+
+
+def reset_functions(model: keras.Model) -> None:
+    """Forgets the traced functions: the next use traces the model as it now is."""
+    model.train_function = None
+    model.test_function = None
+    model.predict_function = None
+
+
+def remake_train_function(model: keras.Model) -> None:
+    """Traces the train step anew within a fit, which reads `train_function` before each step."""
+    model.test_function = None
+    model.predict_function = None
+    model.make_train_function(force=True)
+
+
+def walk_models(model: keras.Model) -> Iterator[keras.Model]:
+    """The model and every model nested in it."""
+    yield model
+    for layer in all_layers(model):
+        if isinstance(layer, keras.Model):
+            yield layer
+
+
+def master_value(variable: Any) -> Any:
+    """The variable's own float value, whatever mixed-precision scope is open."""
+    return keras.ops.convert_to_tensor(variable._value)

@@ -1,0 +1,89 @@
+"""Every layer that QATCallback knows is exported in int8, on the grid it was trained with."""
+
+import int8x
+import keras
+import keras_nets as nets
+import numpy as np
+import pytest
+from int8_runs import Reference
+from keras import layers as L
+
+X, Y, X_TEST, _ = nets.digits(64, 48)
+
+
+def conv(x, channels=4, **options):
+    return L.Conv2D(channels, 3, **options)(x)
+
+
+def squeeze_excite(x):
+    x = conv(x)
+    return L.Multiply()(
+        [x, L.Reshape((1, 1, 4))(L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D()(x)))]
+    )
+
+
+def half_fixed_concat(x):
+    return L.Concatenate()([conv(x, activation="sigmoid"), conv(x)])
+
+
+def concat(x):
+    x = conv(x, padding="same")
+    return L.Concatenate()(
+        [x, L.MaxPooling2D(3, 1, "same")(conv(x, padding="same", activation="relu"))]
+    )
+
+
+def rows(x):
+    return L.Reshape((8, 8))(x)
+
+
+BODIES = {
+    "Conv2D dilated": lambda x: conv(x, dilation_rate=2, padding="same"),
+    "Conv1D, BatchNormalization, ReLU": lambda x: L.ReLU()(
+        L.BatchNormalization()(L.Conv1D(6, 3)(rows(x)))
+    ),
+    "DepthwiseConv1D": lambda x: L.ReLU()(L.DepthwiseConv1D(3)(rows(x))),
+    "SeparableConv1D": lambda x: L.SeparableConv1D(6, 3, activation="relu")(rows(x)),
+    "SeparableConv2D twice": lambda x: L.BatchNormalization()(
+        L.SeparableConv2D(6, 3)(L.SeparableConv2D(4, 3)(x))
+    ),
+    "Conv2DTranspose, BatchNormalization": lambda x: L.ReLU()(
+        L.BatchNormalization()(L.Conv2DTranspose(4, 3, 2)(x))
+    ),
+    "Dense, BatchNormalization, ReLU": lambda x: L.ReLU()(
+        L.BatchNormalization()(L.Dense(12)(L.Flatten()(x)))
+    ),
+    "Dense on images": lambda x: L.ReLU()(L.BatchNormalization()(L.Dense(5)(x))),
+    "BatchNormalization alone on images": lambda x: conv(
+        L.ReLU()(L.BatchNormalization()(L.MaxPooling2D()(conv(x)))), padding="same"
+    ),
+    "BatchNormalization alone on vectors": lambda x: L.BatchNormalization()(L.Flatten()(x)),
+    "Rescaling": lambda x: conv(L.Rescaling(1 / 8, -1)(x)),
+    "Normalization": lambda x: conv(L.Normalization(mean=[4.0], variance=[9.0])(x)),
+    "AveragePooling2D": lambda x: L.AveragePooling2D(2)(conv(x)),
+    "GlobalMaxPooling2D": lambda x: L.GlobalMaxPooling2D()(conv(x)),
+    "Concatenate": concat,
+    "Concatenate with sigmoid": half_fixed_concat,
+    "Multiply with a gate": squeeze_excite,
+    "Add of three, ReLU": lambda x: L.ReLU()(L.Add()([conv(x), conv(x), conv(x)])),
+    "Subtract": lambda x: L.Subtract()([conv(x), conv(x)]),
+    "tanh, LeakyReLU": lambda x: L.LeakyReLU()(conv(x, activation="tanh")),
+    "hard_swish": lambda x: conv(x, activation="hard_swish"),
+    "swish": lambda x: conv(x, activation="swish"),
+    "UpSampling2D, ZeroPadding2D": lambda x: conv(L.ZeroPadding2D()(L.UpSampling2D()(conv(x)))),
+    "ReLU of the input": lambda x: L.ReLU()(x),
+    "operators without layers": lambda x: keras.ops.relu(conv(x) + conv(x)),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_layer_exports_to_int8_and_agrees(name, tmp_path):
+    nets.seed()
+    model = nets.compiled(nets.functional(lambda x: nets.head(BODIES[name](x))))
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[int8x.QATCallback()])
+    int8x.export(model, tmp_path / "model.tflite")
+    run = Reference(tmp_path / "model.tflite")
+    assert {kind for _, kind in run.operators()} == {"int8"}
+    off = np.abs(run(X_TEST) - run.steps_from(model.predict(X_TEST, verbose=0)))
+    assert off.max() <= 3
+    assert (off <= 1).mean() >= 0.98

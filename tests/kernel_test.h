@@ -1,0 +1,83 @@
+// What the kernel tests share: random data with many ties and extremes, and the kernels to run.
+
+#ifndef INT8X_TESTS_KERNEL_TEST_H_
+#define INT8X_TESTS_KERNEL_TEST_H_
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "delegate/base/arch.h"
+#include "gtest/gtest.h"
+
+namespace int8x {
+
+constexpr uint32_t kSeed = 20240607;
+
+class Random {
+ public:
+  explicit Random(uint32_t seed = kSeed) : engine_(seed) {}
+
+  // In [low, high].
+  int32_t integer(int32_t low, int32_t high) {
+    return std::uniform_int_distribution<int32_t>(low, high)(engine_);
+  }
+  float real(float low, float high) {
+    return std::uniform_real_distribution<float>(low, high)(engine_);
+  }
+  int32_t pick(std::initializer_list<int32_t> values) {
+    return values.begin()[integer(0, static_cast<int32_t>(values.size()) - 1)];
+  }
+  bool chance(int percent) { return integer(1, 100) <= percent; }
+
+  // A scale; often a power of two, so that products fall on ties.
+  float scale(int low_log2, int high_log2) {
+    const int log2 = integer(low_log2, high_log2);
+    return std::ldexp(chance(50) ? 1.0f : real(0.5f, 1.0f), log2);
+  }
+
+  // int8 values; sometimes nothing but the extremes.
+  std::vector<int8_t> bytes(int64_t count, int32_t low = -128, int32_t high = 127) {
+    const bool extremes = chance(20);
+    std::vector<int8_t> out(static_cast<size_t>(count));
+    for (int8_t& x : out) {
+      x = static_cast<int8_t>(extremes ? (chance(50) ? low : high) : integer(low, high));
+    }
+    return out;
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+// The kernels of a family's list that this CPU can run; names the others.
+template <typename List>
+auto runnable(const List& list) {
+  std::vector<decltype(list.kernels)> out;
+  for (int i = 0; i < list.count; ++i) {
+    if (arch::has(arch::supported(), list.kernels[i].arch)) {
+      out.push_back(&list.kernels[i]);
+    } else {
+      std::printf("not run on this CPU: %s\n", list.kernels[i].name);
+    }
+  }
+  return out;
+}
+
+// The first runnable kernel of a list is what params made for `set` would use.
+template <typename List>
+const char* first_name(const List& list, arch::ArchSet set) {
+  for (int i = 0; i < list.count; ++i) {
+    if (arch::has(set | arch::bit(arch::reference), list.kernels[i].arch)) {
+      return list.kernels[i].name;
+    }
+  }
+  return "";
+}
+
+}  // namespace int8x
+
+#endif  // INT8X_TESTS_KERNEL_TEST_H_

@@ -1,0 +1,75 @@
+"""The same libint8x_delegate.so in tflite-runtime 2.14, the oldest supported runtime: the bits of
+today's reference.
+"""
+
+import os
+
+import int8x
+import pytest
+from int8x.runtime import load_runtime
+from written_cases import read
+
+THREADS = (1, 2, 4)
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return list(read(os.environ["INT8X_TEST_CASES"]))
+
+
+def test_the_oldest_runtime_is_what_runs():
+    assert load_runtime("auto").name == "tflite_runtime"
+    assert load_runtime("tflite_runtime").version.startswith("2.14.")
+
+
+def test_every_operator_equals_todays_reference(cases):
+    assert len(cases) > 200
+    for number, (case, expected) in enumerate(cases):
+        interpreter = int8x.Interpreter(case.model, THREADS[number % 3], resolver="reference")
+        refused = {node.index for node in interpreter.claims.refused}
+        assert not refused or case.operator == "graph", case.name
+        for feed, outputs in zip(case.feeds, expected, strict=True):
+            got = interpreter(*feed)
+            for wanted, result in zip(
+                outputs, got if isinstance(got, tuple) else (got,), strict=True
+            ):
+                assert wanted.tobytes() == result.tobytes(), case.name
+
+
+def test_a_wrong_option_is_a_value_error(cases):
+    with pytest.raises(ValueError, match='unknown option "colour"'):
+        int8x.Interpreter(cases[0][0].model, options={"colour": "red"})
+
+
+def test_a_resized_batch_runs(cases):
+    case, expected = next(
+        (c, e) for c, e in cases if c.operator == "RELU" and c.feeds[0][0].ndim == 2
+    )
+    interpreter = int8x.Interpreter(case.model, 2)
+    (feed,), (output,) = case.feeds[0], expected[0]
+    for batch in (3, 1, 2):
+        interpreter.resize_tensor_input(
+            interpreter.get_input_details()[0]["index"], (batch, feed.shape[1])
+        )
+        interpreter.allocate_tensors()
+        assert (
+            interpreter(feed.repeat(batch, axis=0)).tobytes()
+            == output.repeat(batch, axis=0).tobytes()
+        )
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3", b"\x00" * 100, bytes(range(256)) * 4])
+def test_a_broken_model_is_a_model_error(content):
+    from int8x.errors import ModelError
+
+    with pytest.raises(ModelError):
+        int8x.Interpreter(content)
+
+
+def test_a_truncated_model_is_a_model_error(cases):
+    from int8x.errors import ModelError
+
+    content = cases[0][0].model
+    for size in (8, 20, len(content) // 2, len(content) - 16):
+        with pytest.raises(ModelError):
+            int8x.Interpreter(content[:size])
