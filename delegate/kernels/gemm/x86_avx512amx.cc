@@ -41,21 +41,41 @@ int step_of(const GemmBlock& b) { return b.k / ((b.k + 63) / 64); }
 
 int64_t panel_bytes_of(const GemmBlock& b) { return int64_t{b.taps} * b.k * 16; }
 
+// GCC's tile intrinsics do not say what memory they read: what was written for them is written
+// here.
+INT8X_INLINE void publish(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
+
+void configure(int step, int m) {
+  const TileConfig config(step, m);
+  publish(&config);
+  _tile_loadconfig(&config);
+}
+
 struct Nothing {
   void operator()() const {}
 };
 
 // Sums of 16 * row_tiles rows (1 or 2) and 16 * column_tiles columns (1, 2; or 3, 4 of one row
 // tile: a product takes 52 cycles, so fewer than four sums would wait for each other). `between` is
-// called once for each step of k, to fill the vector units while the tile unit works.
+// called once for each step of k, to fill the vector units while the tile unit works. Sums of two
+// row tiles begin with the row of columns at `first_sums`, unless it is null.
 template <int row_tiles, int column_tiles, typename Between>
 INT8X_INLINE void tile(const GemmBlock& b, int step, const int8_t* lhs_begin, const int8_t* rhs,
-                       int32_t* c, int64_t c_stride, Between& between) {
+                       const int32_t* first_sums, int32_t* c, int64_t c_stride, Between& between) {
   const int64_t stride = b.lhs_stride, panel_bytes = panel_bytes_of(b);
-  _tile_zero(0);
-  if (row_tiles == 2 || column_tiles > 1) _tile_zero(1);
-  if (row_tiles == 2 || column_tiles > 2) _tile_zero(2);
-  if (row_tiles * column_tiles == 4) _tile_zero(3);
+  if (row_tiles == 2 && first_sums != nullptr) {
+    _tile_loadd(0, first_sums, 0);
+    _tile_loadd(2, first_sums, 0);
+    if (column_tiles > 1) {
+      _tile_loadd(1, first_sums + 16, 0);
+      _tile_loadd(3, first_sums + 16, 0);
+    }
+  } else {
+    _tile_zero(0);
+    if (row_tiles == 2 || column_tiles > 1) _tile_zero(1);
+    if (row_tiles == 2 || column_tiles > 2) _tile_zero(2);
+    if (row_tiles * column_tiles == 4) _tile_zero(3);
+  }
   for (int t = 0; t < b.taps; ++t) {
     const int8_t* lhs = lhs_begin + b.tap_offsets[t];
     for (int k = 0; k < b.k; k += step, lhs += step, rhs += step * 16) {
@@ -101,8 +121,8 @@ void thirty_two_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c
   const int8_t* rhs = b.rhs;
   int panels = (b.n + 15) / 16;
   for (; panels >= 2; panels -= 2, rhs += 2 * panel_bytes, c += 32)
-    tile<2, 2>(b, step, lhs, rhs, c, b.c_stride, nothing);
-  if (panels == 1) tile<2, 1>(b, step, lhs, rhs, c, b.c_stride, nothing);
+    tile<2, 2>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
+  if (panels == 1) tile<2, 1>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
 }
 
 void sixteen_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c) {
@@ -111,23 +131,28 @@ void sixteen_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c) {
   const int8_t* rhs = b.rhs;
   int panels = (b.n + 15) / 16;
   for (; panels >= 4; panels -= 4, rhs += 4 * panel_bytes, c += 64)
-    tile<1, 4>(b, step, lhs, rhs, c, b.c_stride, nothing);
-  if (panels == 3) tile<1, 3>(b, step, lhs, rhs, c, b.c_stride, nothing);
-  if (panels == 2) tile<1, 2>(b, step, lhs, rhs, c, b.c_stride, nothing);
-  if (panels == 1) tile<1, 1>(b, step, lhs, rhs, c, b.c_stride, nothing);
+    tile<1, 4>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
+  if (panels == 3) tile<1, 3>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
+  if (panels == 2) tile<1, 2>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
+  if (panels == 1) tile<1, 1>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
 }
 
-// Requantizes up to 32 rows of 16 * vectors columns, two rows at each call.
-template <int vectors>
+// Requantizes up to 32 rows of 16 * vectors columns, two rows at each call. Sums begin with
+// first_sums().
+template <int vectors, bool half_up>
 class Requantizer {
  public:
   INT8X_INLINE Requantizer(const GemmOutput& o, int column, int columns) : o_(o), column_(column) {
     INT8X_UNROLL
     for (int v = 0; v < vectors; ++v) {
-      rounding_[v] = avx512::rounding(o.multipliers + column + 16 * v);
-      bias_[v] = _mm512_xor_si512(_mm512_loadu_si512(o.bias + column + 16 * v),
-                                  _mm512_set1_epi32(INT32_MIN));
+      const avx512::Rounding rounding = avx512::rounding(o.multipliers + column + 16 * v);
+      rounding_[v] = half_up ? avx512::half_up(rounding) : rounding;
+      const __m512i bias = _mm512_loadu_si512(o.bias + column + 16 * v);
+      // 2^31 on top for multiply_narrow_biased().
+      _mm512_store_si512(first_sums_ + 16 * v,
+                         _mm512_xor_si512(bias, _mm512_set1_epi32(INT32_MIN)));
     }
+    publish(first_sums_);
     zero_point_ = _mm512_set1_epi16(static_cast<short>(o.zero_point));
     min_ = _mm512_set1_epi8(static_cast<char>(o.min));
     max_ = _mm512_set1_epi8(static_cast<char>(o.max));
@@ -135,15 +160,15 @@ class Requantizer {
     mask_ = columns >= 32 ? 0xffffffffu : (1u << columns) - 1;
   }
 
-  // Sums of rows [first, first + rows) of the block come next. c is a multiple of 2 rows long.
+  INT8X_INLINE const int32_t* first_sums() const { return first_sums_; }
+
+  // Sums of rows [first, first + rows) of the block come next, two rows to 64 elements of c.
   INT8X_INLINE void take(const int32_t* c, int first, int rows) {
     c_ = c;
     left_ = rows;
     x_ = first % o_.period;
-    out_ =
-        o_.out +
-        (int64_t{first / o_.period} * o_.valid + (x_ < o_.valid ? x_ : o_.valid)) * o_.out_stride +
-        column_;
+    const int64_t row = int64_t{first / o_.period} * o_.valid + (x_ < o_.valid ? x_ : o_.valid);
+    out_ = o_.out + row * o_.out_stride + column_;
   }
 
   INT8X_INLINE void two_rows() {
@@ -160,7 +185,7 @@ class Requantizer {
     while (left_ > 0) two_rows();
   }
 
-  int left() const { return left_; }
+  INT8X_INLINE int left() const { return left_; }
 
  private:
   // 16-bit values with the zero point: saturated here, they are out of int8's range.
@@ -168,8 +193,9 @@ class Requantizer {
     __m512i y[2];
     INT8X_UNROLL
     for (int v = 0; v < vectors; ++v) {
-      const __m512i sum = _mm512_add_epi32(bias_[v], _mm512_load_si512(c + 16 * v));
-      y[v] = avx512::multiply_narrow_biased(sum, rounding_[v]);
+      const __m512i sum = _mm512_load_si512(c + 16 * v);
+      y[v] = half_up ? avx512::multiply_half_up_biased(sum, rounding_[v])
+                     : avx512::multiply_narrow_biased(sum, rounding_[v]);
     }
     return _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[vectors - 1]), zero_point_);
   }
@@ -183,9 +209,10 @@ class Requantizer {
     --left_;
   }
 
+  alignas(64) int32_t first_sums_[16 * vectors];
   const GemmOutput& o_;
   avx512::Rounding rounding_[vectors];
-  __m512i bias_[vectors], zero_point_, min_, max_, order_;
+  __m512i zero_point_, min_, max_, order_;
   const int32_t* c_ = nullptr;
   int8_t* out_ = nullptr;
   int64_t column_;
@@ -194,33 +221,33 @@ class Requantizer {
 };
 
 // While the tile unit works on 32 rows, the vector units requantize the 32 rows before them.
-template <int vectors>
+template <typename Requantizer>
 class Interleave {
  public:
-  INT8X_INLINE Interleave(Requantizer<vectors>& requantizer, int pairs)
+  INT8X_INLINE Interleave(Requantizer& requantizer, int pairs)
       : requantizer_(requantizer), pairs_(pairs) {}
   INT8X_INLINE void operator()() {
     for (int i = 0; i < pairs_ && requantizer_.left() > 0; ++i) requantizer_.two_rows();
   }
 
  private:
-  Requantizer<vectors>& requantizer_;
+  Requantizer& requantizer_;
   const int pairs_;
 };
 
 // Rows [first, end) of 16 * vectors columns, `height` at a time. The sums of two times so many rows
 // alternate in the scratch.
-template <int vectors>
+template <int vectors, bool half_up>
 void columns(const GemmBlock& b, const GemmOutput& o, int step, int first, int end, int height,
              int column) {
-  Requantizer<vectors> requantizer(o, column, b.n - column);
+  Requantizer<vectors, half_up> requantizer(o, column, b.n - column);
   const int steps = b.taps * (b.k / step);
-  Interleave<vectors> between(requantizer, (height / 2 + steps - 1) / steps);
+  Interleave<Requantizer<vectors, half_up>> between(requantizer, (height / 2 + steps - 1) / steps);
   const int8_t* lhs = static_cast<const int8_t*>(b.lhs) + first * b.lhs_stride;
   const int8_t* rhs = b.rhs + column / 16 * panel_bytes_of(b);
   int32_t* c = b.c;
   for (int i = first; i < end; i += height, lhs += height * b.lhs_stride) {
-    tile<2, vectors>(b, step, lhs, rhs, c, 32, between);
+    tile<2, vectors>(b, step, lhs, rhs, requantizer.first_sums(), c, 32, between);
     requantizer.rest();
     requantizer.take(c, i, height);
     c = c == b.c ? b.c + 32 * 32 : b.c;
@@ -228,14 +255,14 @@ void columns(const GemmBlock& b, const GemmOutput& o, int step, int first, int e
   requantizer.rest();
 }
 
+template <bool half_up>
 void all_columns(const GemmBlock& b, const GemmOutput& o, int first, int end, int height) {
   if (first == end) return;
   const int step = step_of(b);
-  const TileConfig config(step, height);
-  _tile_loadconfig(&config);
+  configure(step, height);
   int j = 0;
-  for (; j + 16 < b.n; j += 32) columns<2>(b, o, step, first, end, height, j);
-  if (j < b.n) columns<1>(b, o, step, first, end, height, j);
+  for (; j + 16 < b.n; j += 32) columns<2, half_up>(b, o, step, first, end, height, j);
+  if (j < b.n) columns<1, half_up>(b, o, step, first, end, height, j);
 }
 
 }  // namespace
@@ -245,14 +272,12 @@ void gemm_s8_s8_s32_32x32x64_avx512amx(const GemmBlock& b) {
   const int8_t* lhs = static_cast<const int8_t*>(b.lhs);
   int32_t* c = b.c;
   if (whole > 0) {
-    const TileConfig config(step, 32);
-    _tile_loadconfig(&config);
+    configure(step, 32);
     for (int i = 0; i < whole; i += 32, lhs += 32 * b.lhs_stride, c += 32 * b.c_stride)
       thirty_two_rows(b, step, lhs, c);
   }
   if (rest > 0) {
-    const TileConfig config(step, rest);
-    _tile_loadconfig(&config);
+    configure(step, rest);
     if (rest > 16) {
       thirty_two_rows(b, step, lhs, c);
     } else {
@@ -265,8 +290,13 @@ void gemm_s8_s8_s32_32x32x64_avx512amx(const GemmBlock& b) {
 // b.m % 32 is 0 or more than 16: fewer rows do not keep enough sums in flight here.
 void gemm_s8_s8_s8_32x32x64_avx512amx(const GemmBlock& b, const GemmOutput& o) {
   const int whole = b.m / 32 * 32;
-  all_columns(b, o, 0, whole, 32);
-  all_columns(b, o, whole, b.m, b.m - whole);
+  if (rounds_of(true, o.zero_point, o.min) == Rounds::half_up) {
+    all_columns<true>(b, o, 0, whole, 32);
+    all_columns<true>(b, o, whole, b.m, b.m - whole);
+  } else {
+    all_columns<false>(b, o, 0, whole, 32);
+    all_columns<false>(b, o, whole, b.m, b.m - whole);
+  }
   _tile_release();
 }
 
