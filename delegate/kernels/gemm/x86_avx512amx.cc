@@ -57,25 +57,15 @@ struct Nothing {
 
 // Sums of 16 * row_tiles rows (1 or 2) and 16 * column_tiles columns (1, 2; or 3, 4 of one row
 // tile: a product takes 52 cycles, so fewer than four sums would wait for each other). `between` is
-// called once for each step of k, to fill the vector units while the tile unit works. Sums of two
-// row tiles begin with the row of columns at `first_sums`, unless it is null.
+// called once for each step of k, to fill the vector units while the tile unit works.
 template <int row_tiles, int column_tiles, typename Between>
 INT8X_INLINE void tile(const GemmBlock& b, int step, const int8_t* lhs_begin, const int8_t* rhs,
-                       const int32_t* first_sums, int32_t* c, int64_t c_stride, Between& between) {
+                       int32_t* c, int64_t c_stride, Between& between) {
   const int64_t stride = b.lhs_stride, panel_bytes = panel_bytes_of(b);
-  if (row_tiles == 2 && first_sums != nullptr) {
-    _tile_loadd(0, first_sums, 0);
-    _tile_loadd(2, first_sums, 0);
-    if (column_tiles > 1) {
-      _tile_loadd(1, first_sums + 16, 0);
-      _tile_loadd(3, first_sums + 16, 0);
-    }
-  } else {
-    _tile_zero(0);
-    if (row_tiles == 2 || column_tiles > 1) _tile_zero(1);
-    if (row_tiles == 2 || column_tiles > 2) _tile_zero(2);
-    if (row_tiles * column_tiles == 4) _tile_zero(3);
-  }
+  _tile_zero(0);
+  if (row_tiles == 2 || column_tiles > 1) _tile_zero(1);
+  if (row_tiles == 2 || column_tiles > 2) _tile_zero(2);
+  if (row_tiles * column_tiles == 4) _tile_zero(3);
   for (int t = 0; t < b.taps; ++t) {
     const int8_t* lhs = lhs_begin + b.tap_offsets[t];
     for (int k = 0; k < b.k; k += step, lhs += step, rhs += step * 16) {
@@ -121,8 +111,8 @@ void thirty_two_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c
   const int8_t* rhs = b.rhs;
   int panels = (b.n + 15) / 16;
   for (; panels >= 2; panels -= 2, rhs += 2 * panel_bytes, c += 32)
-    tile<2, 2>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
-  if (panels == 1) tile<2, 1>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
+    tile<2, 2>(b, step, lhs, rhs, c, b.c_stride, nothing);
+  if (panels == 1) tile<2, 1>(b, step, lhs, rhs, c, b.c_stride, nothing);
 }
 
 void sixteen_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c) {
@@ -131,14 +121,13 @@ void sixteen_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c) {
   const int8_t* rhs = b.rhs;
   int panels = (b.n + 15) / 16;
   for (; panels >= 4; panels -= 4, rhs += 4 * panel_bytes, c += 64)
-    tile<1, 4>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
-  if (panels == 3) tile<1, 3>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
-  if (panels == 2) tile<1, 2>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
-  if (panels == 1) tile<1, 1>(b, step, lhs, rhs, nullptr, c, b.c_stride, nothing);
+    tile<1, 4>(b, step, lhs, rhs, c, b.c_stride, nothing);
+  if (panels == 3) tile<1, 3>(b, step, lhs, rhs, c, b.c_stride, nothing);
+  if (panels == 2) tile<1, 2>(b, step, lhs, rhs, c, b.c_stride, nothing);
+  if (panels == 1) tile<1, 1>(b, step, lhs, rhs, c, b.c_stride, nothing);
 }
 
-// Requantizes up to 32 rows of 16 * vectors columns, two rows at each call. Sums begin with
-// first_sums().
+// Requantizes up to 32 rows of 16 * vectors columns, two rows at each call.
 template <int vectors, bool half_up>
 class Requantizer {
  public:
@@ -147,20 +136,16 @@ class Requantizer {
     for (int v = 0; v < vectors; ++v) {
       const avx512::Rounding rounding = avx512::rounding(o.multipliers + column + 16 * v);
       rounding_[v] = half_up ? avx512::half_up(rounding) : rounding;
-      const __m512i bias = _mm512_loadu_si512(o.bias + column + 16 * v);
       // 2^31 on top for multiply_narrow_biased().
-      _mm512_store_si512(first_sums_ + 16 * v,
-                         _mm512_xor_si512(bias, _mm512_set1_epi32(INT32_MIN)));
+      bias_[v] = _mm512_xor_si512(_mm512_loadu_si512(o.bias + column + 16 * v),
+                                  _mm512_set1_epi32(INT32_MIN));
     }
-    publish(first_sums_);
     zero_point_ = _mm512_set1_epi16(static_cast<short>(o.zero_point));
     min_ = _mm512_set1_epi8(static_cast<char>(o.min));
     max_ = _mm512_set1_epi8(static_cast<char>(o.max));
     order_ = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     mask_ = columns >= 32 ? 0xffffffffu : (1u << columns) - 1;
   }
-
-  INT8X_INLINE const int32_t* first_sums() const { return first_sums_; }
 
   // Sums of rows [first, first + rows) of the block come next, two rows to 64 elements of c.
   INT8X_INLINE void take(const int32_t* c, int first, int rows) {
@@ -193,7 +178,7 @@ class Requantizer {
     __m512i y[2];
     INT8X_UNROLL
     for (int v = 0; v < vectors; ++v) {
-      const __m512i sum = _mm512_load_si512(c + 16 * v);
+      const __m512i sum = _mm512_add_epi32(bias_[v], _mm512_load_si512(c + 16 * v));
       y[v] = half_up ? avx512::multiply_half_up_biased(sum, rounding_[v])
                      : avx512::multiply_narrow_biased(sum, rounding_[v]);
     }
@@ -209,10 +194,9 @@ class Requantizer {
     --left_;
   }
 
-  alignas(64) int32_t first_sums_[16 * vectors];
   const GemmOutput& o_;
   avx512::Rounding rounding_[vectors];
-  __m512i zero_point_, min_, max_, order_;
+  __m512i bias_[vectors], zero_point_, min_, max_, order_;
   const int32_t* c_ = nullptr;
   int8_t* out_ = nullptr;
   int64_t column_;
@@ -247,7 +231,7 @@ void columns(const GemmBlock& b, const GemmOutput& o, int step, int first, int e
   const int8_t* rhs = b.rhs + column / 16 * panel_bytes_of(b);
   int32_t* c = b.c;
   for (int i = first; i < end; i += height, lhs += height * b.lhs_stride) {
-    tile<2, vectors>(b, step, lhs, rhs, requantizer.first_sums(), c, 32, between);
+    tile<2, vectors>(b, step, lhs, rhs, c, 32, between);
     requantizer.rest();
     requantizer.take(c, i, height);
     c = c == b.c ? b.c + 32 * 32 : b.c;
