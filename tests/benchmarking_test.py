@@ -1,6 +1,7 @@
 """The timing harness runs its peers in turn, counts rightly, and writes one documented form."""
 
 import json
+import os
 import subprocess
 import sys
 from io import StringIO
@@ -152,7 +153,8 @@ def test_the_script_for_networks_prints_and_writes(tmp_path):
     script = Path(__file__).parent.parent / "benchmarks" / "models.py"
     command = [sys.executable, str(script), "--models", "ds_cnn", "--threads", "1", "--rounds", "3"]
     command += ["--cache", str(tmp_path / "cache"), "--output", str(tmp_path / "rows.json")]
-    process = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     assert "ds_cnn" in process.stdout and "xnnpack/int8x" in process.stdout
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]

@@ -1,4 +1,4 @@
-"""Running int8 .tflite files for the tests of export: integers in, integers out, reference kernels."""
+"""Running int8 .tflite files under the reference kernels: integers in, integers out."""
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -7,15 +7,21 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 def quantized(x, scale, zero_point):
     """round_half_away(x / scale) + zero_point as int8, the quotient in float32 as TFLite has it."""
     ratio = x / np.float32(scale)
-    return np.clip(np.trunc(ratio + np.copysign(np.float32(0.5), ratio)) + zero_point, -128, 127).astype(np.int8)
+    return np.clip(
+        np.trunc(ratio + np.copysign(np.float32(0.5), ratio)) + zero_point, -128, 127
+    ).astype(np.int8)
 
 
 class Reference:
     """An int8 model with one input and one output under BUILTIN_REF."""
 
     def __init__(self, model):
-        source = {"model_path": str(model)} if not isinstance(model, bytes) else {"model_content": model}
-        self.interpreter = Interpreter(**source, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+        source = (
+            {"model_path": str(model)} if not isinstance(model, bytes) else {"model_content": model}
+        )
+        self.interpreter = Interpreter(
+            **source, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+        )
         self.interpreter.allocate_tensors()
         (self.input,) = self.interpreter.get_input_details()
         (self.output,) = self.interpreter.get_output_details()
@@ -23,8 +29,12 @@ class Reference:
 
     def operators(self):
         """Each operator's name with the types of its tensors that change from run to run."""
-        types = {d["index"]: np.dtype(d["dtype"]).name for d in self.interpreter.get_tensor_details()}
-        return [(op["op_name"], types[op["outputs"][0]]) for op in self.interpreter._get_ops_details()]
+        types = {
+            d["index"]: np.dtype(d["dtype"]).name for d in self.interpreter.get_tensor_details()
+        }
+        return [
+            (op["op_name"], types[op["outputs"][0]]) for op in self.interpreter._get_ops_details()
+        ]
 
     def __call__(self, images):
         """Integers of the output for float images, one run each."""

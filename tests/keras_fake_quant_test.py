@@ -5,14 +5,15 @@ import numpy as np
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from int8x.keras import fake_quant
 
 ENDS = st.floats(-1e4, 1e4, width=32)
 
 
 def grid(low, high):
-    scale, zero_point = fake_quant.activation_params(tf.constant(low, tf.float32), tf.constant(high, tf.float32))
+    scale, zero_point = fake_quant.activation_params(
+        tf.constant(low, tf.float32), tf.constant(high, tf.float32)
+    )
     return np.float32(scale), int(zero_point)
 
 
@@ -51,7 +52,9 @@ def test_a_range_without_extent_gives_a_usable_grid():
 def test_rounding_equals_tflites_quantize_round_half_away_from_zero():
     scale, zero_point = grid(-1.0, 3.0)
     x = np.random.default_rng(0).normal(0, 2, 100_000).astype(np.float32)
-    y = fake_quant.fake_quant(tf.constant(x), tf.constant(scale), tf.constant(np.float32(zero_point))).numpy()
+    y = fake_quant.fake_quant(
+        tf.constant(x), tf.constant(scale), tf.constant(np.float32(zero_point))
+    ).numpy()
     ratio = x / scale
     wanted = np.clip(np.trunc(ratio + np.copysign(np.float32(0.5), ratio)) + zero_point, -128, 127)
     assert np.array_equal(np.round(y / scale) + zero_point, wanted)

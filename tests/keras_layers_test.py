@@ -1,13 +1,12 @@
-"""Every layer that QATCallback knows comes out of export in int8, on the grid it was trained with."""
+"""Every layer that QATCallback knows is exported in int8, on the grid it was trained with."""
 
+import int8x
 import keras
 import keras_nets as nets
 import numpy as np
 import pytest
 from int8_runs import Reference
 from keras import layers as L
-
-import int8x
 
 X, Y, X_TEST, _ = nets.digits(64, 48)
 
@@ -18,7 +17,9 @@ def conv(x, channels=4, **options):
 
 def squeeze_excite(x):
     x = conv(x)
-    return L.Multiply()([x, L.Reshape((1, 1, 4))(L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D()(x)))])
+    return L.Multiply()(
+        [x, L.Reshape((1, 1, 4))(L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D()(x)))]
+    )
 
 
 def half_fixed_concat(x):
@@ -27,7 +28,9 @@ def half_fixed_concat(x):
 
 def concat(x):
     x = conv(x, padding="same")
-    return L.Concatenate()([x, L.MaxPooling2D(3, 1, "same")(conv(x, padding="same", activation="relu"))])
+    return L.Concatenate()(
+        [x, L.MaxPooling2D(3, 1, "same")(conv(x, padding="same", activation="relu"))]
+    )
 
 
 def rows(x):
@@ -36,14 +39,24 @@ def rows(x):
 
 BODIES = {
     "Conv2D dilated": lambda x: conv(x, dilation_rate=2, padding="same"),
-    "Conv1D, BatchNormalization, ReLU": lambda x: L.ReLU()(L.BatchNormalization()(L.Conv1D(6, 3)(rows(x)))),
+    "Conv1D, BatchNormalization, ReLU": lambda x: L.ReLU()(
+        L.BatchNormalization()(L.Conv1D(6, 3)(rows(x)))
+    ),
     "DepthwiseConv1D": lambda x: L.ReLU()(L.DepthwiseConv1D(3)(rows(x))),
     "SeparableConv1D": lambda x: L.SeparableConv1D(6, 3, activation="relu")(rows(x)),
-    "SeparableConv2D twice": lambda x: L.BatchNormalization()(L.SeparableConv2D(6, 3)(L.SeparableConv2D(4, 3)(x))),
-    "Conv2DTranspose, BatchNormalization": lambda x: L.ReLU()(L.BatchNormalization()(L.Conv2DTranspose(4, 3, 2)(x))),
-    "Dense, BatchNormalization, ReLU": lambda x: L.ReLU()(L.BatchNormalization()(L.Dense(12)(L.Flatten()(x)))),
+    "SeparableConv2D twice": lambda x: L.BatchNormalization()(
+        L.SeparableConv2D(6, 3)(L.SeparableConv2D(4, 3)(x))
+    ),
+    "Conv2DTranspose, BatchNormalization": lambda x: L.ReLU()(
+        L.BatchNormalization()(L.Conv2DTranspose(4, 3, 2)(x))
+    ),
+    "Dense, BatchNormalization, ReLU": lambda x: L.ReLU()(
+        L.BatchNormalization()(L.Dense(12)(L.Flatten()(x)))
+    ),
     "Dense on images": lambda x: L.ReLU()(L.BatchNormalization()(L.Dense(5)(x))),
-    "BatchNormalization alone on images": lambda x: conv(L.ReLU()(L.BatchNormalization()(L.MaxPooling2D()(conv(x)))), padding="same"),
+    "BatchNormalization alone on images": lambda x: conv(
+        L.ReLU()(L.BatchNormalization()(L.MaxPooling2D()(conv(x)))), padding="same"
+    ),
     "BatchNormalization alone on vectors": lambda x: L.BatchNormalization()(L.Flatten()(x)),
     "Rescaling": lambda x: conv(L.Rescaling(1 / 8, -1)(x)),
     "Normalization": lambda x: conv(L.Normalization(mean=[4.0], variance=[9.0])(x)),

@@ -55,12 +55,27 @@ def small():
 
 def sequential():
     return keras.Sequential(
-        [keras.Input((8, 8, 1)), L.Conv2D(4, 3, activation="relu"), L.AveragePooling2D(2), L.Flatten(), L.Dense(10)]
+        [
+            keras.Input((8, 8, 1)),
+            L.Conv2D(4, 3, activation="relu"),
+            L.AveragePooling2D(2),
+            L.Flatten(),
+            L.Dense(10),
+        ]
     )
 
 
 def unbuilt_sequential():
-    return keras.Sequential([L.Conv2D(4, 3), L.BatchNormalization(), L.ReLU(), L.MaxPooling2D(), L.Flatten(), L.Dense(10)])
+    return keras.Sequential(
+        [
+            L.Conv2D(4, 3),
+            L.BatchNormalization(),
+            L.ReLU(),
+            L.MaxPooling2D(),
+            L.Flatten(),
+            L.Dense(10),
+        ]
+    )
 
 
 def nested():
@@ -118,10 +133,15 @@ KINDS = {
 
 
 def compiled(model, jit=False, learning_rate=2e-3, **options):
-    """Compiled for integer labels; the loss follows from whether the model ends in probabilities."""
-    probabilities = any(getattr(getattr(l, "activation", None), "__name__", "") == "softmax" for l in model.layers)
+    """Compiled for integer labels; the loss fits the model's end, probabilities or logits."""
+    probabilities = any(
+        getattr(getattr(layer, "activation", None), "__name__", "") == "softmax"
+        for layer in model.layers
+    )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities)
-    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"], jit_compile=jit, **options)
+    model.compile(
+        keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"], jit_compile=jit, **options
+    )
     return model
 
 

@@ -1,6 +1,7 @@
 """QATCallback in model.fit: in place, on every kind of model, and out again."""
 
 import copy
+import itertools
 import pickle
 
 import keras
@@ -8,11 +9,10 @@ import keras_nets as nets
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers as L
-
 from int8x.keras import QATCallback, attach, private, strip
 from int8x.keras.attach import handle_of
 from int8x.keras.ranges import SUBLAYER
+from keras import layers as L
 
 X, Y, X_TEST, Y_TEST = nets.digits(128, 64)
 
@@ -44,7 +44,9 @@ def test_every_kind_of_model_trains_in_place_and_learns_every_range(kind):
     history = fit(model)
     assert np.isfinite(history.history["loss"]).all()
     assert type(model) is cls
-    assert states(model) and all(state[2] == 6 for state in states(model).values())  # 3/4 of 8 batches
+    assert states(model) and all(
+        state[2] == 6 for state in states(model).values()
+    )  # 3/4 of 8 batches
     ranges = handle_of(model).ranges
     for site in sites(model):
         scale, zero_point = ranges.constants(site)
@@ -89,12 +91,12 @@ class Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.ranges.append(np.concatenate(list(states(self.model).values())))
-        norm = next(l for l in self.model.layers if isinstance(l, L.BatchNormalization))
+        norm = next(layer for layer in self.model.layers if isinstance(layer, L.BatchNormalization))
         self.means.append(norm.moving_mean.numpy())
 
 
 def changes(values):
-    return [not np.array_equal(a, b) for a, b in zip(values, values[1:])]
+    return [not np.array_equal(a, b) for a, b in itertools.pairwise(values)]
 
 
 @pytest.mark.parametrize(("epochs", "free"), [(1, 3), (2, 6), (4, 12)])
@@ -130,7 +132,7 @@ def test_a_share_of_one_never_freezes():
 
 def test_gamma_and_beta_keep_training_when_statistics_are_frozen():
     model = nets.compiled(nets.small())
-    norm = next(l for l in model.layers if isinstance(l, L.BatchNormalization))
+    norm = next(layer for layer in model.layers if isinstance(layer, L.BatchNormalization))
     fit(model, QATCallback(freeze_batchnorm=0.01), epochs=1)
     assert norm.trainable
     assert not np.array_equal(norm.gamma.numpy(), np.ones(4))
@@ -159,7 +161,14 @@ def test_early_stopping_restores_weights_and_ranges_together():
     stop = keras.callbacks.EarlyStopping(
         monitor="loss", mode="max", baseline=None, patience=1, restore_best_weights=True
     )  # the loss falls, so the first epoch is the "best"
-    model.fit(X, Y, batch_size=32, epochs=4, verbose=0, callbacks=[QATCallback(start_epoch=1), Keep(), stop])
+    model.fit(
+        X,
+        Y,
+        batch_size=32,
+        epochs=4,
+        verbose=0,
+        callbacks=[QATCallback(start_epoch=1), Keep(), stop],
+    )
     for wanted, got in zip(best, model.get_weights(), strict=True):
         assert np.array_equal(wanted, got)
 
@@ -222,13 +231,15 @@ def test_attached_without_a_batch_seen_the_model_rounds_weights_alone():
 def test_strip_gives_the_plain_model_with_the_trained_weights():
     model = nets.compiled(nets.residual())
     paths = [v.path for v in model.variables]
-    layers, config = [l.name for l in model.layers], model.get_config()
+    layers, config = [layer.name for layer in model.layers], model.get_config()
     fit(model)
     twin = keras.Model.from_config(config)
     strip(model)
     assert [v.path for v in model.variables] == paths
-    assert [l.name for l in model.layers] == layers
-    assert not any(private.is_patched(operation) for operation in [model, *private.all_operations(model)])
+    assert [layer.name for layer in model.layers] == layers
+    assert not any(
+        private.is_patched(operation) for operation in [model, *private.all_operations(model)]
+    )
     twin.set_weights(model.get_weights())
     assert np.array_equal(model.predict(X_TEST, verbose=0), twin.predict(X_TEST, verbose=0))
 
@@ -239,7 +250,11 @@ def test_class_name_and_configuration_stay_and_copies_are_plain():
     fit(model)
     assert model.get_config() == config
     assert len(model.layers) == 6
-    for twin in (keras.models.clone_model(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+    for twin in (
+        keras.models.clone_model(model),
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),
+    ):
         assert handle_of(twin) is None
         assert not any(hasattr(layer, SUBLAYER) for layer in twin.layers)
 
@@ -273,9 +288,8 @@ def test_a_custom_train_step_is_instrumented():
             x, y = data
             with tf.GradientTape() as tape:
                 loss = self.compute_loss(y=y, y_pred=self(x, training=True))
-            self.optimizer.apply_gradients(
-                zip(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-            )
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
             return {"loss": loss}
 
     model = Custom()
@@ -323,7 +337,7 @@ def test_frozen_layers_stay_frozen():
 def test_evaluate_reports_the_rounded_model():
     model = nets.compiled(nets.residual())
     fit(model)
-    loss, accuracy = model.evaluate(X_TEST, Y_TEST, verbose=0)
+    _, accuracy = model.evaluate(X_TEST, Y_TEST, verbose=0)
     predicted = model.predict(X_TEST, verbose=0).argmax(1)
     assert accuracy == pytest.approx((predicted == Y_TEST).mean(), abs=1e-6)
 

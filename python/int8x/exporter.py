@@ -13,17 +13,23 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Any, path: str | os.PathLike, data: Any = None, recipe: Any = "int8", *, progress: Progress = silent
+    model: Any,
+    path: str | os.PathLike,
+    data: Any = None,
+    recipe: Any = "int8",
+    *,
+    progress: Progress = silent,
 ) -> "Graph":
     """Writes the model as a full int8 .tflite, its recipe beside it, and returns its graph.
 
-    model: a Keras 3 model, or the path of a float .tflite. Ranges that a Keras model learned with QATCallback are used:
-    the file has exactly the scales, zero points and int8 weights that it was trained with. Everything else needs
-    `data` to calibrate (see int8x.data). recipe: a preset's name, a recipe file, plain data, or a Recipe.
-    progress: see int8x.progress.
+    model: a Keras 3 model, or the path of a float .tflite. Ranges that a Keras model learned with
+    QATCallback are used: the file has exactly the scales, zero points and int8 weights that it was
+    trained with. Everything else needs `data` to calibrate (see int8x.data). recipe: a preset's
+    name, a recipe file, plain data, or a Recipe. progress: see int8x.progress.
 
-    Raises ModelError for a model of another kind, ValueError for a Keras model without learned ranges and without data,
-    and what int8x.quantize raises: QuantizeError names operators that would stay float, or tensors without a range.
+    Raises ModelError for a model of another kind, ValueError for a Keras model without learned
+    ranges and without data, and what int8x.quantize raises: QuantizeError names operators that
+    would stay float, or tensors without a range.
 
     >>> model.fit(x, y, callbacks=[int8x.QATCallback()])
     >>> graph = int8x.export(model, "model.int8.tflite")
@@ -42,6 +48,35 @@ def export(
     return result
 
 
+def convert(path: str | os.PathLike) -> "Graph":
+    """The float graph of a saved Keras model (.keras, .h5, .hdf5); ModelError for a broken one.
+
+    >>> convert("model.keras").save("float.tflite")
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(2, "no such model file", str(path))
+    try:
+        import keras
+    except ImportError as error:
+        raise ModelError(
+            f"{path}: Keras is needed to read it ({error}): pip install 'int8x[keras]'"
+        ) from None
+    from int8x.keras.conversion import convert as convert_model
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        KeyError,
+    ) as error:  # Keras has no class of its own for bad files
+        raise ModelError(
+            f"{path}: Keras {keras.__version__} cannot load it: {' '.join(str(error).split())}"
+        ) from None
+    return convert_model(model)
+
+
 def _from_keras(model: Any, data: Any) -> "Graph":
     from int8x.keras.attach import handle_of
     from int8x.keras.conversion import convert
@@ -50,7 +85,8 @@ def _from_keras(model: Any, data: Any) -> "Graph":
     learned = handle is not None and handle.has_ranges()
     if not learned and data is None:
         raise ValueError(
-            f"{model.name}: this Keras model has no learned ranges: train it with int8x.QATCallback, or give data to calibrate"
+            f"{model.name}: this Keras model has no learned ranges: "
+            "train it with int8x.QATCallback, or give data to calibrate"
         )
     return convert(model, markers=learned)
 
@@ -59,7 +95,9 @@ def _from_file(path: Path) -> "Graph":
     from int8x.graph import Graph
 
     if path.suffix != ".tflite":
-        raise ModelError(f"{path}: a float .tflite or a Keras model object was wanted; load other files first")
+        raise ModelError(
+            f"{path}: a float .tflite or a Keras model object was wanted; load other files first"
+        )
     return Graph.load(path)
 
 

@@ -8,7 +8,7 @@ it would take more than the file's own size in work.
 
 import struct
 
-from int8x.errors import ModelError
+from int8x.errors import Int8xError, ModelError
 from int8x.schema import names
 
 _MAX_TABLES = 1_000_000  # as many as the C++ flatbuffers verifier allows
@@ -84,6 +84,43 @@ _TABLES: dict[str, dict[int, int | str | list[str] | tuple[str, int]]] = {
     "StableHLOCompositeOptions": {0: "", 2: 1},
 }
 
+# The members of the unions above that are listed there, for where no schema module is installed.
+_NOT_OF_SCALARS = {
+    "QuantizationDetails": {1: "CustomQuantization", 3: "MultiAxisQuantization"},
+    "SparseIndexVector": {1: "Int32Vector", 2: "Uint16Vector", 3: "Uint8Vector"},
+    "BuiltinOptions": {
+        3: "ConcatEmbeddingsOptions",
+        17: "ReshapeOptions",
+        30: "SqueezeOptions",
+        111: "VarHandleOptions",
+        115: "BucketizeOptions",
+    },
+    "BuiltinOptions2": {
+        2: "StablehloBroadcastInDimOptions",
+        3: "StablehloSliceOptions",
+        4: "StablehloConvolutionOptions",
+        5: "StablehloCustomCallOptions",
+        6: "StablehloReduceOptions",
+        7: "StablehloScatterOptions",
+        9: "StablehloDynamicSliceOptions",
+        10: "StablehloPadOptions",
+        12: "StablehloDotGeneralOptions",
+        13: "StablehloReduceWindowOptions",
+        16: "StablehloGatherOptions",
+        17: "StablehloTransposeOptions",
+        21: "StableHLOCompositeOptions",
+        23: "StablehloCaseOptions",
+    },
+}
+
+
+def _members(enum: str) -> dict[int, str] | None:
+    """All members of a union by number; None where no schema module is installed."""
+    try:
+        return names(enum)
+    except Int8xError:
+        return None
+
 
 class _Walk:
     def __init__(self, data: bytes, origin: str):
@@ -91,6 +128,7 @@ class _Walk:
         self.tables_left = min(len(data) // 4, _MAX_TABLES)
         self.bytes_left = 4 * len(data) + (1 << 16)
         self.pending: list[tuple[int, str]] = []
+        self.subgraphs = 0
 
     def fail(self, what: str) -> ModelError:
         return ModelError(f"{self.origin}: broken .tflite file: {what}")
@@ -117,6 +155,7 @@ class _Walk:
         self.tables_left -= 1
         if self.tables_left < 0:
             raise self.fail(f"it refers to more tables than its {len(self.data)} bytes can hold")
+        self.subgraphs += table == "SubGraph"
         self.pending.append((position + self.unsigned(position, 4, table), table))
 
     def table(self, position: int, table: str) -> None:
@@ -155,13 +194,14 @@ class _Walk:
             enum, type_slot = content
             here = type_slot < len(offsets) and offsets[type_slot]
             number = self.unsigned(position + offsets[type_slot], 1, what) if here else 0
-            if number not in names(enum):
+            known = _members(enum)
+            if known is not None and number not in known:
                 raise self.fail(
                     f"{what} holds {enum} {number}, which this schema does not know (a newer "
                     "ai-edge-litert may)"
                 )
             if number:
-                self.push(at, names(enum)[number])
+                self.push(at, (_NOT_OF_SCALARS[enum] if known is None else known).get(number, ""))
 
 
 def check(data: bytes, origin: str) -> None:
@@ -178,3 +218,5 @@ def check(data: bytes, origin: str) -> None:
     walk.push(0, "Model")
     while walk.pending:
         walk.table(*walk.pending.pop())
+    if not walk.subgraphs:
+        raise walk.fail("it has no subgraph")

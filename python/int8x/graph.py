@@ -35,7 +35,7 @@ class Graph:
     """
 
     def __init__(self) -> None:
-        self.subgraphs: list[Subgraph] = []
+        self.subgraphs: list[Subgraph] = [Subgraph("main")]
         self.signatures: list[
             Any
         ] = []  # SignatureDefT whose TensorMaps hold Tensors in tensorIndex

@@ -6,18 +6,10 @@ import numpy as np
 
 from int8x import flatbuffer_check
 from int8x.errors import ModelError
+from int8x.operator_check import complaint
 from int8x.quant_params import QuantParams
 from int8x.schema import BITS, NUMPY_TYPES, names, schema
 from int8x.subgraph import Operator, Subgraph, Tensor
-
-_STRIDES = (
-    "strideH",
-    "strideW",
-    "dilationHFactor",
-    "dilationWFactor",
-    "filterHeight",
-    "filterWidth",
-)
 
 
 class Reader:
@@ -153,12 +145,9 @@ class Reader:
         op.custom_options = (
             None if raw.customOptions is None else bytes(np.asarray(raw.customOptions, np.uint8))
         )
-        for field in _STRIDES:
-            if getattr(op.options, field, 1) < 1 and kind != "CUSTOM":
-                raise self.fail(
-                    f"{where} ({kind}): {field} must be at least 1, got "
-                    f"{getattr(op.options, field)}"
-                )
+        wrong = complaint(op)
+        if wrong is not None:
+            raise self.fail(f"{where} ({kind}): {wrong}")
         for field, number in vars(op.options).items() if op.options is not None else ():
             if field.lower().endswith("subgraphindex") and kind != "CUSTOM":
                 self.pick(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from int8x import claims as _claims
+from int8x import flatbuffer_check
 from int8x.errors import ModelError
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime", "tf.lite")
@@ -103,6 +104,7 @@ def open_interpreter(
     if resolver not in RESOLVERS:
         raise ValueError(f"resolver must be one of {', '.join(RESOLVERS)}; got {resolver!r}")
     label, source = _model_source(model)
+    _check_bounds(label, source)
     kernels = getattr(runtime.resolver_type, RESOLVERS[resolver])
     try:
         interpreter = runtime.interpreter(
@@ -139,6 +141,12 @@ def _model_source(model: Model) -> tuple[str, dict[str, Any]]:
     if path.stat().st_size == 0:
         raise ModelError(f"{path}: the file is empty, wanted a .tflite")
     return str(path), {"model_path": str(path)}
+
+
+def _check_bounds(label: str, source: dict[str, Any]) -> None:
+    """tflite-runtime trusts every offset of a file, the newer runtimes crash without a subgraph."""
+    content = source.get("model_content") or Path(source["model_path"]).read_bytes()
+    flatbuffer_check.check(content, label)
 
 
 class Interpreter:

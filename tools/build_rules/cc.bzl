@@ -101,7 +101,7 @@ def int8x_kernel_library(name, deps = [], srcs = None, hdrs = None, visibility =
         srcs = portable,
         hdrs = hdrs,
         copts = DELEGATE_COPTS,
-        alwayslink = True,  # leaves call back into it: an archive would come before them
+        alwayslink = True,  # leaves call back into it, against the order of archives
         visibility = visibility or layer_visibility(),
         deps = deps + chosen,
         **kwargs

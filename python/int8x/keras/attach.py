@@ -1,7 +1,8 @@
 """Instruments a model in place, and takes the instruments away.
 
-Instance attributes replace `call`; class, name, configuration, weight files, `clone_model`, `deepcopy` and pickle
-see the plain model. Learned ranges are variables in a sub-layer of each layer and are saved with the model.
+Instance attributes replace `call`; class, name, configuration, weight files, `clone_model`,
+`deepcopy` and pickle see the plain model. Learned ranges are variables in a sub-layer of each layer
+and are saved with the model.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Handle:
         if self.struct is not None:
             self._instrument()
         self._patch(model, self._model_call(model.call))
-        if not model._call_has_training_arg:  # then only the train step tells training from inference
+        if (
+            not model._call_has_training_arg
+        ):  # then only the train step tells training from inference
             private.patch_train_step(model, self._train_step(model.train_step))
 
     def _patch(self, operation: Any, call: Callable[..., Any]) -> None:
@@ -71,7 +74,9 @@ class Handle:
         for calls in by_operation.values():
             self._patch(calls[0].operation, self._operation_call(calls, calls[0].operation.call))
 
-    def _operation_call(self, calls: list[CallPlan], original: Callable[..., Any]) -> Callable[..., Any]:
+    def _operation_call(
+        self, calls: list[CallPlan], original: Callable[..., Any]
+    ) -> Callable[..., Any]:
         operation = calls[0].operation
 
         @functools.wraps(original)
@@ -84,7 +89,8 @@ class Handle:
             run.turns[id(operation)] += 1
             if turn >= len(calls):
                 raise ValueError(
-                    f"{operation.name}: at most {len(calls)} call(s) were wanted, as in the recorded run, got one more: "
+                    f"{operation.name}: at most {len(calls)} call(s) were wanted, as recorded, "
+                    "got one more: "
                     "the model must call the same layers in training and in inference"
                 )
             return self.forward.call(calls[turn], original, args, kwargs)
@@ -109,7 +115,9 @@ class Handle:
             run.turns.clear()
             try:
                 inputs = self.forward.round_all(self.plan.inputs, inputs)
-                return self.forward.round_all(self.plan.outputs, original(inputs, *args[1:], **kwargs))
+                return self.forward.round_all(
+                    self.plan.outputs, original(inputs, *args[1:], **kwargs)
+                )
             finally:
                 run.mode = None
 
@@ -170,9 +178,10 @@ def handle_of(model: keras.Model) -> Handle | None:
 
 
 def attach(model: keras.Model) -> Handle:
-    """Instruments a model in place for fake quantization; ranges that its layers already carry are kept.
+    """Instruments a model in place for fake quantization; ranges its layers carry are kept.
 
-    Ranges saved in a `.keras` or `.weights.h5` file come back by attaching, then loading the weights again:
+    Ranges saved in a `.keras` or `.weights.h5` file come back by attaching, then loading the
+    weights again:
 
         model = keras.saving.load_model("model.keras")
         int8x.keras.attach(model)
@@ -184,7 +193,9 @@ def attach(model: keras.Model) -> Handle:
         old.restore()
     for part in private.walk_models(model):
         if part is not model and handle_of(part) is not None:
-            raise ValueError(f"{model.name}: the model {part.name!r} in it is itself instrumented: strip it first")
+            raise ValueError(
+                f"{model.name}: its part {part.name!r} is itself instrumented: strip that first"
+            )
     handle = Handle(model)
     object.__setattr__(model, _HANDLE, handle)
     private.reset_functions(model)
@@ -192,7 +203,7 @@ def attach(model: keras.Model) -> Handle:
 
 
 def strip(model: keras.Model) -> keras.Model:
-    """Takes fake quantization and learned ranges away: the very model, plain float again, with its trained weights."""
+    """Takes fake quantization and ranges away: the model is plain float again, as trained."""
     handle = handle_of(model)
     if handle is not None:
         handle.restore()

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def convert(model: keras.Model, markers: bool = False) -> Graph:
     """The float .tflite graph of a Keras model, for batch size 1.
 
-    With `markers` a model trained by QATCallback carries its ranges: each rounded activation as a QUANTIZE and
-    DEQUANTIZE pair, weights on their int8 grid. Without, it is the plain float model with the trained weights. A model
-    with a mixed-precision policy is converted in float32.
+    With `markers` a model trained by QATCallback carries its ranges: each rounded activation as a
+    QUANTIZE and DEQUANTIZE pair, weights on their int8 grid. Without, it is the plain float model
+    with the trained weights. A model with a mixed-precision policy is converted in float32.
 
     ValueError when the model is not built, or markers are wanted and there are no learned ranges.
 
@@ -47,9 +47,13 @@ def to_bytes(model: keras.Model, markers: bool = False) -> bytes:
     if struct is None and handle is not None:
         struct = handle.struct
     if struct is None:
-        raise ValueError(f"{model.name}: a built model was wanted, got one that has not been called yet: run it once first")
+        raise ValueError(
+            f"{model.name}: a built model was wanted, got one not called yet: run it once first"
+        )
     if markers and (handle is None or handle.ranges is None):
-        raise ValueError(f"{model.name}: a model trained with QATCallback was wanted, got one without learned ranges")
+        raise ValueError(
+            f"{model.name}: a model trained with QATCallback was wanted, got one without ranges"
+        )
     specs = keras.tree.map_structure(lambda t: tf.TensorSpec((1, *t.shape[1:]), t.dtype), struct)
     with contextlib.ExitStack() as stack:
         if handle is not None:
@@ -76,14 +80,16 @@ def _infer(model: keras.Model, x: Any) -> Any:
 
 @contextlib.contextmanager
 def _float32(model: keras.Model) -> Iterator[None]:
-    """Within, every layer computes in float32: mixed-precision layers keep float32 weights, so nothing is lost."""
+    """Within, every layer computes in float32; mixed-precision layers keep float32 weights."""
     changed = []
     try:
         for layer in [model, *private.all_layers(model)]:
             policy = layer.dtype_policy
             if policy.compute_dtype in ("float16", "bfloat16"):
                 if policy.variable_dtype != "float32":
-                    raise ValueError(f"{layer.name}: float32 weights were wanted, got {policy.variable_dtype}")
+                    raise ValueError(
+                        f"{layer.name}: float32 weights were wanted, got {policy.variable_dtype}"
+                    )
                 changed.append((layer, policy))
                 layer.dtype_policy = keras.DTypePolicy("float32")
         yield
@@ -94,7 +100,7 @@ def _float32(model: keras.Model) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Sends the exporter's notes and what the converter's C++ side writes to stderr nowhere; exceptions come through."""
+    """Drops the exporter's notes and the converter's C++ messages; exceptions come through."""
     saved = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:

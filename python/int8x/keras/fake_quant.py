@@ -1,12 +1,13 @@
 """Fake quantization: float tensors rounded to the grid that the int8 file will hold.
 
-An activation is asymmetric int8, real = (q - zero_point) * scale with q in [-128, 127] and zero on the grid; a
-weight is symmetric int8 with q in [-127, 127] and one scale per output channel.
+An activation is asymmetric int8, real = (q - zero_point) * scale with q in [-128, 127] and zero on
+the grid; a weight is symmetric int8 with q in [-127, 127] and one scale per output channel.
 
-Scales carry 16 significant bits. A grid point q * scale with |q| <= 255 then fits the 24 bits of a float32
-without rounding, and so do the ends of the range: (high - low) / 255 gives back the very same scale wherever it is
-recomputed (in TensorFlow's FakeQuant, in its converter, in the quantizer). The price is a scale off by at most one
-part in 65,536, less than a hundredth of a step at the end of the range.
+Scales carry 16 significant bits. A grid point q * scale with |q| <= 255 then fits the 24 bits of a
+float32 without rounding, and so do the ends of the range: (high - low) / 255 gives back the very
+same scale wherever it is recomputed (in TensorFlow's FakeQuant, in its converter, in the
+quantizer). The price is a scale off by at most one part in 65,536, less than a hundredth of a step
+at the end of the range.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ LARGEST_WEIGHT = 127
 
 
 def short_scale(scale: tf.Tensor) -> tf.Tensor:
-    """Rounds positive float32 scales to 16 significant bits, halves up; zero and not-a-number become 1.
+    """Rounds float32 scales to 16 significant bits, halves up; zero and not-a-number become 1.
 
     >>> float(short_scale(tf.constant(0.1)))
     0.100000381...
@@ -30,7 +31,7 @@ def short_scale(scale: tf.Tensor) -> tf.Tensor:
 
 
 def activation_params(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Scale and zero point (a float32 holding an integer) of the int8 range that covers [low, high] and zero.
+    """Scale and zero point (an integer as float32) of the int8 range over [low, high] and zero.
 
     scale = (high - low) / 255 after widening to zero; zero_point = round(-128 - low / scale).
 
@@ -47,8 +48,9 @@ def activation_params(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Te
 def fake_quant(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor) -> tf.Tensor:
     """x rounded and clamped to (q - zero_point) * scale, q in [-128, 127], in x's float type.
 
-    The gradient passes inside the range and is zero outside. TensorFlow's own operator does the work, because the
-    TFLite converter turns exactly that one into a QUANTIZE/DEQUANTIZE pair, and both ends of the range are exact.
+    The gradient passes inside the range and is zero outside. TensorFlow's own operator does the
+    work, because the TFLite converter turns exactly that one into a QUANTIZE/DEQUANTIZE pair, and
+    both ends of the range are exact.
     """
     low = (LOWEST - zero_point) * scale
     high = (HIGHEST - zero_point) * scale
@@ -58,9 +60,10 @@ def fake_quant(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor) -> tf.Tens
 
 @tf.custom_gradient
 def fake_quant_average(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor):  # type: ignore[no-untyped-def]
-    """Averages of grid points rounded as AVERAGE_POOL_2D does: q half away from the integer zero, on the input's grid.
+    """Averages of grid points as AVERAGE_POOL_2D rounds them: q half away from the integer zero.
 
-    Halves are common among averages of four, so which way they go matters. The gradient passes through.
+    Halves are common among averages of four, so which way they go matters. The gradient passes
+    through.
     """
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
@@ -72,7 +75,7 @@ def fake_quant_average(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor):  
 
 
 def marker(x: tf.Tensor, scale: float, zero_point: int) -> tf.Tensor:
-    """`fake_quant` with constants: survives the float conversion as a QUANTIZE/DEQUANTIZE pair with this scale."""
+    """`fake_quant` with constants: the float conversion makes it a QUANTIZE/DEQUANTIZE pair."""
     low = (LOWEST - zero_point) * scale
     high = (HIGHEST - zero_point) * scale
     return tf.quantization.fake_quant_with_min_max_args(x, low, high, num_bits=8)
@@ -81,7 +84,8 @@ def marker(x: tf.Tensor, scale: float, zero_point: int) -> tf.Tensor:
 def weight_scale(weight: tf.Tensor, channel_axes: tuple[int, ...]) -> tf.Tensor:
     """One scale per channel, max|w| / 127, shaped to broadcast against the weight.
 
-    `channel_axes` are the axes that together count output channels: (3,) for a convolution, (2, 3) for a depthwise one.
+    `channel_axes` are the axes that together count output channels: (3,) for a convolution, (2, 3)
+    for a depthwise one.
     """
     axes = [axis for axis in range(len(weight.shape)) if axis not in channel_axes]
     largest = tf.reduce_max(tf.abs(weight), axis=axes, keepdims=True)
@@ -102,7 +106,7 @@ def _on_grid(weight: tf.Tensor, scale: tf.Tensor):  # type: ignore[no-untyped-de
 
 
 def fake_quant_weight(weight: tf.Tensor, channel_axes: tuple[int, ...]) -> tf.Tensor:
-    """The weight on its int8 grid; the gradient passes through (straight-through estimator, arXiv:1712.05877).
+    """The weight on its int8 grid; the gradient passes straight through (arXiv:1308.3432).
 
     >>> float(fake_quant_weight(tf.constant([[127.0], [0.6]]), (1,))[1, 0])
     1.0

@@ -1,7 +1,7 @@
-"""What an instrumented layer computes: its own `call` on rounded weights, its results rounded where the plan says.
+"""What an instrumented layer computes: its own `call` on rounded weights, results rounded.
 
-Three ways to run: TRAIN watches ranges and rounds, INFER rounds, EXPORT rounds by constant markers and writes
-BatchNormalization into the kernels, as the converter would, but on the int8 grid.
+Three ways to run: TRAIN watches ranges and rounds, INFER rounds, EXPORT rounds by constant markers
+and writes BatchNormalization into the kernels, as the converter would, but on the int8 grid.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Switches:
 
 @dataclass
 class Run(threading.local):
-    """The run of the model that is under way in this thread: mode (None outside a run) and calls so far."""
+    """The run under way in this thread: mode (None outside a run) and calls so far."""
 
     mode: str | None = None
     training: bool = False
@@ -62,7 +62,9 @@ class Forward:
         scale, zero_point = tf.stop_gradient(scale), tf.stop_gradient(zero_point)
         rounding = fake_quant.fake_quant_average if site.average else fake_quant.fake_quant
         rounded = rounding(x, scale, zero_point)
-        return rounded if observing else tf.where(seen > 0.0, rounded, x)
+        if observing or (self.run.training and self.ranges.seen(site.group)):
+            return rounded
+        return tf.where(seen > 0.0, rounded, x)
 
     def round_all(self, sites: dict[int, Site], structure: Any) -> Any:
         """The structure with its floating tensors rounded by position."""
@@ -79,7 +81,13 @@ class Forward:
 
         return keras.tree.map_structure(one, structure)
 
-    def call(self, plan: CallPlan, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(
+        self,
+        plan: CallPlan,
+        original: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         """One call of an operation as its plan says."""
         args, kwargs = self.round_all(plan.inputs, (args, kwargs))
         exporting = self.run.mode == EXPORT
@@ -101,22 +109,31 @@ class Forward:
             y = original(*args, **kwargs)
         return self.round_all(plan.outputs, y)
 
-    def _kernel(self, plan: CallPlan, variable: Any, axes: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def _kernel(
+        self, plan: CallPlan, variable: Any, axes: tuple[int, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The rounded kernel and, when exporting a folded BatchNormalization, the bias it adds."""
         kernel = fake_quant.fake_quant_weight(private.master_value(variable), axes)
         if plan.norm is None or self.run.mode != EXPORT:
             return kernel, None
         factor, offset = affine(plan.norm)
         shape = [size if axis in axes else 1 for axis, size in enumerate(kernel.shape)]
-        return folded_kernel(private.master_value(variable), axes, tf.reshape(factor, shape)), offset
+        return folded_kernel(
+            private.master_value(variable), axes, tf.reshape(factor, shape)
+        ), offset
 
     def _weights(
-        self, plan: CallPlan, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        plan: CallPlan,
+        original: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> tf.Tensor:
         layer = plan.operation
         if not isinstance(layer.kernel, keras.Variable):
             raise ValueError(
-                f"{type(layer).__name__} {layer.name!r}: kernel must be a variable, got {type(layer.kernel).__name__} (LoRA?)"
+                f"{type(layer).__name__} {layer.name!r}: kernel must be a variable, "
+                f"got {type(layer.kernel).__name__} (LoRA?)"
             )
         kernel, offset = self._kernel(plan, layer.kernel, kinds.channel_axes(layer))
         mapping = [(layer.kernel, kernel)]
@@ -125,7 +142,9 @@ class Forward:
             factor, _ = affine(plan.norm)
             mapping.append((bias, bias * factor + offset))
         x, *rest = args
-        flat = self.run.mode == EXPORT and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
+        flat = (
+            self.run.mode == EXPORT and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
+        )
         if flat:  # the converter makes a matrix product of higher rank partly uint8
             shape, x = x.shape, tf.reshape(x, (-1, x.shape[-1]))
         activation = private.swap_attribute(layer, "activation", None)
@@ -144,12 +163,18 @@ class Forward:
         """SeparableConv with the tensor between its kernels rounded: two operators in TFLite."""
         layer = plan.operation
         rank = len(layer.depthwise_kernel.shape)
-        depthwise = fake_quant.fake_quant_weight(private.master_value(layer.depthwise_kernel), (rank - 2, rank - 1))
+        depthwise = fake_quant.fake_quant_weight(
+            private.master_value(layer.depthwise_kernel), (rank - 2, rank - 1)
+        )
         pointwise, offset = self._kernel(plan, layer.pointwise_kernel, (rank - 1,))
         strides = layer.strides if len(set(layer.strides)) > 1 else layer.strides[0]
         common = {"data_format": layer.data_format, "padding": layer.padding}
         y = keras.ops.depthwise_conv(
-            x, tf.cast(depthwise, x.dtype), strides=strides, dilation_rate=layer.dilation_rate, **common
+            x,
+            tf.cast(depthwise, x.dtype),
+            strides=strides,
+            dilation_rate=layer.dilation_rate,
+            **common,
         )
         assert plan.middle is not None
         y = self.round(plan.middle, y)
@@ -162,21 +187,23 @@ class Forward:
         return self._activate(plan, layer.activation, y)
 
     def _merge(self, plan: CallPlan, terms: list[tf.Tensor]) -> tf.Tensor:
-        """Add or Multiply of more than two tensors: a chain of two-sided operators in TFLite, each of which rounds."""
+        """Add or Multiply of more than two tensors: in TFLite a chain that rounds each time."""
         join = tf.add if isinstance(plan.operation, keras.layers.Add) else tf.multiply
         y = join(terms[0], terms[1])
         for site, term in zip(plan.partial, terms[2:], strict=True):
             y = join(self.round(site, y), term)
         return y
 
-    def _activate(self, plan: CallPlan, activation: Callable[..., Any] | None, y: tf.Tensor) -> tf.Tensor:
+    def _activate(
+        self, plan: CallPlan, activation: Callable[..., Any] | None, y: tf.Tensor
+    ) -> tf.Tensor:
         if plan.inner is not None:
             y = self.round(plan.inner, y)
         return y if activation is None else activation(y)
 
 
 def affine(layer: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """(factor, offset), float32, such that the layer's inference is x * factor + offset per last-axis channel.
+    """(factor, offset), float32: the layer's inference is x * factor + offset per channel.
 
     For BatchNormalization, Normalization and Rescaling.
     """
@@ -184,9 +211,14 @@ def affine(layer: Any) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.constant(layer.scale, tf.float32), tf.constant(layer.offset, tf.float32)
     if isinstance(layer, keras.layers.Normalization):
         mean = tf.reshape(tf.cast(layer.mean, tf.float32), [-1])
-        deviation = tf.maximum(tf.sqrt(tf.reshape(tf.cast(layer.variance, tf.float32), [-1])), keras.backend.epsilon())
+        deviation = tf.maximum(
+            tf.sqrt(tf.reshape(tf.cast(layer.variance, tf.float32), [-1])), keras.backend.epsilon()
+        )
         return (deviation, mean) if layer.invert else (1.0 / deviation, -mean / deviation)
-    mean, variance = private.master_value(layer.moving_mean), private.master_value(layer.moving_variance)
+    mean, variance = (
+        private.master_value(layer.moving_mean),
+        private.master_value(layer.moving_variance),
+    )
     factor = tf.math.rsqrt(variance + layer.epsilon)
     if layer.scale:
         factor = factor * private.master_value(layer.gamma)
@@ -197,7 +229,7 @@ def affine(layer: Any) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def folded_kernel(weight: tf.Tensor, axes: tuple[int, ...], factor: tf.Tensor) -> tf.Tensor:
-    """The kernel times a per-channel factor with the integers it had: q * short(scale * |factor|) * sign(factor).
+    """The kernel times a factor per channel: q * short(scale * |factor|) * sign(factor).
 
     Symmetric rounding per channel commutes with a factor per channel, so training needs no folding.
     """
@@ -213,10 +245,12 @@ def _resize(layer: Any, x: tf.Tensor) -> tf.Tensor:
 
 
 def _depthwise(x: tf.Tensor, factor: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    """x * factor + offset as a 1x1 depthwise convolution with bias, which is one int8 operator in TFLite."""
+    """x * factor + offset as a 1x1 depthwise convolution with bias: one int8 operator in TFLite."""
     channels = x.shape[-1]
     kernel = tf.reshape(tf.broadcast_to(factor, [channels]), (1, 1, channels, 1))
     kernel = fake_quant.fake_quant_weight(kernel, (2, 3))
     flat = x if len(x.shape) == 4 else tf.reshape(x, (1, -1, 1, channels))
-    y = tf.nn.depthwise_conv2d(flat, kernel, (1, 1, 1, 1), "VALID") + tf.broadcast_to(offset, [channels])
+    y = tf.nn.depthwise_conv2d(flat, kernel, (1, 1, 1, 1), "VALID") + tf.broadcast_to(
+        offset, [channels]
+    )
     return y if len(x.shape) == 4 else tf.reshape(y, (-1, *x.shape[1:]))

@@ -9,13 +9,13 @@ import keras
 
 WEIGHTS = "weights"  # kernel on a per-channel grid, bias, inline activation
 SEPARABLE = "separable"  # two kernels with a tensor between them
-NORM = "norm"  # folded into the kernel before it, else exported as a 1x1 depthwise convolution
-AFFINE = "affine"  # x * scale + offset with constants: exported as a 1x1 depthwise convolution
+NORM = "norm"  # folded into the kernel before it, else a 1x1 depthwise convolution
+AFFINE = "affine"  # x * scale + offset with constants: a 1x1 depthwise convolution
 RELU = "relu"  # fuses into the operator before it
 FIXED = "fixed"  # TFLite dictates scale and zero point of the output
 ARITHMETIC = "arithmetic"  # own range; a following RELU fuses into it
 SAME = "same"  # moves values, output shares the input's range
-SAME_ROUNDED = "same, rounded"  # averages or interpolates, output shares the input's range and is rounded to it
+SAME_ROUNDED = "same, rounded"  # averages or interpolates on its input's grid
 JOIN = "join"  # several inputs and the output share one range
 FREE = "free"  # own range
 UNKNOWN = "unknown"  # own range; what happens inside has none
@@ -23,32 +23,34 @@ UNKNOWN = "unknown"  # own range; what happens inside has none
 # Output grids that TFLite fixes: (scale, zero_point).
 FIXED_GRIDS = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
 
-_L = keras.layers
-_LAYERS: tuple[tuple[str, tuple[type, ...]], ...] = (
-    (SEPARABLE, (_L.SeparableConv1D, _L.SeparableConv2D)),
-    (
-        WEIGHTS,
-        (_L.Dense, _L.Conv1D, _L.Conv2D, _L.DepthwiseConv1D, _L.DepthwiseConv2D, _L.Conv1DTranspose, _L.Conv2DTranspose),
-    ),
-    (NORM, (_L.BatchNormalization,)),
-    (AFFINE, (_L.Rescaling, _L.Normalization)),
-    (ARITHMETIC, (_L.Add, _L.Subtract, _L.Multiply)),
-    (JOIN, (_L.Concatenate, _L.Maximum, _L.Minimum)),
-    (
-        SAME,
-        (_L.MaxPooling1D, _L.MaxPooling2D, _L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D, _L.Flatten, _L.Reshape, _L.Permute)
-        + (_L.RepeatVector, _L.ZeroPadding1D, _L.ZeroPadding2D, _L.Cropping1D, _L.Cropping2D, _L.UpSampling1D),
-    ),
-    (SAME_ROUNDED, (_L.AveragePooling1D, _L.AveragePooling2D)),
-    (FREE, (_L.GlobalAveragePooling1D, _L.GlobalAveragePooling2D, _L.LeakyReLU, _L.PReLU, _L.ELU)),
-)
+# The first kind whose class a layer is an instance of.
+_LAYERS = {
+    SEPARABLE: "SeparableConv1D SeparableConv2D",
+    WEIGHTS: "Dense Conv1D Conv2D DepthwiseConv1D DepthwiseConv2D Conv1DTranspose Conv2DTranspose",
+    NORM: "BatchNormalization",
+    AFFINE: "Rescaling Normalization",
+    ARITHMETIC: "Add Subtract Multiply",
+    JOIN: "Concatenate Maximum Minimum",
+    SAME: "MaxPooling1D MaxPooling2D GlobalMaxPooling1D GlobalMaxPooling2D Flatten Reshape Permute "
+    "RepeatVector ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D UpSampling1D",
+    SAME_ROUNDED: "AveragePooling1D AveragePooling2D",
+    FREE: "GlobalAveragePooling1D GlobalAveragePooling2D LeakyReLU PReLU ELU",
+}
+# Operations of keras.ops by class name.
 _OPERATIONS = {
-    "Add": ARITHMETIC, "Subtract": ARITHMETIC, "Multiply": ARITHMETIC, "Mean": FREE, "LeakyRelu": FREE,
-    "Concatenate": JOIN, "Maximum": JOIN, "Minimum": JOIN, "Stack": JOIN,
-    "Reshape": SAME, "Transpose": SAME, "Squeeze": SAME, "ExpandDims": SAME, "GetItem": SAME, "Split": SAME,
-    "Max": SAME, "MaxPool": SAME, "Pad": SAME, "Ravel": SAME, "Flip": SAME, "Repeat": SAME, "Tile": SAME,
-    "AveragePool": SAME_ROUNDED, "Relu": RELU, "Relu6": RELU, "Softmax": FIXED, "Sigmoid": FIXED, "Tanh": FIXED,
-}  # fmt: skip
+    ARITHMETIC: "Add Subtract Multiply",
+    JOIN: "Concatenate Maximum Minimum Stack",
+    SAME: "Reshape Transpose Squeeze ExpandDims GetItem Split Max MaxPool Pad Flip Repeat Tile",
+    SAME_ROUNDED: "AveragePool",
+    FREE: "Mean LeakyRelu",
+    RELU: "Relu Relu6",
+    FIXED: "Softmax Sigmoid Tanh",
+}
+_L = keras.layers
+_KIND_OF_LAYER = [
+    (kind, tuple(getattr(_L, name) for name in names.split())) for kind, names in _LAYERS.items()
+]
+_KIND_OF_OPERATION = {name: kind for kind, names in _OPERATIONS.items() for name in names.split()}
 
 
 def activation_name(function: Callable[..., Any] | None) -> str:
@@ -81,7 +83,7 @@ def kind_of(operation: Any) -> str:
     'same'
     """
     if not isinstance(operation, keras.Layer):
-        return _OPERATIONS.get(type(operation).__name__, UNKNOWN)
+        return _KIND_OF_OPERATION.get(type(operation).__name__, UNKNOWN)
     if isinstance(operation, _L.Activation):
         return activation_kind(activation_name(operation.activation))
     if isinstance(operation, _L.ReLU):
@@ -90,7 +92,7 @@ def kind_of(operation: Any) -> str:
         return FIXED
     if isinstance(operation, _L.UpSampling2D):
         return SAME if operation.interpolation == "nearest" else SAME_ROUNDED
-    for kind, classes in _LAYERS:
+    for kind, classes in _KIND_OF_LAYER:
         if isinstance(operation, classes):
             return kind
     return SAME if type(operation).__name__.startswith("Random") else UNKNOWN

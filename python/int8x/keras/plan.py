@@ -1,9 +1,10 @@
 """Where a model's tensors are rounded, decided from one recorded run.
 
-TFLite's int8 operators round once, at their output. So a tensor is rounded where an operator of the finished file
-ends: not between a convolution, the BatchNormalization that folds into it and the ReLU that fuses with it; not after
-a reshape, which moves int8 values; on TFLite's own grid after a softmax. Tensors that TFLite wants on one common
-grid (both sides of a pooling, all sides of a concatenation) form a group with one range.
+TFLite's int8 operators round once, at their output. So a tensor is rounded where an operator of the
+finished file ends: not between a convolution, the BatchNormalization that folds into it and the
+ReLU that fuses with it; not after a reshape, which moves int8 values; on TFLite's own grid after a
+softmax. Tensors that TFLite wants on one common grid (both sides of a pooling, all sides of a
+concatenation) form a group with one range.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from int8x.keras.trace import RAW, Record
 class Site:
     """One place where a tensor is rounded.
 
-    `host` is the layer whose sub-layer keeps the range and `name` the range's name there; sites of one `group` share
-    the union of their ranges. `fixed` is a (scale, zero_point) that TFLite dictates. `observe` says that this site
-    watches its tensor; `in_training` is False for the probabilities at the model's end: rounded to 1/256 they would
-    give the loss neither small values nor gradients.
+    `host` is the layer whose sub-layer keeps the range and `name` the range's name there; sites of
+    one `group` share the union of their ranges. `fixed` is a (scale, zero_point) that TFLite
+    dictates. `observe` says that this site watches its tensor; `in_training` is False for the
+    probabilities at the model's end: rounded to 1/256 they would give the loss neither small values
+    nor gradients.
     """
 
     host: keras.Layer
@@ -40,8 +42,9 @@ class Site:
 class CallPlan:
     """What to do at one call: positions count the floating tensors of its arguments or results.
 
-    `middle` lies between the two kernels of a separable convolution, `inner` before an inline activation that does not
-    fuse, `partial` are the sums (or products) on the way of an Add (or Multiply) of more than two tensors.
+    `middle` lies between the two kernels of a separable convolution, `inner` before an inline
+    activation that does not fuse, `partial` are the sums (or products) on the way of an Add (or
+    Multiply) of more than two tensors.
     """
 
     operation: Any
@@ -59,7 +62,8 @@ class CallPlan:
 class Plan:
     """The plan of a model: the calls of each operation in order, and the model's own ends.
 
-    `unranged` names what gets no learned range: raw operators between raw operators, the inside of unknown layers.
+    `unranged` names what gets no learned range: raw operators between raw operators, the inside of
+    unknown layers.
     """
 
     calls: list[CallPlan] = field(default_factory=list)
@@ -70,14 +74,20 @@ class Plan:
     def sites(self) -> list[Site]:
         """Every site once, in order of first use."""
         found: dict[int, Site] = {}
-        for group in [self.inputs, *(part for call in self.calls for part in _parts(call)), self.outputs]:
+        for group in [
+            self.inputs,
+            *(part for call in self.calls for part in _parts(call)),
+            self.outputs,
+        ]:
             for site in group.values():
                 found.setdefault(id(site), site)
         return list(found.values())
 
 
 def _parts(call: CallPlan) -> list[dict[int, Site]]:
-    inside = {number: site for number, site in enumerate((call.middle, call.inner, *call.partial)) if site}
+    inside = {
+        number: site for number, site in enumerate((call.middle, call.inner, *call.partial)) if site
+    }
     return [call.inputs, inside, call.outputs]
 
 
@@ -123,14 +133,18 @@ class _Planner:
 
     def run(self) -> Plan:
         record = self.record
-        self.plan.calls = [CallPlan(call.operation, kinds.kind_of(call.operation)) for call in record.calls]
+        self.plan.calls = [
+            CallPlan(call.operation, kinds.kind_of(call.operation)) for call in record.calls
+        ]
         self._fold()
         self._group()
         for number in range(len(record.calls)):
             self._place_inputs(number)
             self._place_outputs(number)
         for position, value in enumerate(record.inputs):
-            self.plan.inputs[position] = self._site(value, self._reading_layer(value), f"model_input{position}")
+            self.plan.inputs[position] = self._site(
+                value, self._reading_layer(value), f"model_input{position}"
+            )
         for position, value in enumerate(record.outputs):
             if record.producer[value] == RAW:
                 host = self._layer_before(len(record.calls))
@@ -169,7 +183,10 @@ class _Planner:
             if grid is not None:
                 self.groups.fix(call.outputs[0], grid)
         for call, plan in calls:
-            if plan.kind == kinds.JOIN and len({self.groups.grid(value) for value in call.inputs}) == 1:
+            if (
+                plan.kind == kinds.JOIN
+                and len({self.groups.grid(value) for value in call.inputs}) == 1
+            ):
                 for value in call.inputs:
                     self.groups.join(call.outputs[0], value)
 
@@ -190,7 +207,9 @@ class _Planner:
                 plan.inputs[position] = self.edges[value]
             else:
                 host = self.edges[value].host
-                plan.inputs[position] = self._site(value, host, self.edges[value].name, observe=False)
+                plan.inputs[position] = self._site(
+                    value, host, self.edges[value].name, observe=False
+                )
 
     def _place_outputs(self, number: int) -> None:
         call, plan = self.record.calls[number], self.plan.calls[number]
@@ -201,13 +220,19 @@ class _Planner:
                 plan.inner = self._inside(call.operation, f"inner{call.turn}")
         if isinstance(call.operation, (keras.layers.Add, keras.layers.Multiply)):
             for number_of_terms in range(2, len(call.inputs)):
-                plan.partial.append(self._inside(call.operation, f"partial{call.turn}_{number_of_terms}"))
+                plan.partial.append(
+                    self._inside(call.operation, f"partial{call.turn}_{number_of_terms}")
+                )
         if plan.kind == kinds.UNKNOWN and call.outputs != call.inputs:
-            self.plan.unranged.append(f"the inside of {type(call.operation).__name__} {call.operation.name!r}")
+            self.plan.unranged.append(
+                f"the inside of {type(call.operation).__name__} {call.operation.name!r}"
+            )
         for position, value in enumerate(call.outputs):
             if self.record.producer[value] != number or self._fuses(plan, value):
                 continue
-            joined = plan.kind == kinds.JOIN and self.groups.find(call.inputs[0]) == self.groups.find(value)
+            joined = plan.kind == kinds.JOIN and self.groups.find(
+                call.inputs[0]
+            ) == self.groups.find(value)
             if plan.kind == kinds.SAME or joined:
                 continue
             host, name = self._host(number, f"output{call.turn}_{position}")
@@ -254,7 +279,9 @@ def _activation(plan: CallPlan) -> str:
 
 
 def _averages(plan: CallPlan) -> bool:
-    return plan.kind == kinds.SAME_ROUNDED and not isinstance(plan.operation, keras.layers.UpSampling2D)
+    return plan.kind == kinds.SAME_ROUNDED and not isinstance(
+        plan.operation, keras.layers.UpSampling2D
+    )
 
 
 def _output_grid(plan: CallPlan) -> tuple[float, int] | None:

@@ -1,9 +1,9 @@
 """The one file that touches what Keras does not document; it checks the version first.
 
-Everything else in `int8x.keras` uses public Keras names. What is private here: the tracker that locks a
-built layer, the walk over all layers of a model, the shapes a subclassed model was built with, and that
-`Operation.__call__` looks up `self.call` on the instance (so that an instance attribute replaces the
-class's method without changing class, name or configuration).
+Everything else in `int8x.keras` uses public Keras names. What is private here: the tracker that
+locks a built layer, the walk over all layers of a model, the shapes a subclassed model was built
+with, and that `Operation.__call__` looks up `self.call` on the instance (so that an instance
+attribute replaces the class's method without changing class, name or configuration).
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 import keras
 
 OLDEST = (3, 8)
-NEWEST = (3, 16)
 
 
 def check_version(version: str = keras.__version__) -> None:
-    """Raises ImportError unless this Keras is one whose internals are known, 3.8 up to (not with) 4.
+    """Raises ImportError unless the internals of this Keras are known: 3.8 or later 3.x.
 
     >>> check_version("3.15.1")
     """
@@ -28,7 +27,9 @@ def check_version(version: str = keras.__version__) -> None:
     except (IndexError, ValueError):
         raise ImportError(f"keras: version must look like 3.15.1, got {version!r}") from None
     if number < OLDEST or number[0] != OLDEST[0]:
-        raise ImportError(f"keras: int8x trains with Keras {OLDEST[0]}.{OLDEST[1]} or later 3.x, got {version}")
+        raise ImportError(
+            f"keras: Keras {OLDEST[0]}.{OLDEST[1]} or a later 3.x was wanted, got {version}"
+        )
     if keras.backend.backend() != "tensorflow":
         raise ImportError(
             f"keras: int8x trains with the tensorflow backend, got {keras.backend.backend()!r}; "
@@ -45,14 +46,16 @@ def all_layers(model: keras.Layer) -> list[keras.Layer]:
 
 
 def all_operations(model: keras.Layer) -> list[Any]:
-    """Every layer below the model, and every layer-less operation (`x + y`, `keras.ops.relu`) of its Functional parts."""
+    """Every layer below the model, and every operation without a layer (`x + y`) in it."""
     found: dict[int, Any] = {}
 
     def add(layer: keras.Layer) -> None:
         if id(layer) in found:
             return
         found[id(layer)] = layer
-        functional = getattr(layer, "_functional", None) or layer  # a built Sequential holds a Functional
+        functional = (
+            getattr(layer, "_functional", None) or layer
+        )  # a built Sequential holds a Functional
         for operation in getattr(functional, "operations", ()):
             if isinstance(operation, keras.Layer):
                 add(operation)
@@ -67,9 +70,10 @@ def all_operations(model: keras.Layer) -> list[Any]:
 
 
 def input_struct(model: keras.Model) -> Any:
-    """What the model's one positional argument looks like: a structure of (shape, dtype), or None when not built.
+    """What the model's one positional argument looks like: (shape, dtype)s, or None when not built.
 
-    Functional and built Sequential models know their inputs; a built subclassed model knows the shape of its first call.
+    Functional and built Sequential models know their inputs; a built subclassed model knows the
+    shape of its first call.
     """
     functional = getattr(model, "_functional", None) or model
     struct = getattr(functional, "_inputs_struct", None)
@@ -134,14 +138,14 @@ def remove_sublayer(layer: keras.Layer, name: str) -> None:
 
 
 def reset_functions(model: keras.Model) -> None:
-    """Forgets the traced train, test and predict functions: the next use traces the model as it now is."""
+    """Forgets the traced functions: the next use traces the model as it now is."""
     model.train_function = None
     model.test_function = None
     model.predict_function = None
 
 
 def remake_train_function(model: keras.Model) -> None:
-    """Traces the train step anew in the middle of a fit, which reads `train_function` before each step."""
+    """Traces the train step anew within a fit, which reads `train_function` before each step."""
     model.test_function = None
     model.predict_function = None
     model.make_train_function(force=True)

@@ -19,23 +19,24 @@ _SUPPORTED: dict[str, tuple[Any, ...]] = {
 
 
 class QATCallback(keras.callbacks.Callback):
-    """Trains the model as the int8 file will compute: weights and activations rounded to int8 in every step.
+    """Trains the model as the int8 file will compute: weights and activations rounded to int8.
 
-    The model is instrumented in place when `fit` begins and stays so afterwards: `evaluate` and `predict` show the
-    int8 model's results, `int8x.export` writes it, `int8x.keras.strip` gives the plain float model back. Weights
-    have one scale per output channel; activations have a range averaged over the batches of training.
+    The model is instrumented in place when `fit` begins and stays so afterwards: `evaluate` and
+    `predict` show the int8 model's results, `int8x.export` writes it, `int8x.keras.strip` gives the
+    plain float model back. Weights have one scale per output channel; activations have a range
+    averaged over the batches of training.
 
     Args:
-        weights: "per_channel".
-        weight_bits, activation_bits: 8.
-        ranges: "average", the mean over batches of each batch's least and greatest value.
-        start_epoch: the epoch, counted from 0, at which rounding begins; before it the fit is plain float.
-        freeze_batchnorm, freeze_ranges: after this share of the quantized steps, in (0, 1], BatchNormalization uses
-            its statistics as they stand, and ranges stay; 1 means never. When the number of steps is not known they change between
-            epochs, at the latest before the last of several.
+        weights: "per_channel". weight_bits, activation_bits: 8. ranges: "average", the mean over
+        batches of each batch's least and greatest value. start_epoch: the epoch, counted from 0, at
+        which rounding begins; before it the fit is plain float. freeze_batchnorm, freeze_ranges:
+        after this share of the quantized steps, in (0, 1], BatchNormalization uses
+            its statistics as they stand, and ranges stay; 1 means never. When the number of steps
+            is not known they change between epochs, at the latest before the last of several.
         exclude: ().
 
-    Raises ValueError for what is not supported, naming what is; and in `fit` for layers that cannot be trained so.
+    Raises ValueError for what is not supported, naming what is; and in `fit` for layers that cannot
+    be trained so.
 
     Example:
         >>> import keras, numpy, int8x
@@ -66,10 +67,17 @@ class QATCallback(keras.callbacks.Callback):
         }
         for name, value in given.items():
             if value not in _SUPPORTED[name]:
-                raise ValueError(f"QATCallback: {name} must be {_SUPPORTED[name][0]!r}, got {value!r}")
+                raise ValueError(
+                    f"QATCallback: {name} must be {_SUPPORTED[name][0]!r}, got {value!r}"
+                )
         if isinstance(start_epoch, bool) or not isinstance(start_epoch, int) or start_epoch < 0:
-            raise ValueError(f"QATCallback: start_epoch must be a whole number from 0, got {start_epoch!r}")
-        for name, share in (("freeze_batchnorm", freeze_batchnorm), ("freeze_ranges", freeze_ranges)):
+            raise ValueError(
+                f"QATCallback: start_epoch must be a whole number from 0, got {start_epoch!r}"
+            )
+        for name, share in (
+            ("freeze_batchnorm", freeze_batchnorm),
+            ("freeze_ranges", freeze_ranges),
+        ):
             if not isinstance(share, (int, float)) or not 0 < share <= 1:
                 raise ValueError(f"QATCallback: {name} must be a share in (0, 1], got {share!r}")
         self.start_epoch = start_epoch

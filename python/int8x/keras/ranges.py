@@ -1,4 +1,4 @@
-"""The learned range of each site: state that lives beside the layer's own, and what is read from it."""
+"""The learned range of each site: state beside the layer's own, and what is read from it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ MEMORY = 0.99  # the moving average forgets no faster than this per batch
 
 
 class RangeState(keras.layers.Layer):
-    """The ranges of one layer: per site a float32 variable (low, high, batches seen), zeros before the first batch."""
+    """The ranges of one layer: per site (low, high, batches seen), float32, zeros at first."""
 
     def __init__(self, host: str, names: tuple[str, ...]) -> None:
         super().__init__(name=f"{host}_int8x_qat", dtype="float32")
         self.sites = {
             name: self.add_weight(
-                name=name, shape=(3,), initializer="zeros", trainable=False, autocast=False, aggregation="mean"
+                name=name,
+                shape=(3,),
+                initializer="zeros",
+                trainable=False,
+                autocast=False,
+                aggregation="mean",
             )
             for name in names
         }
@@ -29,8 +34,9 @@ class RangeState(keras.layers.Layer):
 def updated(state: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """(low, high, batches) after one more batch.
 
-    The mean of all batches' ends while they are few, then a moving average: keep = min(batches / (batches + 1), 0.99),
-    low' = keep * low + (1 - keep) * min(x). A batch with an infinity or not-a-number is passed over.
+    The mean of all batches' ends while they are few, then a moving average: keep = min(batches /
+    (batches + 1), 0.99), low' = keep * low + (1 - keep) * min(x). A batch with an infinity or
+    not-a-number is passed over.
     """
     x = tf.stop_gradient(tf.cast(x, tf.float32))
     ends = tf.stack([tf.reduce_min(x), tf.reduce_max(x)])
@@ -43,7 +49,8 @@ def updated(state: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 class Ranges:
     """The ranges of all groups of a plan, kept in the sub-layers of their hosts.
 
-    A layer that already carries ranges of the same names keeps their values (a second fit goes on from there).
+    A layer that already carries ranges of the same names keeps their values (a second fit goes on
+    from there).
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -78,7 +85,7 @@ class Ranges:
         variable.assign(updated(private.master_value(variable), x))
 
     def params(self, group: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Scale, zero point and batches seen of a group: the union of its sites' ranges, or the grid TFLite fixes."""
+        """Scale, zero point, batches seen: the union of the sites' ranges, or TFLite's own grid."""
         if group in self.grids:
             scale, zero_point = self.grids[group]
             return tf.constant(scale), tf.constant(float(zero_point)), tf.constant(1.0)
@@ -88,10 +95,14 @@ class Ranges:
         seen = tf.reduce_max([state[2] for state in states])
         return *fake_quant.activation_params(low, high), seen
 
+    def seen(self, group: int) -> bool:
+        """Whether a group has a range by now (not only when a graph is run)."""
+        with tf.init_scope():
+            return float(self.params(group)[2]) > 0
+
     def complete(self) -> bool:
         """Whether every group has seen a batch."""
-        with tf.init_scope():
-            return all(float(self.params(group)[2]) > 0 for group in self.members)
+        return all(self.seen(group) for group in self.members)
 
     def constants(self, site: Site) -> tuple[float, int]:
         """Scale and zero point of a site's group as numbers; ValueError when no batch was seen."""
@@ -99,7 +110,7 @@ class Ranges:
             scale, zero_point, seen = self.params(site.group)
             if not float(seen):
                 raise ValueError(
-                    f"{site.host.name}/{site.name}: a range learned from at least one training batch was wanted, "
+                    f"{site.host.name}/{site.name}: a range learned in training was wanted, "
                     "got none: fit the model with QATCallback first"
                 )
             return float(scale), int(zero_point)

@@ -1,8 +1,9 @@
-"""One recorded run of a model: which operation was called with which tensors, in TensorFlow's symbolic form.
+"""One recorded run of a model: which operation was called with which symbolic tensors.
 
-The record is the topology that the plan works on, the same for Sequential, Functional, nested, shared-layer and
-subclassed models. It names tensors by small integers ("values"). Operators that only view their input (a reshape or
-a cast between two layers) do not make a new value: what they give lies on the same grid.
+The record is the topology that the plan works on, the same for Sequential, Functional, nested,
+shared-layer and subclassed models. It names tensors by small integers ("values"). Operators that
+only view their input (a reshape or a cast between two layers) do not make a new value: what they
+give lies on the same grid.
 """
 
 from __future__ import annotations
@@ -19,12 +20,23 @@ import tensorflow as tf
 from int8x.keras import private
 
 RAW = -1  # stands for "a TensorFlow operator outside every layer" where a call's number is expected
-VIEWS = frozenset({"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient", "EnsureShape"})
+VIEWS = frozenset(
+    {
+        "Identity",
+        "Cast",
+        "Reshape",
+        "Squeeze",
+        "ExpandDims",
+        "Transpose",
+        "StopGradient",
+        "EnsureShape",
+    }
+)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a leaf operation: the n-th (`turn`) of that operation in a run; inputs and outputs are values."""
+    """One call of a leaf operation, the `turn`-th in a run; inputs and outputs are values."""
 
     operation: Any
     turn: int
@@ -36,8 +48,9 @@ class Call:
 class Record:
     """A run: calls in order, the model's inputs and outputs, who made each value and who reads it.
 
-    `producer[value]` is a call's number, None for a model input, RAW for a raw operator; `readers[value]` the calls' numbers.
-    `raw` names raw operators whose result only another raw operator reads: nothing can be hooked there.
+    `producer[value]` is a call's number, None for a model input, RAW for a raw operator;
+    `readers[value]` the calls' numbers. `raw` names raw operators whose result only another raw
+    operator reads: nothing can be hooked there.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -50,7 +63,7 @@ class Record:
 
 @dataclass
 class _Open:
-    """A call that has begun: its children tell a leaf from a container, `first` is the graph's size at its start."""
+    """A call that has begun; children tell a container, `first` is the graph's size then."""
 
     operation: Any
     turn: int
@@ -75,10 +88,10 @@ def float_tensors(structure: Any) -> list[tf.Tensor]:
 
 
 def record(model: keras.Model, struct: Any) -> Record:
-    """Runs the model once symbolically, training=False, on inputs like `struct`, and returns what was called.
+    """Runs the model once symbolically, training=False, on inputs like `struct`; what was called.
 
-    Nothing is executed and nothing is changed, except that an unbuilt model is built. ValueError names a layer that
-    runs others inside a loop (recurrent layers), which cannot be given ranges.
+    Nothing is executed and nothing is changed, except that an unbuilt model is built. ValueError
+    names a layer that runs others inside a loop (recurrent layers), which cannot be given ranges.
     """
     opened: list[_Open] = []
     done: list[_Done] = []
@@ -91,12 +104,14 @@ def record(model: keras.Model, struct: Any) -> Record:
             tensors = float_tensors((args, kwargs))
             if here is not current[0] or any(t.graph is not here for t in tensors):
                 raise ValueError(
-                    f"{type(operation).__name__} {operation.name!r} runs inside a loop or another graph: "
-                    "QATCallback trains layers that are called directly (no recurrent layers, no mapped ones)"
+                    f"{type(operation).__name__} {operation.name!r} runs inside a loop: "
+                    "QATCallback trains layers that are called directly, not recurrent ones"
                 )
             if opened:
                 opened[-1].children += 1
-            opened.append(_Open(operation, turns[id(operation)], tensors, len(here.get_operations())))
+            opened.append(
+                _Open(operation, turns[id(operation)], tensors, len(here.get_operations()))
+            )
             try:
                 outputs = original(*args, **kwargs)
             finally:
@@ -104,7 +119,9 @@ def record(model: keras.Model, struct: Any) -> Record:
             if not frame.children:
                 turns[id(operation)] += 1
                 last = len(here.get_operations())
-                done.append(_Done(operation, frame.turn, tensors, float_tensors(outputs), frame.first, last))
+                done.append(
+                    _Done(operation, frame.turn, tensors, float_tensors(outputs), frame.first, last)
+                )
             return outputs
 
         return call
@@ -134,7 +151,9 @@ def record(model: keras.Model, struct: Any) -> Record:
     return _number(current[0], done, ends[0], ends[1])
 
 
-def _number(graph: tf.Graph, done: list[_Done], inputs: list[tf.Tensor], outputs: list[tf.Tensor]) -> Record:
+def _number(
+    graph: tf.Graph, done: list[_Done], inputs: list[tf.Tensor], outputs: list[tf.Tensor]
+) -> Record:
     """Turns tensors into values and finds the raw operators between the calls."""
     result = Record()
     values: dict[Any, int] = {}
@@ -150,7 +169,9 @@ def _number(graph: tf.Graph, done: list[_Done], inputs: list[tf.Tensor], outputs
         return value
 
     def resolve(tensor: tf.Tensor) -> int:
-        while tensor.ref() not in values and tensor.op.name not in owner and tensor.op.type in VIEWS:
+        while (
+            tensor.ref() not in values and tensor.op.name not in owner and tensor.op.type in VIEWS
+        ):
             tensor = tensor.op.inputs[0]
         if tensor.ref() in values:
             return values[tensor.ref()]
@@ -165,8 +186,12 @@ def _number(graph: tf.Graph, done: list[_Done], inputs: list[tf.Tensor], outputs
     result.inputs = [new_value(t, None) for t in inputs]
     for number, call in enumerate(done):
         seen = [resolve(t) for t in call.inputs]
-        made = [values[t.ref()] if t.ref() in values else new_value(t, number) for t in call.outputs]
-        if made != seen:  # an identity (Dropout at inference) gives its very input: it reads nothing
+        made = [
+            values[t.ref()] if t.ref() in values else new_value(t, number) for t in call.outputs
+        ]
+        if (
+            made != seen
+        ):  # an identity (Dropout at inference) gives its very input: it reads nothing
             for value in seen:
                 result.readers[value].append(number)
         result.calls.append(Call(call.operation, call.turn, tuple(seen), tuple(made)))
@@ -176,7 +201,7 @@ def _number(graph: tf.Graph, done: list[_Done], inputs: list[tf.Tensor], outputs
 
 
 def _constant(tensor: tf.Tensor) -> bool:
-    """Whether a tensor depends on no model input: constants and variables, through any operators."""
+    """Whether a tensor depends on no model input, only on constants and variables."""
     pending, seen = [tensor.op], set()
     while pending:
         operator = pending.pop()

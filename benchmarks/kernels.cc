@@ -1,0 +1,284 @@
+// Products per second of the matrix kernels, next to what the registers alone can do.
+//
+//   peak/*             dot-product instructions on registers, no memory: the limit of this machine
+//   now gemm/<kernel>/K    one call over a block that stays in the first-level caches
+//   conv/<layer>/<arch>, fully_connected/<layer>/<arch>
+//                      whole layers on one thread, requantize included
+//
+// The counter MAC/s counts multiply-accumulates. Clocks drift: compare rows of one run only, and
+// take
+// --benchmark_repetitions.
+
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "delegate/base/arch.h"
+#include "delegate/kernels/conv/conv.h"
+#include "delegate/kernels/fully_connected/fully_connected.h"
+#include "delegate/kernels/gemm/gemm.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace int8x {
+namespace {
+
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
+
+// 64-byte aligned and filled with random bytes, as a runtime's arena would be.
+std::unique_ptr<int8_t, Free> bytes(size_t count) {
+  auto* p = static_cast<int8_t*>(std::aligned_alloc(64, (count + 127) / 64 * 64));
+  std::mt19937 random(1);
+  for (size_t i = 0; i < count; ++i) p[i] = static_cast<int8_t>(random() % 255 - 127);
+  return std::unique_ptr<int8_t, Free>(p);
+}
+
+void count_products(benchmark::State& state, double products) {
+  state.counters["MAC/s"] = benchmark::Counter(
+      products, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
+}
+
+// Each peak loop keeps enough independent sums in flight to hide the latency of its instruction.
+constexpr int kPeakRounds = 1000;
+
+#if defined(__x86_64__)
+#define INT8X_UNROLL _Pragma("GCC unroll 16")
+
+__attribute__((target("avx512f,avx512vnni"))) void peak_avx512vnni(benchmark::State& state) {
+  __m512i sums[16] = {}, a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
+  for (auto _ : state) {
+    for (int i = 0; i < kPeakRounds; ++i) {
+      INT8X_UNROLL
+      for (int j = 0; j < 16; ++j) {
+        sums[j] = _mm512_dpbusd_epi32(sums[j], a, b);
+        asm volatile("" : "+v"(sums[j]));
+      }
+    }
+  }
+  count_products(state, kPeakRounds * 16.0 * 64);
+}
+
+__attribute__((target("avx2,avxvnni"))) void peak_avxvnni(benchmark::State& state) {
+  __m256i sums[12] = {}, a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5);
+  for (auto _ : state) {
+    for (int i = 0; i < kPeakRounds; ++i) {
+      INT8X_UNROLL
+      for (int j = 0; j < 12; ++j) {
+        sums[j] = _mm256_dpbusd_avx_epi32(sums[j], a, b);
+        asm volatile("" : "+x"(sums[j]));
+      }
+    }
+  }
+  count_products(state, kPeakRounds * 12.0 * 32);
+}
+
+__attribute__((target("avx2"))) void peak_avx2(benchmark::State& state) {
+  __m256i sums[12] = {}, a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(5);
+  for (auto _ : state) {
+    for (int i = 0; i < kPeakRounds; ++i) {
+      INT8X_UNROLL
+      for (int j = 0; j < 12; ++j) {
+        asm volatile("" : "+x"(a));
+        sums[j] = _mm256_add_epi32(sums[j], _mm256_madd_epi16(a, b));
+        asm volatile("" : "+x"(sums[j]));
+      }
+    }
+  }
+  count_products(state, kPeakRounds * 12.0 * 16);
+}
+
+__attribute__((target("amx-tile,amx-int8"))) void peak_avx512amx(benchmark::State& state) {
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  asm volatile("" : : "r"(&config) : "memory");  // GCC does not know that all of it is read
+  _tile_loadconfig(&config);
+  for (auto _ : state) {
+    for (int i = 0; i < kPeakRounds; ++i) {
+      _tile_dpbssd(0, 4, 6);
+      _tile_dpbssd(1, 4, 7);
+      _tile_dpbssd(2, 5, 6);
+      _tile_dpbssd(3, 5, 7);
+    }
+  }
+  _tile_release();
+  count_products(state, kPeakRounds * 4.0 * 16 * 16 * 64);
+}
+
+#elif defined(__aarch64__)
+#define INT8X_UNROLL _Pragma("GCC unroll 16")
+
+void peak_neon(benchmark::State& state) {
+  int32x4_t sums[16] = {};
+  int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(5);
+  for (auto _ : state) {
+    for (int i = 0; i < kPeakRounds; ++i) {
+      INT8X_UNROLL
+      for (int j = 0; j < 16; ++j) {
+        asm volatile("" : "+w"(a));
+        const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
+        sums[j] = vpadalq_s16(sums[j], vmlal_high_s8(low, a, b));
+        asm volatile("" : "+w"(sums[j]));
+      }
+    }
+  }
+  count_products(state, kPeakRounds * 16.0 * 16);
+}
+
+__attribute__((target("arch=armv8.2-a+dotprod"))) void peak_neondot(benchmark::State& state) {
+  int32x4_t sums[16] = {};
+  const int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(5);
+  for (auto _ : state) {
+    for (int i = 0; i < kPeakRounds; ++i) {
+      INT8X_UNROLL
+      for (int j = 0; j < 16; ++j) {
+        sums[j] = vdotq_s32(sums[j], a, b);
+        asm volatile("" : "+w"(sums[j]));
+      }
+    }
+  }
+  count_products(state, kPeakRounds * 16.0 * 16);
+}
+#endif
+
+void gemm(benchmark::State& state, const GemmKernel& kernel, int k) {
+  const int m = (47 + kernel.mr) / kernel.mr * kernel.mr;
+  const int n = 64, padded_k = gemm_padded_k(kernel, k);
+  const int64_t stride = int64_t{padded_k} * bytes_of(kernel.lhs), offset = 0;
+  auto lhs = bytes(m * stride), rhs = bytes(gemm_packed_rhs_bytes(kernel, n, 1, k));
+  auto c = bytes(int64_t{m} * n * 4);
+  const GemmBlock block = {
+      m, n, 1, padded_k, lhs.get(), stride, &offset, rhs.get(), reinterpret_cast<int32_t*>(c.get()),
+      n};
+  for (auto _ : state) {
+    kernel.run(block);
+    benchmark::ClobberMemory();
+  }
+  count_products(state, 1.0 * m * n * k);
+}
+
+struct Layer {
+  const char* name;
+  int size, in_c, out_c, kernel, stride;
+};
+
+// Layers of MobileNet and ResNet, from those bound by products to those bound by bytes.
+constexpr Layer kLayers[] = {
+    {"1x1_14x14x512_512", 14, 512, 512, 1, 1},   {"1x1_28x28x256_256", 28, 256, 256, 1, 1},
+    {"1x1_7x7x1024_1024", 7, 1024, 1024, 1, 1},  {"1x1_56x56x64_128", 56, 64, 128, 1, 1},
+    {"3x3_56x56x64_64", 56, 64, 64, 3, 1},       {"3x3_28x28x128_128", 28, 128, 128, 3, 1},
+    {"3x3_14x14x256_256", 14, 256, 256, 3, 1},   {"3x3_7x7x512_512", 7, 512, 512, 3, 1},
+    {"3x3s2_14x14x512_512", 14, 512, 512, 3, 2}, {"3x3s2_224x224x3_32", 224, 3, 32, 3, 2},
+    {"1x1_56x56x144_24", 56, 144, 24, 1, 1},     {"1x1_56x56x24_144", 56, 24, 144, 1, 1},
+    {"1x1_112x112x16_96", 112, 16, 96, 1, 1},
+};
+
+void conv(benchmark::State& state, const Layer& layer, arch::ArchSet archs) {
+  const int out = (layer.size + layer.stride - 1) / layer.stride, k = layer.kernel;
+  const int wanted = (out - 1) * layer.stride + k - layer.size, pad = wanted > 0 ? wanted / 2 : 0;
+  const ConvGeometry geometry = {1,   layer.size, layer.size,   layer.in_c,   out, out, layer.out_c,
+                                 k,   k,          layer.stride, layer.stride, 1,   1,   pad,
+                                 pad, 1};
+  const int64_t depth = int64_t{k} * k * layer.in_c;
+  auto weights = bytes(layer.out_c * depth);
+  auto input = bytes(int64_t{layer.size} * layer.size * layer.in_c);
+  auto output = bytes(int64_t{out} * out * layer.out_c);
+  const std::vector<int32_t> bias(layer.out_c, 100);
+  const std::vector<Multiplier> multipliers(layer.out_c, quantize_multiplier(0.7 / (70 * depth)));
+  const ConvSpec spec = {layer.out_c,        k,  k, layer.in_c, 1,  weights.get(), bias.data(),
+                         multipliers.data(), -3, 4, -128,       127};
+  const ConvWeightsPtr packed = conv_pack(spec, archs);
+  auto scratch = bytes(conv_scratch_bytes(*packed, geometry));
+  const int64_t tiles = conv_tiles(*packed, geometry);
+  for (auto _ : state) {
+    conv_run(*packed, geometry, input.get(), output.get(), 0, tiles, scratch.get());
+    benchmark::ClobberMemory();
+  }
+  state.SetLabel(conv_kernel_name(*packed));
+  count_products(state, 1.0 * out * out * layer.out_c * depth);
+}
+
+void fully_connected(benchmark::State& state, int rows, int in_c, int out_c, arch::ArchSet archs) {
+  auto weights = bytes(int64_t{out_c} * in_c), input = bytes(int64_t{rows} * in_c);
+  auto output = bytes(int64_t{rows} * out_c);
+  const std::vector<int32_t> bias(out_c, 100);
+  const double scale = 0.0003;
+  const FullyConnectedSpec spec = {out_c, in_c, weights.get(), bias.data(), &scale, 1, 0,
+                                   -3,    4,    -128,          127};
+  const FullyConnectedWeightsPtr packed = fully_connected_pack(spec, archs);
+  auto scratch = bytes(fully_connected_scratch_bytes(*packed, rows));
+  const int64_t tiles = fully_connected_tiles(*packed, rows);
+  for (auto _ : state) {
+    fully_connected_run(*packed, rows, input.get(), output.get(), 0, tiles, scratch.get());
+    benchmark::ClobberMemory();
+  }
+  state.SetLabel(fully_connected_kernel_name(*packed));
+  count_products(state, 1.0 * rows * out_c * in_c);
+}
+
+void add_peak(arch::Arch arch, void (*loop)(benchmark::State&)) {
+  if (arch::has(arch::supported(), arch))
+    benchmark::RegisterBenchmark((std::string("peak/") + arch::name(arch)).c_str(), loop);
+}
+
+void add_all() {
+#if defined(__x86_64__)
+  add_peak(arch::avx512amx, peak_avx512amx);
+  add_peak(arch::avx512vnni, peak_avx512vnni);
+  add_peak(arch::avxvnni, peak_avxvnni);
+  add_peak(arch::avx2, peak_avx2);
+#elif defined(__aarch64__)
+  add_peak(arch::neondot, peak_neondot);
+  add_peak(arch::neon, peak_neon);
+#endif
+  int count;
+  const GemmKernel* kernels = gemm_kernels(&count);
+  for (int i = 0; i < count; ++i) {
+    if (!arch::has(arch::supported(), kernels[i].arch)) continue;
+    for (int k : {16, 64, 512, 2048}) {
+      const std::string name = std::string("gemm/") + kernels[i].name + "/" + std::to_string(k);
+      const GemmKernel& kernel = kernels[i];
+      benchmark::RegisterBenchmark(name.c_str(),
+                                   [&kernel, k](benchmark::State& s) { gemm(s, kernel, k); });
+    }
+  }
+  for (int a = arch::kArchCount - 1; a > 0; --a) {
+    arch::ArchSet archs = 0;
+    const char* name = arch::name(static_cast<arch::Arch>(a));
+    if (arch::choose(name, &archs) != arch::Choice::ok) continue;
+    for (const Layer& layer : kLayers) {
+      benchmark::RegisterBenchmark((std::string("conv/") + layer.name + "/" + name).c_str(),
+                                   [&layer, archs](benchmark::State& s) { conv(s, layer, archs); });
+    }
+    for (int rows : {1, 32}) {
+      const std::string title = "fully_connected/" + std::to_string(rows) + "x1024_1000/" + name;
+      benchmark::RegisterBenchmark(title.c_str(), [rows, archs](benchmark::State& s) {
+        fully_connected(s, rows, 1024, 1000, archs);
+      });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace int8x
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  int8x::add_all();
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
