@@ -73,4 +73,12 @@ BroadcastRun broadcast_run_at(const Broadcast& shape, int64_t begin, int64_t end
   return run;
 }
 
+Repeats short_repeats(const Broadcast& shape) {
+  const int last = shape.rank - 1;
+  if (shape.rank < 2 || shape.extent[last] > kShortRow) return Repeats::none;
+  if (shape.lhs_stride[last] == 0 || shape.rhs_stride[last] == 0) return Repeats::none;
+  if (shape.lhs_stride[last - 1] == 0) return Repeats::lhs;
+  return shape.rhs_stride[last - 1] == 0 ? Repeats::rhs : Repeats::none;
+}
+
 }  // namespace int8x

@@ -51,17 +51,11 @@ int64_t mul_tiles(const MulParams& params) {
 
 void mul_run(const MulParams& params, const int8_t* lhs, const int8_t* rhs, int8_t* output,
              int64_t tile_begin, int64_t tile_end, void*) {
-  const Broadcast& shape = params.shape;
-  const int64_t lhs_step = shape.lhs_stride[shape.rank - 1];
-  const int64_t rhs_step = shape.rhs_stride[shape.rank - 1];
   int64_t end = tile_end * kElementwiseTile;
-  if (end > shape.size) end = shape.size;
-  for (int64_t at = tile_begin * kElementwiseTile; at < end;) {
-    const BroadcastRun run = broadcast_run_at(shape, at, end);
-    params.kernel->run(params, lhs + run.lhs_offset, lhs_step, rhs + run.rhs_offset, rhs_step,
-                       output + at, run.count);
-    at += run.count;
-  }
+  if (end > params.shape.size) end = params.shape.size;
+  for_each_row(params.shape, lhs, rhs, output, tile_begin * kElementwiseTile, end,
+               [&](const int8_t* a, int64_t a_step, const int8_t* b, int64_t b_step, int8_t* y,
+                   int64_t count) { params.kernel->run(params, a, a_step, b, b_step, y, count); });
 }
 
 const char* mul_kernel_name(const MulParams& params) { return params.kernel->name; }

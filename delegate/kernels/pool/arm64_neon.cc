@@ -24,6 +24,16 @@ struct V {
   };
   static LEAF_MEMBER Bytes load(const int8_t* p) { return vld1q_s8(p); }
   static LEAF_MEMBER void store(int8_t* p, Bytes x) { vst1q_s8(p, x); }
+  static LEAF_MEMBER Bytes load_some(const int8_t* p, int count) {
+    int8_t bytes[kChannels] = {};
+    std::memcpy(bytes, p, static_cast<size_t>(count));
+    return load(bytes);
+  }
+  static LEAF_MEMBER void store_some(int8_t* p, int count, Bytes x) {
+    int8_t bytes[kChannels];
+    store(bytes, x);
+    std::memcpy(p, bytes, static_cast<size_t>(count));
+  }
   static LEAF_MEMBER Bytes max(Bytes a, Bytes b) { return vmaxq_s8(a, b); }
   static LEAF_MEMBER Bytes clamp(Bytes x, int32_t min, int32_t max) {
     return vminq_s8(vmaxq_s8(x, vdupq_n_s8(static_cast<int8_t>(min))),

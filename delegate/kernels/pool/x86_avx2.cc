@@ -26,6 +26,16 @@ struct V {
   static LEAF_MEMBER void store(int8_t* p, Bytes x) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x);
   }
+  static LEAF_MEMBER Bytes load_some(const int8_t* p, int count) {
+    int8_t bytes[kChannels] = {};
+    std::memcpy(bytes, p, static_cast<size_t>(count));
+    return load(bytes);
+  }
+  static LEAF_MEMBER void store_some(int8_t* p, int count, Bytes x) {
+    int8_t bytes[kChannels];
+    store(bytes, x);
+    std::memcpy(p, bytes, static_cast<size_t>(count));
+  }
   static LEAF_MEMBER Bytes max(Bytes a, Bytes b) { return _mm_max_epi8(a, b); }
   static LEAF_MEMBER Bytes clamp(Bytes x, int32_t min, int32_t max) {
     return _mm_min_epi8(_mm_max_epi8(x, _mm_set1_epi8(static_cast<char>(min))),

@@ -6,8 +6,6 @@
 
 #include <immintrin.h>
 
-#include <cstring>
-
 #include "delegate/kernels/pool/leaf.h"
 
 namespace int8x {
@@ -29,6 +27,15 @@ struct V {
   }
   static LEAF_MEMBER void store(int8_t* p, Bytes x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x);
+  }
+  static LEAF_MEMBER __mmask32 first(int count) {
+    return static_cast<__mmask32>((uint64_t{1} << count) - 1);
+  }
+  static LEAF_MEMBER Bytes load_some(const int8_t* p, int count) {
+    return _mm256_maskz_loadu_epi8(first(count), p);
+  }
+  static LEAF_MEMBER void store_some(int8_t* p, int count, Bytes x) {
+    _mm256_mask_storeu_epi8(p, first(count), x);
   }
   static LEAF_MEMBER Bytes max(Bytes a, Bytes b) { return _mm256_max_epi8(a, b); }
   static LEAF_MEMBER Bytes clamp(Bytes x, int32_t min, int32_t max) {
