@@ -39,7 +39,8 @@ def lower(
 class _Lowering:
     def __init__(self, graph: Graph, operators: list[Operator], grids: Grids, recipe: Recipe):
         self.graph, self.subgraph, self.recipe, self.grids = graph, graph.main, recipe, grids
-        self.quantized = set(map(id, operators))
+        # Read before any tensor changes its type: what is float now is what must be quantized.
+        self.data_inputs = {op: RULES[op.kind].data_inputs(op) for op in operators}
         self.forms: dict[
             Tensor, dict[Any, Tensor]
         ] = {}  # of each float activation: its versions by type and grid
@@ -53,7 +54,7 @@ class _Lowering:
         self.names = {tensor: tensor.name for tensor in floats}
         subgraph.inputs = [self.input(t) if t in self.grids.nominal else t for t in subgraph.inputs]
         for op in subgraph.operators:
-            if id(op) in self.quantized:
+            if op in self.data_inputs:
                 self.lower(op)
             else:
                 op.inputs = [self.form(t, None) if t is not None else None for t in op.inputs]
@@ -73,7 +74,7 @@ class _Lowering:
     def land(self, op: Operator) -> None:
         """Notes the type in which an operator leaves its results."""
         for i, tensor in enumerate(op.outputs):
-            if id(op) in self.quantized and tensor.is_float:
+            if op in self.data_inputs and tensor.is_float:
                 grid = self.grids.writes.get((op, i), self.grids.nominal[tensor])
                 self.settle(tensor, tensor, grid)
             elif tensor.is_float:
@@ -188,7 +189,7 @@ class _Lowering:
     def lower(self, op: Operator) -> None:
         rule = RULES[op.kind]
         read: dict[Tensor, QuantParams] = {}
-        for i in rule.data_inputs(op):
+        for i in self.data_inputs[op]:
             tensor = op.inputs[i]
             if tensor.is_constant:
                 op.inputs[i] = self.constant(op, i, tensor)

@@ -19,6 +19,7 @@ from int8x.subgraph import Operator, Subgraph, Tensor
 
 __all__ = [
     "PASSES",
+    "add_biases",
     "fold_float16",
     "fold_multiply_add",
     "fold_reshape_shapes",
@@ -139,6 +140,16 @@ def fold_multiply_add(graph: Graph, recipe: Recipe | None = None) -> None:
             _absorb(subgraph, links, producer, op)
 
 
+def add_biases(graph: Graph, recipe: Recipe | None = None) -> None:
+    """CONV_2D and DEPTHWISE_CONV_2D without a bias get one of zeros: runtimes refuse, or crash on,
+    those without.
+    """
+    for subgraph in graph.subgraphs:
+        for op in subgraph.operators:
+            if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D") and op.input(_place(op).bias) is None:
+                _set_bias(subgraph, op, _bias(op))
+
+
 def remove_no_ops(graph: Graph, recipe: Recipe | None = None) -> None:
     """Takes out operators that hand on their input unchanged, and the first of two RESHAPEs in a
     row.
@@ -222,6 +233,7 @@ PASSES: list[Callable[[Graph, Recipe], None]] = [
     remove_no_ops,
     fold_multiply_add,
     fuse_activations,
+    add_biases,
     unique_names,
 ]
 

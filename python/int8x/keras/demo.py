@@ -18,9 +18,13 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train; `stride` is of the first convolution."""
+    """How long and how fast to train.
+
+    `stride` is of the first convolution, `shift` how many pixels an image may move in training.
+    """
 
     stride: int
+    shift: int
     batch: int
     epochs: int
     rate: float
@@ -29,9 +33,11 @@ class Schedule:
 
 
 SCHEDULES = {
-    "digits": Schedule(stride=1, batch=64, epochs=40, rate=4e-3, qat_epochs=12, qat_rate=5e-4),
+    "digits": Schedule(
+        stride=1, shift=1, batch=64, epochs=40, rate=4e-3, qat_epochs=12, qat_rate=5e-4
+    ),
     "fashion-mnist": Schedule(
-        stride=2, batch=128, epochs=6, rate=3e-3, qat_epochs=1, qat_rate=3e-4
+        stride=2, shift=0, batch=128, epochs=6, rate=3e-3, qat_epochs=1, qat_rate=3e-4
     ),
 }
 
@@ -87,7 +93,7 @@ def _fit(
     progress: Progress,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
-    batches = _Shifted(data, batch)
+    batches = _Shifted(data, batch, SCHEDULES[data.name].shift)
     total = epochs * len(batches)
     decay = keras.optimizers.schedules.CosineDecay(rate, total)
     model.compile(
@@ -99,13 +105,13 @@ def _fit(
 
 
 class _Shifted(keras.utils.PyDataset):
-    """Shuffled batches of training images, each image shifted by up to one pixel either way."""
+    """Shuffled batches of training images, each image moved by up to `shift` pixels."""
 
-    def __init__(self, data: Dataset, batch: int) -> None:
+    def __init__(self, data: Dataset, batch: int, shift: int) -> None:
         super().__init__()
-        self.data, self.batch = data, batch
+        self.data, self.batch, self.shift = data, batch, shift
         self.random = np.random.default_rng(SEED)
-        self.padded = np.pad(data.x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        self.padded = np.pad(data.x, ((0, 0), (shift, shift), (shift, shift), (0, 0)))
         self.order = self.random.permutation(len(data.x))
 
     def __len__(self) -> int:
@@ -113,7 +119,7 @@ class _Shifted(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
-        shifts = self.random.integers(0, 3, (len(chosen), 2))
+        shifts = self.random.integers(0, 2 * self.shift + 1, (len(chosen), 2))
         height, width = self.data.x.shape[1:3]
         images = [
             self.padded[number, down : down + height, right : right + width]
