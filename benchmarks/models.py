@@ -8,16 +8,16 @@ are timed.
 """
 
 import argparse
+import hashlib
 import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from int8x import benchmarking
+from int8x import benchmark_tables, benchmarking
+from int8x.progress import bar
 from networks import NETWORKS, build
-from rich.console import Console
-from rich.progress import Progress
 
 
 def default_cache() -> Path:
@@ -25,10 +25,11 @@ def default_cache() -> Path:
 
 
 def model_file(name: str, cache: Path) -> Path:
-    """The network's .tflite, built on first use."""
-    path = cache / f"{name}.tflite"
+    """The network's .tflite, built on first use and again when networks.py has changed."""
+    recipe = Path(__file__).with_name("networks.py").read_bytes()
+    path = cache / hashlib.sha256(recipe).hexdigest()[:12] / f"{name}.tflite"
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_bytes(build(NETWORKS[name]))
         os.replace(partial, path)
@@ -57,32 +58,16 @@ def main() -> None:
     options = arguments()
     names = list(NETWORKS) if "all" in options.models else options.models
     rows: list[benchmarking.Row] = []
-    console = Console()
-    with Progress(console=console, transient=True) as progress:
-        for name in names:
-            task = progress.add_task(f"{name}: build", total=None)
-            path = model_file(name, options.cache)
-            for threads in options.threads:
-                progress.update(
-                    task,
-                    description=f"{name}: {threads} threads",
-                    total=options.rounds,
-                    completed=0,
-                )
-                rows += benchmarking.compare(
-                    path,
-                    options.runners,
-                    threads,
-                    options.rounds,
-                    progress=lambda _, done, total, task=task: progress.update(
-                        task, completed=done
-                    ),
-                )
-            progress.remove_task(task)
-    console.print(benchmarking.table(rows))
+    for name in names:
+        path = model_file(name, options.cache)
+        for threads in options.threads:
+            rows += benchmarking.compare(
+                path, options.runners, threads, options.rounds, progress=bar
+            )
+    benchmark_tables.show(benchmark_tables.medians(rows))
     if options.output:
         benchmarking.save(options.output, rows)
-        console.print(f"written: {options.output}")
+        print(f"written: {options.output}")
 
 
 if __name__ == "__main__":

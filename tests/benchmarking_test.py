@@ -1,5 +1,6 @@
 """The timing harness runs its peers in turn, counts rightly, and writes one documented form."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import int8x
 import numpy as np
 import pytest
-from int8x import benchmarking, machine
+from int8x import benchmark_tables, benchmarking, machine
 from int8x.benchmarking import Row
 from operator_cases import CASES
 
@@ -57,21 +58,22 @@ def test_a_count_of_rounds_below_one_is_refused():
         benchmarking.time_in_turn({"a": lambda: None}, rounds=0)
 
 
-def test_compare_gives_a_row_for_every_runner():
+def test_compare_gives_a_row_for_every_runner_and_shows_progress():
     seen = []
+
+    @contextlib.contextmanager
+    def progress(title, total=None, done=0):
+        seen.append((title, total))
+        yield lambda: seen.append("round")
+
     rows = benchmarking.compare(
-        MODEL,
-        benchmarking.RUNNERS,
-        threads=2,
-        rounds=3,
-        name="fc",
-        progress=lambda *progress: seen.append(progress),
+        MODEL, benchmarking.RUNNERS, threads=2, rounds=3, name="fc", progress=progress
     )
     assert [row.runner for row in rows] == list(benchmarking.RUNNERS)
     assert {(row.model, row.threads) for row in rows} == {("fc", 2)}
     for row in rows:
         assert 0 < row.median_ms <= row.p90_ms and row.runs >= 3
-    assert seen == [("fc", 1, 3), ("fc", 2, 3), ("fc", 3, 3)]
+    assert seen == [("fc, threads: 2", 3), "round", "round", "round"]
 
 
 def test_the_runner_int8x_runs_the_delegate_and_the_others_do_not():
@@ -133,7 +135,7 @@ def test_the_table_shows_medians_and_ratios():
     from rich.console import Console
 
     console = Console(width=120, record=True, file=StringIO())
-    console.print(benchmarking.table(ROWS))
+    console.print(benchmark_tables.medians(ROWS))
     text = console.export_text()
     assert "xnnpack/int8x" in text and "2.00" in text
 
@@ -145,7 +147,7 @@ def test_the_profile_has_a_time_for_every_step():
     from rich.console import Console
 
     console = Console(width=160, record=True, file=StringIO())
-    console.print(benchmarking.profile_table(claims))
+    console.print(benchmark_tables.steps(claims))
     assert "FULLY_CONNECTED" in console.export_text()
 
 
@@ -159,4 +161,4 @@ def test_the_script_for_networks_prints_and_writes(tmp_path):
     assert "ds_cnn" in process.stdout and "xnnpack/int8x" in process.stdout
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert [row["runner"] for row in rows] == ["int8x", "xnnpack", "stock"]
-    assert (tmp_path / "cache" / "ds_cnn.tflite").exists()
+    assert list((tmp_path / "cache").glob("*/ds_cnn.tflite"))

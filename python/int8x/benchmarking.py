@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 
 from int8x import machine
+from int8x.claims import Claims
+from int8x.graph import write_file
+from int8x.progress import Progress, silent
 from int8x.runtime import Interpreter, Model, load_runtime, open_interpreter
 
 SCHEMA = "int8x-benchmark-1"
@@ -29,8 +32,6 @@ _MOST_RUNS_IN_A_TURN = 64
 # Worker threads of a peer may spin for a while after its last run; several threads wait until they
 # sleep.
 _PAUSE_SECONDS = 0.003
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -90,17 +91,17 @@ def time_in_turn(
     runs: Mapping[str, Callable[[], Any]],
     rounds: int,
     pause: bool = False,
-    progress: Progress | None = None,
+    advance: Callable[[], None] = lambda: None,
 ) -> dict[str, np.ndarray]:
     """Nanoseconds of every timed run of each callable, `rounds` turns each, in an order of a fixed
-    seed.
+    seed. `advance` is called after each round.
     """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
     repeats = {name: _repeats(run) for name, run in runs.items()}
     times: dict[str, list[int]] = {name: [] for name in runs}
     order, shuffler = list(runs), random.Random(0)
-    for number in range(rounds):
+    for _ in range(rounds):
         shuffler.shuffle(order)
         for name in order:
             if pause:
@@ -111,8 +112,7 @@ def time_in_turn(
                 start = time.perf_counter_ns()
                 run()
                 record.append(time.perf_counter_ns() - start)
-        if progress:
-            progress("", number + 1, rounds)
+        advance()
     return {name: np.array(record) for name, record in times.items()}
 
 
@@ -136,24 +136,20 @@ def compare(
     name: str | None = None,
     runtime: str = "auto",
     options: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> list[Row]:
     """Times `model` in each of `runners` in turn; one row per runner.
 
-    rows = int8x.benchmarking.compare("model.int8.tflite", threads=2)
+    >>> rows = int8x.benchmarking.compare("model.int8.tflite", threads=2)
     """
     label = name or _label(model)
     opened = {
         runner: open_runner(model, runner, threads, runtime, options if runner == "int8x" else None)
         for runner in dict.fromkeys(runners)
     }
-    named_progress = (lambda _, done, total: progress(label, done, total)) if progress else None
-    times = time_in_turn(
-        {runner: interpreter.invoke for runner, interpreter in opened.items()},
-        rounds,
-        threads > 1,
-        named_progress,
-    )
+    invokes = {runner: interpreter.invoke for runner, interpreter in opened.items()}
+    with progress(f"{label}, threads: {threads}", rounds, 0) as advance:
+        times = time_in_turn(invokes, rounds, threads > 1, advance)
     return [
         Row(
             label,
@@ -198,43 +194,11 @@ def document(rows: Iterable[Row], command: str | None = None) -> dict[str, Any]:
 
 def save(path: str | os.PathLike[str], rows: Iterable[Row], command: str | None = None) -> None:
     """Writes `document` to `path`, whole or not at all."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(json.dumps(document(rows, command), indent=1) + "\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = json.dumps(document(rows, command), indent=1) + "\n"
+    write_file(path, text.encode())
 
 
-def table(rows: Sequence[Row]) -> Any:
-    """A rich table: one line per model and thread count, medians in ms, and int8x's speed relative
-    to each peer.
-    """
-    from rich.table import Table
-
-    runners = [runner for runner in RUNNERS if any(row.runner == runner for row in rows)]
-    peers = [runner for runner in runners if runner != "int8x"] if "int8x" in runners else []
-    result = Table(title="median ms per inference")
-    result.add_column("model")
-    result.add_column("threads", justify="right")
-    for runner in runners:
-        result.add_column(runner, justify="right")
-    for peer in peers:
-        result.add_column(f"{peer}/int8x", justify="right")
-    for model, threads in dict.fromkeys((row.model, row.threads) for row in rows):
-        medians = {
-            row.runner: row.median_ms
-            for row in rows
-            if (row.model, row.threads) == (model, threads)
-        }
-        cells = [f"{medians[runner]:.4g}" if runner in medians else "" for runner in runners]
-        ratios = [ratio(rows, model, threads, peer) for peer in peers]
-        result.add_row(model, str(threads), *cells, *(f"{r:.2f}" if r else "" for r in ratios))
-    return result
-
-
-def profile(model: Model, threads: int = 1, runs: int = 50, runtime: str = "auto") -> Any:
+def profile(model: Model, threads: int = 1, runs: int = 50, runtime: str = "auto") -> Claims:
     """Runs the delegate with its step clock on; returns its claims, whose steps carry nanoseconds
     and runs.
     """
@@ -242,27 +206,3 @@ def profile(model: Model, threads: int = 1, runs: int = 50, runtime: str = "auto
     for _ in range(runs):
         interpreter.invoke()
     return interpreter.claims
-
-
-def profile_table(claims: Any) -> Any:
-    """A rich table of the steps, the slowest first, with microseconds per run, share and GMAC/s."""
-    from rich.table import Table
-
-    result = Table(title=f"steps of the delegate, {claims.arch}, {claims.threads} threads")
-    for column in ("node", "op", "kernel"):
-        result.add_column(column)
-    for column in ("us", "share", "GMAC/s"):
-        result.add_column(column, justify="right")
-    total = sum(step.nanoseconds / max(step.runs, 1) for step in claims.steps) or 1.0
-    for step in sorted(claims.steps, key=lambda step: -step.nanoseconds / max(step.runs, 1)):
-        nanoseconds = step.nanoseconds / max(step.runs, 1)
-        speed = f"{step.macs / nanoseconds:.1f}" if step.macs and nanoseconds else ""
-        result.add_row(
-            str(step.node),
-            step.op,
-            step.kernel,
-            f"{nanoseconds / 1e3:.2f}",
-            f"{nanoseconds / total:.1%}",
-            speed,
-        )
-    return result

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from int8x.cli import writable
 
 
@@ -20,9 +21,8 @@ def command(
     profile: Annotated[bool, typer.Option("--profile", help="Time the delegate's steps.")] = False,
 ) -> None:
     """Time models in int8x, XNNPACK and TFLite's stock kernels, in turn in one process."""
-    from int8x import benchmarking
-    from rich.console import Console
-    from rich.progress import Progress
+    from int8x import benchmark_tables, benchmarking
+    from int8x.progress import bar
 
     unknown = [name for name in runner if name not in benchmarking.RUNNERS]
     if unknown:
@@ -31,25 +31,14 @@ def command(
     if json is not None:
         writable(json)
     rows: list[benchmarking.Row] = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        for model in models:
-            for count in threads:
-                task = progress.add_task(f"{model.name}, {count} threads", total=runs)
-                rows += benchmarking.compare(
-                    model,
-                    runner,
-                    count,
-                    runs,
-                    progress=lambda _, done, total, task=task: progress.update(
-                        task, completed=done, total=total
-                    ),
-                )
-                progress.remove_task(task)
-    console = Console()
-    console.print(benchmarking.table(rows))
+    for model in models:
+        for count in threads:
+            rows += benchmarking.compare(model, runner, count, runs, progress=bar)
+    benchmark_tables.show(benchmark_tables.medians(rows))
     if profile:
         for model in models:
             for count in threads:
-                console.print(benchmarking.profile_table(benchmarking.profile(model, count)))
+                profiled = benchmarking.profile(model, count)
+                benchmark_tables.show(benchmark_tables.steps(profiled))
     if json is not None:
         benchmarking.save(json, rows)

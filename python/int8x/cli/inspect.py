@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from int8x.cli import writable
 
 if TYPE_CHECKING:
@@ -17,17 +18,16 @@ def command(
     """Show a model's operators, types, scales and sizes, and which of them the delegate takes."""
     from json import dumps
 
+    from int8x.benchmark_tables import show
     from int8x.graph import write_file
     from int8x.inspection import inspect
-    from rich.console import Console
 
     if json is not None:
         writable(json)
     report = inspect(model)
     if json is not None:
         write_file(json, (dumps(report.to_json(), indent=1) + "\n").encode())
-    console = Console()
-    console.print(_table(report))
+    show(_table(report))
     for line in summary(report):
         typer.echo(line)
 
@@ -60,14 +60,13 @@ def summary(report: "Inspection") -> list[str]:
 
 
 def _table(report: "Inspection") -> Any:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=report.model)
-    table.add_column("#", justify="right")
-    for column in ("operator", "types", "output", "scale", "zero point"):
-        table.add_column(column)
-    table.add_column("MACs", justify="right")
-    table.add_column("by")
+    table = Table(title=report.model, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("#", "operator", "types", "output", "scale", "zero", "MACs", "by"):
+        right = column in ("#", "scale", "zero", "MACs")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
     several = len({op.subgraph for op in report.operators}) > 1
     for op in report.operators:
         output = op.outputs[0] if op.outputs else None
@@ -85,15 +84,15 @@ def _table(report: "Inspection") -> Any:
 
 
 def _types(op: "OperatorView") -> str:
-    """As in "INT8 x INT8/64 > INT8": the activations and constants read, scales per channel,
-    result.
-    """
-    read = [f"{t.dtype}/{len(t.scales)}" if len(t.scales) > 1 else t.dtype for t in op.inputs]
-    written = [t.dtype for t in op.outputs]
-    return f"{' '.join(read)} > {' '.join(written)}".lower()
+    """As in "int8 * int8/64 > int8": activations, weights with 64 scales, result."""
+    read = dict.fromkeys(t.dtype for t in op.inputs if not t.bytes)
+    weights = [t for t in op.inputs[1:2] if t.bytes and t.scales]
+    scales = [f" * {t.dtype}/{len(t.scales)}" for t in weights]
+    written = dict.fromkeys(t.dtype for t in op.outputs)
+    return f"{' '.join(read)}{''.join(scales)} > {' '.join(written)}".lower()
 
 
 def _scale(tensor: "TensorView | None") -> str:
     if tensor is None or not tensor.scales:
         return ""
-    return f"{tensor.scales[0]:.6g}" if len(tensor.scales) == 1 else f"{len(tensor.scales)} scales"
+    return f"{tensor.scales[0]:.4g}" if len(tensor.scales) == 1 else f"{len(tensor.scales)} scales"
