@@ -103,6 +103,7 @@ __attribute__((target("amx-tile,amx-int8"))) void peak_avx512amx(benchmark::Stat
     uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
     uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
   } config;
+  asm volatile("" : : "r"(&config) : "memory");  // GCC does not know that all of it is read
   _tile_loadconfig(&config);
   for (auto _ : state) {
     for (int i = 0; i < kPeakRounds; ++i) {
@@ -153,7 +154,7 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) void peak_neondot(benchmark::S
 #endif
 
 void gemm(benchmark::State& state, const GemmKernel& kernel, int k) {
-  const int m = 48 / kernel.mr * kernel.mr > 0 ? 96 / kernel.mr * kernel.mr / 2 : kernel.mr;
+  const int m = (47 + kernel.mr) / kernel.mr * kernel.mr;
   const int n = 64, padded_k = gemm_padded_k(kernel, k);
   const int64_t stride = int64_t{padded_k} * bytes_of(kernel.lhs), offset = 0;
   auto lhs = bytes(m * stride), rhs = bytes(gemm_packed_rhs_bytes(kernel, n, 1, k));

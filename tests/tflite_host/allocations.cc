@@ -10,6 +10,7 @@ extern "C" {
 void* __real_malloc(size_t size);
 void* __real_calloc(size_t count, size_t size);
 void* __real_realloc(void* block, size_t size);
+void* __real_aligned_alloc(size_t alignment, size_t size);
 int __real_posix_memalign(void** block, size_t alignment, size_t size);
 void __real_free(void* block);
 }
@@ -44,6 +45,11 @@ void* __wrap_calloc(size_t number, size_t size) {
 void* __wrap_realloc(void* block, size_t size) {
   if (block == nullptr) count(size);
   return __real_realloc(block, size);
+}
+
+void* __wrap_aligned_alloc(size_t alignment, size_t size) {
+  count(size);
+  return __real_aligned_alloc(alignment, size);
 }
 
 int __wrap_posix_memalign(void** block, size_t alignment, size_t size) {
