@@ -105,8 +105,12 @@ class Handle:
             inputs = keras.tree.map_structure(_as_tensor, args[0])
             if self.plan is None:
                 self.struct = keras.tree.map_structure(_any_batch, inputs)
-                with tf.init_scope():
-                    self._instrument()
+                try:
+                    with tf.init_scope():
+                        self._instrument()
+                except BaseException:
+                    strip(self.model)  # what cannot be planned stays a plain, usable model
+                    raise
             assert self.plan is not None and self.forward is not None
             run = self.forward.run
             training = kwargs.get("training")
@@ -148,11 +152,11 @@ class Handle:
     @contextlib.contextmanager
     def exporting(self) -> Iterator[None]:
         """Within, the model computes with markers and folded kernels."""
-        self.switches.exporting = True
+        active, self.switches.active, self.switches.exporting = self.switches.active, True, True
         try:
             yield
         finally:
-            self.switches.exporting = False
+            self.switches.active, self.switches.exporting = active, False
 
     @contextlib.contextmanager
     def plain(self) -> Iterator[None]:

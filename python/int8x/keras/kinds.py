@@ -40,7 +40,7 @@ _LAYERS = {
 _OPERATIONS = {
     ARITHMETIC: "Add Subtract Multiply",
     JOIN: "Concatenate Maximum Minimum Stack",
-    SAME: "Reshape Transpose Squeeze ExpandDims GetItem Split Max MaxPool Pad Flip Repeat Tile",
+    SAME: "Cast Reshape Transpose Squeeze ExpandDims GetItem Split Max MaxPool Pad Repeat Tile",
     SAME_ROUNDED: "AveragePool",
     FREE: "Mean LeakyRelu",
     RELU: "Relu Relu6",
