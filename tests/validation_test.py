@@ -1,13 +1,13 @@
 """validate: figures that can be worked out by hand, tensors matched by name, and clear refusals."""
 
+import io
 import json
 import math
 
+import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
-
-import int8x
 from int8x.graph import Graph
 from int8x.passes import prepare
 from int8x.quant_params import QuantParams
@@ -51,8 +51,20 @@ def test_equal_tensors_have_infinite_sqnr_which_json_calls_null():
 def test_every_activation_is_matched_whatever_the_interface(io):
     coded = int8x.quantize(small_network(), data=SAMPLES, recipe=int8x.Recipe(io=io))
     report = int8x.validate(small_network(), coded, SAMPLES)
-    kinds = ["input", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "ADD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "CONV_2D",
-             "CONCATENATION", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+    kinds = [
+        "input",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "CONV_2D",
+        "ADD",
+        "MAX_POOL_2D",
+        "AVERAGE_POOL_2D",
+        "CONV_2D",
+        "CONCATENATION",
+        "MEAN",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+    ]
     assert [t.operator for t in report.tensors] == kinds
     assert report.samples == 8 and report.outputs == ("softmax11",)
     assert min(t.sqnr_db for t in report.tensors) > 25
@@ -70,8 +82,10 @@ def test_agreement_and_accuracy_count_choices():
 
 def test_reference_and_stock_kernels_agree_closely():
     coded = int8x.quantize(small_network(), data=SAMPLES)
-    reports = [int8x.validate(small_network(), coded, SAMPLES, resolver=r).tensors[-1].sqnr_db
-               for r in ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")]
+    reports = [
+        int8x.validate(small_network(), coded, SAMPLES, resolver=r).tensors[-1].sqnr_db
+        for r in ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
+    ]
     assert abs(reports[0] - reports[1]) < 6
 
 
@@ -79,17 +93,24 @@ def test_the_table_shows_every_tensor():
     from rich.console import Console
 
     report = int8x.validate(small_network(), int8x.quantize(small_network(), data=SAMPLES), SAMPLES)
-    console = Console(width=140, record=True, file=open("/dev/null", "w"))
+    console = Console(width=140, record=True, file=io.StringIO())
     console.print(report.table())
     shown = console.export_text()
     assert all(t.name in shown for t in report.tensors)
 
 
-@pytest.mark.parametrize("labels, told", [
-    (np.zeros(7, int), r"one per sample \(8\), got 7"), (np.zeros(8), "labels must be integers, got float64")])
+@pytest.mark.parametrize(
+    "labels, told",
+    [
+        (np.zeros(7, int), r"one per sample \(8\), got 7"),
+        (np.zeros(8), "labels must be integers, got float64"),
+    ],
+)
 def test_labels_that_do_not_fit_are_refused(labels, told):
     with pytest.raises(int8x.DataError, match=told):
-        int8x.validate(small_network(), int8x.quantize(small_network(), data=SAMPLES), SAMPLES, labels=labels)
+        int8x.validate(
+            small_network(), int8x.quantize(small_network(), data=SAMPLES), SAMPLES, labels=labels
+        )
 
 
 def test_models_that_do_not_correspond_are_refused():

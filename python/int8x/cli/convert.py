@@ -1,7 +1,8 @@
 """int8x convert MODEL --output float.tflite"""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +33,7 @@ def command(
     typer.echo(f"{output}: {len(graph.main.operators)} operators")
 
 
-def _from_keras(path: Path):  # type: ignore[no-untyped-def]  # Graph, imported late
+def _from_keras(path: Path) -> Any:
     """The graph of a saved Keras 3 model; files with code in them (Lambda layers) are refused."""
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
@@ -52,7 +53,7 @@ def _from_keras(path: Path):  # type: ignore[no-untyped-def]  # Graph, imported 
     return convert(loaded)
 
 
-def _layers(model):  # type: ignore[no-untyped-def]  # a Keras object, imported late
+def _layers(model: Any) -> Iterator[Any]:
     for layer in getattr(model, "layers", ()):
         yield layer
         yield from _layers(layer)
