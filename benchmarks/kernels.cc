@@ -103,6 +103,7 @@ __attribute__((target("amx-tile,amx-int8"))) void peak_avx512amx(benchmark::Stat
     uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
     uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
   } config;
+  asm volatile("" : : "r"(&config) : "memory");  // GCC does not know that all of it is read
   _tile_loadconfig(&config);
   for (auto _ : state) {
     for (int i = 0; i < kPeakRounds; ++i) {

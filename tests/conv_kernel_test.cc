@@ -95,7 +95,10 @@ std::unique_ptr<Problem> make_problem(const Shape& s, Values values) {
     p->bias.push_back(values == Values::wide ? static_cast<int32_t>(random())
                                              : static_cast<int>(random() % 20000) - 10000);
   }
-  const bool clamped = random() % 2;
+  // Not clamped, clamped, and the fused RELU6, which leaves nothing below the zero point.
+  const int activation = static_cast<int>(random() % 3);
+  const int output_zero_point = static_cast<int>(random() % 256) - 128;
+  const int lowest_output = activation == 0 ? -128 : activation == 1 ? -20 : output_zero_point;
   p->spec = {s.out_c,
              s.kernel_h,
              s.kernel_w,
@@ -105,9 +108,9 @@ std::unique_ptr<Problem> make_problem(const Shape& s, Values values) {
              random() % 4 ? p->bias.data() : nullptr,
              p->multipliers.data(),
              values == Values::extreme ? 127 : static_cast<int>(random() % 256) - 128,
-             static_cast<int>(random() % 256) - 128,
-             clamped ? -20 : -128,
-             clamped ? 101 : 127};
+             output_zero_point,
+             lowest_output,
+             activation == 0 ? 127 : std::max(lowest_output, 101)};
   return p;
 }
 

@@ -33,7 +33,7 @@ using Lanes = void (*)(const int32_t* x, const Multiplier* m, int32_t* out);
 struct Implementation {
   const char* name;
   arch::Arch arch;
-  Lanes product, divide, full, narrow;
+  Lanes product, divide, full, narrow, half_up;
 };
 
 #if defined(__x86_64__)
@@ -47,12 +47,18 @@ void lanes_avx2(const int32_t* x, const Multiplier* m, int32_t* out) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), y);
   }
 }
+__m256i half_up_avx2(__m256i x, const avx2::Rounding& r) {
+  const __m256i biased = _mm256_xor_si256(x, _mm256_set1_epi32(INT32_MIN));
+  const __m256i y = avx2::multiply_half_up_biased(biased, avx2::half_up(r));
+  return _mm256_max_epi32(y, _mm256_setzero_si256());
+}
 const Implementation kAvx2 = {"avx2",
                               arch::avx2,
                               lanes_avx2<avx2::saturating_rounding_doubling_high_mul>,
                               lanes_avx2<avx2::rounding_divide_by_pot>,
                               lanes_avx2<avx2::multiply_by_quantized_multiplier>,
-                              lanes_avx2<avx2::multiply_narrow>};
+                              lanes_avx2<avx2::multiply_narrow>,
+                              lanes_avx2<half_up_avx2>};
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl")
@@ -60,12 +66,18 @@ template <__m512i (*function)(__m512i, const avx512::Rounding&)>
 void lanes_avx512(const int32_t* x, const Multiplier* m, int32_t* out) {
   _mm512_storeu_si512(out, function(_mm512_loadu_si512(x), avx512::rounding(m)));
 }
+__m512i half_up_avx512(__m512i x, const avx512::Rounding& r) {
+  const __m512i biased = _mm512_xor_si512(x, _mm512_set1_epi32(INT32_MIN));
+  const __m512i y = avx512::multiply_half_up_biased(biased, avx512::half_up(r));
+  return _mm512_max_epi32(y, _mm512_setzero_si512());
+}
 const Implementation kAvx512 = {"avx512",
                                 arch::avx512vnni,
                                 lanes_avx512<avx512::saturating_rounding_doubling_high_mul>,
                                 lanes_avx512<avx512::rounding_divide_by_pot>,
                                 lanes_avx512<avx512::multiply_by_quantized_multiplier>,
-                                lanes_avx512<avx512::multiply_narrow>};
+                                lanes_avx512<avx512::multiply_narrow>,
+                                lanes_avx512<half_up_avx512>};
 #pragma GCC pop_options
 const Implementation kImplementations[] = {kAvx2, kAvx512};
 #elif defined(__aarch64__)
@@ -74,10 +86,13 @@ void lanes_neon(const int32_t* x, const Multiplier* m, int32_t* out) {
   for (int i = 0; i < 16; i += 4)
     vst1q_s32(out + i, function(vld1q_s32(x + i), neon::rounding(m + i)));
 }
+int32x4_t half_up_neon(int32x4_t x, const neon::Rounding& r) {
+  return vmaxq_s32(neon::multiply_half_up(x, r), vdupq_n_s32(0));
+}
 const Implementation kImplementations[] = {
     {"neon", arch::neon, lanes_neon<neon::saturating_rounding_doubling_high_mul>,
      lanes_neon<neon::rounding_divide_by_pot>, lanes_neon<neon::multiply_by_quantized_multiplier>,
-     lanes_neon<neon::multiply_narrow>}};
+     lanes_neon<neon::multiply_narrow>, lanes_neon<half_up_neon>}};
 #endif
 
 std::vector<int32_t> edge_multipliers() {
@@ -105,6 +120,9 @@ int32_t product_of(int32_t x, Multiplier m) {
 }
 int32_t quotient_of(int32_t x, Multiplier m) {
   return rounding_divide_by_pot(x, m.shift > 0 ? 0 : -m.shift);
+}
+int32_t clamped_of(int32_t x, Multiplier m) {
+  return clamp(multiply_by_quantized_multiplier(x, m), 0, INT32_MAX);
 }
 bool any(int32_t, Multiplier) { return true; }
 bool inner(int32_t x, Multiplier) { return x != INT32_MIN && x != INT32_MAX; }
@@ -190,6 +208,11 @@ TEST(VectorRounding, NarrowMultiplyEqualsTheScalarOneInItsDomain) {
   on_each_implementation([](const Implementation& i) {
     compare_everywhere(i.narrow, multiply_by_quantized_multiplier, narrow);
   });
+}
+
+TEST(VectorRounding, HalfUpMultiplyEqualsTheScalarOneOnceBothAreClampedToZero) {
+  on_each_implementation(
+      [](const Implementation& i) { compare_everywhere(i.half_up, clamped_of, narrow); });
 }
 
 }  // namespace

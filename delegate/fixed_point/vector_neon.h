@@ -56,6 +56,12 @@ INT8X_NEON int32x4_t multiply_narrow(int32x4_t x, const Rounding& r) {
   return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(x, r), r);
 }
 
+// For results that are then clamped to 0 or more, ties may go up instead of away from zero: that
+// changes negative results only, and none of them to more than 0. shift <= 0.
+INT8X_NEON int32x4_t multiply_half_up(int32x4_t x, const Rounding& r) {
+  return vrshlq_s32(saturating_rounding_doubling_high_mul(x, r), r.right);
+}
+
 // Four vectors of 4 int32 to 16 int8, in order, saturating.
 INT8X_NEON int8x16_t pack_s8(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {
   const int16x8_t low = vcombine_s16(vqmovn_s32(a), vqmovn_s32(b));

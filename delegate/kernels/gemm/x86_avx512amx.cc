@@ -41,6 +41,16 @@ int step_of(const GemmBlock& b) { return b.k / ((b.k + 63) / 64); }
 
 int64_t panel_bytes_of(const GemmBlock& b) { return int64_t{b.taps} * b.k * 16; }
 
+// GCC's tile intrinsics do not say what memory they read: what was written for them is written
+// here.
+INT8X_INLINE void publish(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
+
+void configure(int step, int m) {
+  const TileConfig config(step, m);
+  publish(&config);
+  _tile_loadconfig(&config);
+}
+
 struct Nothing {
   void operator()() const {}
 };
@@ -118,13 +128,15 @@ void sixteen_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c) {
 }
 
 // Requantizes up to 32 rows of 16 * vectors columns, two rows at each call.
-template <int vectors>
+template <int vectors, bool half_up>
 class Requantizer {
  public:
   INT8X_INLINE Requantizer(const GemmOutput& o, int column, int columns) : o_(o), column_(column) {
     INT8X_UNROLL
     for (int v = 0; v < vectors; ++v) {
-      rounding_[v] = avx512::rounding(o.multipliers + column + 16 * v);
+      const avx512::Rounding rounding = avx512::rounding(o.multipliers + column + 16 * v);
+      rounding_[v] = half_up ? avx512::half_up(rounding) : rounding;
+      // 2^31 on top for multiply_narrow_biased().
       bias_[v] = _mm512_xor_si512(_mm512_loadu_si512(o.bias + column + 16 * v),
                                   _mm512_set1_epi32(INT32_MIN));
     }
@@ -135,15 +147,13 @@ class Requantizer {
     mask_ = columns >= 32 ? 0xffffffffu : (1u << columns) - 1;
   }
 
-  // Sums of rows [first, first + rows) of the block come next. c is a multiple of 2 rows long.
+  // Sums of rows [first, first + rows) of the block come next, two rows to 64 elements of c.
   INT8X_INLINE void take(const int32_t* c, int first, int rows) {
     c_ = c;
     left_ = rows;
     x_ = first % o_.period;
-    out_ =
-        o_.out +
-        (int64_t{first / o_.period} * o_.valid + (x_ < o_.valid ? x_ : o_.valid)) * o_.out_stride +
-        column_;
+    const int64_t row = int64_t{first / o_.period} * o_.valid + (x_ < o_.valid ? x_ : o_.valid);
+    out_ = o_.out + row * o_.out_stride + column_;
   }
 
   INT8X_INLINE void two_rows() {
@@ -160,7 +170,7 @@ class Requantizer {
     while (left_ > 0) two_rows();
   }
 
-  int left() const { return left_; }
+  INT8X_INLINE int left() const { return left_; }
 
  private:
   // 16-bit values with the zero point: saturated here, they are out of int8's range.
@@ -169,7 +179,8 @@ class Requantizer {
     INT8X_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const __m512i sum = _mm512_add_epi32(bias_[v], _mm512_load_si512(c + 16 * v));
-      y[v] = avx512::multiply_narrow_biased(sum, rounding_[v]);
+      y[v] = half_up ? avx512::multiply_half_up_biased(sum, rounding_[v])
+                     : avx512::multiply_narrow_biased(sum, rounding_[v]);
     }
     return _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[vectors - 1]), zero_point_);
   }
@@ -194,28 +205,28 @@ class Requantizer {
 };
 
 // While the tile unit works on 32 rows, the vector units requantize the 32 rows before them.
-template <int vectors>
+template <typename Requantizer>
 class Interleave {
  public:
-  INT8X_INLINE Interleave(Requantizer<vectors>& requantizer, int pairs)
+  INT8X_INLINE Interleave(Requantizer& requantizer, int pairs)
       : requantizer_(requantizer), pairs_(pairs) {}
   INT8X_INLINE void operator()() {
     for (int i = 0; i < pairs_ && requantizer_.left() > 0; ++i) requantizer_.two_rows();
   }
 
  private:
-  Requantizer<vectors>& requantizer_;
+  Requantizer& requantizer_;
   const int pairs_;
 };
 
 // Rows [first, end) of 16 * vectors columns, `height` at a time. The sums of two times so many rows
 // alternate in the scratch.
-template <int vectors>
+template <int vectors, bool half_up>
 void columns(const GemmBlock& b, const GemmOutput& o, int step, int first, int end, int height,
              int column) {
-  Requantizer<vectors> requantizer(o, column, b.n - column);
+  Requantizer<vectors, half_up> requantizer(o, column, b.n - column);
   const int steps = b.taps * (b.k / step);
-  Interleave<vectors> between(requantizer, (height / 2 + steps - 1) / steps);
+  Interleave<Requantizer<vectors, half_up>> between(requantizer, (height / 2 + steps - 1) / steps);
   const int8_t* lhs = static_cast<const int8_t*>(b.lhs) + first * b.lhs_stride;
   const int8_t* rhs = b.rhs + column / 16 * panel_bytes_of(b);
   int32_t* c = b.c;
@@ -228,14 +239,14 @@ void columns(const GemmBlock& b, const GemmOutput& o, int step, int first, int e
   requantizer.rest();
 }
 
+template <bool half_up>
 void all_columns(const GemmBlock& b, const GemmOutput& o, int first, int end, int height) {
   if (first == end) return;
   const int step = step_of(b);
-  const TileConfig config(step, height);
-  _tile_loadconfig(&config);
+  configure(step, height);
   int j = 0;
-  for (; j + 16 < b.n; j += 32) columns<2>(b, o, step, first, end, height, j);
-  if (j < b.n) columns<1>(b, o, step, first, end, height, j);
+  for (; j + 16 < b.n; j += 32) columns<2, half_up>(b, o, step, first, end, height, j);
+  if (j < b.n) columns<1, half_up>(b, o, step, first, end, height, j);
 }
 
 }  // namespace
@@ -245,14 +256,12 @@ void gemm_s8_s8_s32_32x32x64_avx512amx(const GemmBlock& b) {
   const int8_t* lhs = static_cast<const int8_t*>(b.lhs);
   int32_t* c = b.c;
   if (whole > 0) {
-    const TileConfig config(step, 32);
-    _tile_loadconfig(&config);
+    configure(step, 32);
     for (int i = 0; i < whole; i += 32, lhs += 32 * b.lhs_stride, c += 32 * b.c_stride)
       thirty_two_rows(b, step, lhs, c);
   }
   if (rest > 0) {
-    const TileConfig config(step, rest);
-    _tile_loadconfig(&config);
+    configure(step, rest);
     if (rest > 16) {
       thirty_two_rows(b, step, lhs, c);
     } else {
@@ -265,8 +274,13 @@ void gemm_s8_s8_s32_32x32x64_avx512amx(const GemmBlock& b) {
 // b.m % 32 is 0 or more than 16: fewer rows do not keep enough sums in flight here.
 void gemm_s8_s8_s8_32x32x64_avx512amx(const GemmBlock& b, const GemmOutput& o) {
   const int whole = b.m / 32 * 32;
-  all_columns(b, o, 0, whole, 32);
-  all_columns(b, o, whole, b.m, b.m - whole);
+  if (rounds_of(true, o.zero_point, o.min) == Rounds::half_up) {
+    all_columns<true>(b, o, 0, whole, 32);
+    all_columns<true>(b, o, whole, b.m, b.m - whole);
+  } else {
+    all_columns<false>(b, o, 0, whole, 32);
+    all_columns<false>(b, o, whole, b.m, b.m - whole);
+  }
   _tile_release();
 }
 

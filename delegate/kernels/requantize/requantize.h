@@ -33,6 +33,14 @@ struct RequantizeBlock {
   int64_t out_stride;
 };
 
+// The shortest way that gives the right int8; see the vector headers of delegate/fixed_point.
+enum class Rounds { anyhow, narrow, half_up };
+
+inline Rounds rounds_of(bool narrow, int32_t zero_point, int32_t min) {
+  if (!narrow) return Rounds::anyhow;
+  return min >= zero_point ? Rounds::half_up : Rounds::narrow;
+}
+
 struct RequantizeKernel {
   const char* name;
   arch::Arch arch;

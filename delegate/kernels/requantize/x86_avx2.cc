@@ -14,10 +14,18 @@ __m256i bias_of(const RequantizeBlock& b, int j) {
   return b.narrow ? _mm256_xor_si256(bias, _mm256_set1_epi32(INT32_MIN)) : bias;
 }
 
-template <bool narrow>
+template <Rounds rounds>
+avx2::Rounding rounding_of(const RequantizeBlock& b, int j) {
+  const avx2::Rounding rounding = avx2::rounding(b.multipliers + j);
+  return rounds == Rounds::half_up ? avx2::half_up(rounding) : rounding;
+}
+
+template <Rounds rounds>
 __m256i scaled(__m256i sum, const avx2::Rounding& rounding, __m256i zero_point) {
-  const __m256i y = narrow ? avx2::multiply_narrow_biased(sum, rounding)
-                           : avx2::multiply_by_quantized_multiplier(sum, rounding);
+  const __m256i y = rounds == Rounds::half_up ? avx2::multiply_half_up_biased(sum, rounding)
+                    : rounds == Rounds::narrow
+                        ? avx2::multiply_narrow_biased(sum, rounding)
+                        : avx2::multiply_by_quantized_multiplier(sum, rounding);
   return _mm256_add_epi32(y, zero_point);
 }
 
@@ -38,18 +46,18 @@ void store(int8_t* out, __m128i bytes, int count) {
 }
 
 // 16 columns from j on, of which `count` are written.
-template <bool narrow>
+template <Rounds rounds>
 void sixteen_columns(const RequantizeBlock& b, int j, int count) {
-  const avx2::Rounding low = avx2::rounding(b.multipliers + j);
-  const avx2::Rounding high = avx2::rounding(b.multipliers + j + 8);
+  const avx2::Rounding low = rounding_of<rounds>(b, j);
+  const avx2::Rounding high = rounding_of<rounds>(b, j + 8);
   const __m256i low_bias = bias_of(b, j), high_bias = bias_of(b, j + 8);
   const __m256i zero_point = _mm256_set1_epi32(b.zero_point);
   const __m128i min = _mm_set1_epi8(static_cast<char>(b.min));
   const __m128i max = _mm_set1_epi8(static_cast<char>(b.max));
   for (int i = 0; i < b.m; ++i) {
     const int32_t* c = b.c + i * b.c_stride + j;
-    const __m256i y0 = scaled<narrow>(_mm256_add_epi32(load(c), low_bias), low, zero_point);
-    const __m256i y1 = scaled<narrow>(_mm256_add_epi32(load(c + 8), high_bias), high, zero_point);
+    const __m256i y0 = scaled<rounds>(_mm256_add_epi32(load(c), low_bias), low, zero_point);
+    const __m256i y1 = scaled<rounds>(_mm256_add_epi32(load(c + 8), high_bias), high, zero_point);
     store(b.out + i * b.out_stride + j, _mm_min_epi8(_mm_max_epi8(pack(y0, y1), min), max), count);
   }
 }
@@ -74,10 +82,16 @@ __m256i scaled_half(__m256i sum, const double* scales) {
 
 void requantize_s32_s8_1x16_avx2(const RequantizeBlock& b) {
   for (int j = 0; j < b.n; j += 16) {
-    if (b.narrow) {
-      sixteen_columns<true>(b, j, b.n - j);
-    } else {
-      sixteen_columns<false>(b, j, b.n - j);
+    switch (rounds_of(b.narrow, b.zero_point, b.min)) {
+      case Rounds::anyhow:
+        sixteen_columns<Rounds::anyhow>(b, j, b.n - j);
+        break;
+      case Rounds::narrow:
+        sixteen_columns<Rounds::narrow>(b, j, b.n - j);
+        break;
+      case Rounds::half_up:
+        sixteen_columns<Rounds::half_up>(b, j, b.n - j);
+        break;
     }
   }
 }
