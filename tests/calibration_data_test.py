@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from int8x.data import InputSpec, Samples
 from int8x.errors import DataError
 
@@ -34,20 +33,39 @@ def expect(samples, *arrays):
             np.testing.assert_array_equal(got[0], array[i])
 
 
-@pytest.mark.parametrize("source", [
-    DATA, DATA[:, None], list(DATA), list(DATA[:, None]), (sample for sample in DATA), [DATA[:2], DATA[2:]],
-    {"x": DATA}, {"serving_default_x:0": DATA}, [{"x": sample} for sample in DATA], [{"x": DATA[:3]}, {"x": DATA[3:]}],
-    [Eager(DATA[:4]), Eager(DATA[4:])], [(Eager(DATA[:4]), Eager(SECOND[:4, 0])), (Eager(DATA[4:]), Eager(SECOND[4:, 0]))],
-    [({"x": sample}, 1) for sample in DATA],
-], ids=range(13))
+@pytest.mark.parametrize(
+    "source",
+    [
+        DATA,
+        DATA[:, None],
+        list(DATA),
+        list(DATA[:, None]),
+        (sample for sample in DATA),
+        [DATA[:2], DATA[2:]],
+        {"x": DATA},
+        {"serving_default_x:0": DATA},
+        [{"x": sample} for sample in DATA],
+        [{"x": DATA[:3]}, {"x": DATA[3:]}],
+        [Eager(DATA[:4]), Eager(DATA[4:])],
+        [(Eager(DATA[:4]), Eager(SECOND[:4, 0])), (Eager(DATA[4:]), Eager(SECOND[4:, 0]))],
+        [({"x": sample}, 1) for sample in DATA],
+    ],
+    ids=range(13),
+)
 def test_every_form_gives_the_same_samples(source):
     expect(listed(source), DATA)
 
 
-@pytest.mark.parametrize("source", [
-    {"x": DATA, "y": SECOND}, [{"x": a, "y": b} for a, b in zip(DATA, SECOND, strict=True)],
-    list(zip(DATA, SECOND, strict=True)), [(DATA, SECOND)],
-], ids=range(4))
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"x": DATA, "y": SECOND},
+        [{"x": a, "y": b} for a, b in zip(DATA, SECOND, strict=True)],
+        list(zip(DATA, SECOND, strict=True)),
+        [(DATA, SECOND)],
+    ],
+    ids=range(4),
+)
 def test_models_with_two_inputs_take_dicts_and_tuples(source):
     expect(listed(source, (X, Y)), DATA, SECOND)
 
@@ -81,32 +99,50 @@ def with_value(value):
     return data
 
 
-@pytest.mark.parametrize("source, told", [
-    (np.zeros((5, 3, 4), np.float32), r"input 'x' takes samples of shape \(4, 3\) .* sample 0 has \(3, 4\)"),
-    ([DATA[0], DATA[1, :3]], r"sample 1 has \(3, 3\)"),
-    (DATA.astype(np.float64), r"input 'x' takes float32, sample 0 is float64 .*astype\(numpy\.float32\)"),
-    (DATA.astype(np.uint8), "takes float32, sample 0 is uint8"),
-    ([DATA[0], DATA[1].astype(np.float16)], "sample 1 is float16"),
-    (np.array([DATA[0], None], object), "sample 0 of input 'x' is an object array"),
-    ([np.array([None], object)], "object array"),
-    (DATA[:0], "holds no sample"), ([], "holds no sample"), (iter([]), "holds no sample"), ({"x": DATA[:0]}, "holds no sample"),
-    (with_value(np.nan), "sample 3 of input 'x' holds NaN"),
-    (with_value(np.inf), "sample 3 of input 'x' holds NaN or infinities"),
-    ({"z": DATA}, "sample 0 lacks input 'x'; it has .'z'."),
-    ({"x": DATA, "z": DATA}, "the model has no input 'z'; its inputs are 'x'"),
-    (np.float32(3), "data must be a path"), (np.array(3, np.float32), "first axis must count samples"),
-    (7, "got int"), ("nothing.npy", "nothing.npy: no such file"), ("data.csv", "must be a .npy"),
-])
+@pytest.mark.parametrize(
+    "source, told",
+    [
+        (
+            np.zeros((5, 3, 4), np.float32),
+            r"input 'x' takes samples of shape \(4, 3\) .* sample 0 has \(3, 4\)",
+        ),
+        ([DATA[0], DATA[1, :3]], r"sample 1 has \(3, 3\)"),
+        (
+            DATA.astype(np.float64),
+            r"input 'x' takes float32, sample 0 is float64 .*astype\(numpy\.float32\)",
+        ),
+        (DATA.astype(np.uint8), "takes float32, sample 0 is uint8"),
+        ([DATA[0], DATA[1].astype(np.float16)], "sample 1 is float16"),
+        (np.array([DATA[0], None], object), "sample 0 of input 'x' is an object array"),
+        ([np.array([None], object)], "object array"),
+        (DATA[:0], "holds no sample"),
+        ([], "holds no sample"),
+        (iter([]), "holds no sample"),
+        ({"x": DATA[:0]}, "holds no sample"),
+        (with_value(np.nan), "sample 3 of input 'x' holds NaN"),
+        (with_value(np.inf), "sample 3 of input 'x' holds NaN or infinities"),
+        ({"z": DATA}, "sample 0 lacks input 'x'; it has .'z'."),
+        ({"x": DATA, "z": DATA}, "the model has no input 'z'; its inputs are 'x'"),
+        (np.float32(3), "data must be a path"),
+        (np.array(3, np.float32), "first axis must count samples"),
+        (7, "got int"),
+        ("nothing.npy", "nothing.npy: no such file"),
+        ("data.csv", "must be a .npy"),
+    ],
+)
 def test_what_does_not_fit_is_refused_by_name(source, told):
     with pytest.raises(DataError, match=told):
         listed(source)
 
 
-@pytest.mark.parametrize("source, told", [
-    (DATA, "one array was given, the model has 2 inputs"),
-    ({"x": DATA, "y": SECOND[:4]}, r"as many samples, got \[4, 5\]"),
-    ([(DATA[0],)], "sample 0 has 1 arrays, the model has 2 inputs"),
-])
+@pytest.mark.parametrize(
+    "source, told",
+    [
+        (DATA, "one array was given, the model has 2 inputs"),
+        ({"x": DATA, "y": SECOND[:4]}, r"as many samples, got \[4, 5\]"),
+        ([(DATA[0],)], "sample 0 has 1 arrays, the model has 2 inputs"),
+    ],
+)
 def test_two_inputs_need_two_equal_parts(source, told):
     with pytest.raises(DataError, match=told):
         listed(source, (X, Y))

@@ -4,11 +4,10 @@ import functools
 import os
 import signal
 
+import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
-
-import int8x
 from int8x.calibration import calibrate_prepared
 from int8x.interpreter import Runner
 from int8x.passes import prepare
@@ -44,7 +43,9 @@ def test_batches_order_and_shards_give_the_same_bits():
 
 
 def test_one_and_two_threads_give_the_same_bits():
-    assert int8x.calibrate(small_network(), on_grid(SHAPE)) == int8x.calibrate(small_network(), on_grid(SHAPE), num_threads=2)
+    assert int8x.calibrate(small_network(), on_grid(SHAPE)) == int8x.calibrate(
+        small_network(), on_grid(SHAPE), num_threads=2
+    )
 
 
 def test_not_a_number_inside_the_model_names_tensor_and_sample():
@@ -63,7 +64,7 @@ def test_a_model_that_the_runtime_refuses_is_a_model_error():
     x = net.input(1, 4)
     output = net.add("CUSTOM", [x], 1, 4)
     net.main.operators[-1].custom_code = "TheirOp"
-    with pytest.raises(int8x.ModelError, match="TFLite cannot run this model.*TheirOp"):
+    with pytest.raises(int8x.ModelError, match=r"TFLite cannot run this model.*TheirOp"):
         int8x.calibrate(net.done(output), np.ones((1, 4), np.float32))
 
 
@@ -86,7 +87,9 @@ def test_ctrl_c_keeps_what_was_gathered_and_resume_goes_on(tmp_path):
         int8x.calibrate(graph, Interrupted(samples, 3), checkpoint=kept)
     assert int8x.Stats.load(kept).samples == 4
     assert [p.name for p in tmp_path.iterdir()] == ["kept.npz"]
-    assert int8x.calibrate(graph, samples, checkpoint=kept, resume=True) == int8x.calibrate(graph, samples)
+    assert int8x.calibrate(graph, samples, checkpoint=kept, resume=True) == int8x.calibrate(
+        graph, samples
+    )
     assert not kept.exists()
 
 

@@ -1,4 +1,6 @@
-"""Files that are no sound .tflite: always ModelError, in time that the file's size bounds, never a crash."""
+"""Files that are no sound .tflite: always ModelError, in time that the file's size bounds, never a
+crash.
+"""
 
 import random
 import time
@@ -6,7 +8,6 @@ import time
 import numpy as np
 import pytest
 from float_nets import small_network
-
 from int8x.errors import Int8xError, ModelError
 from int8x.graph import Graph
 from int8x.passes import prepare
@@ -20,7 +21,10 @@ def refuse(data: bytes, told: str | None = None) -> None:
     assert str(caught.value).startswith("file.tflite: ")
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 4, b"TFL3", b"hello, this is no model", b"\x1c\0\0\0TFL3", b"PK\x03\x04" * 9])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0" * 4, b"TFL3", b"hello, this is no model", b"\x1c\0\0\0TFL3", b"PK\x03\x04" * 9],
+)
 def test_what_is_not_a_flatbuffer_is_refused(data):
     refuse(data)
 
@@ -78,9 +82,10 @@ def test_a_vector_that_claims_four_billion_elements_is_refused_at_once():
 
 
 def test_tables_that_refer_to_each_other_a_billion_times_are_refused():
-    """One vector of N offsets to one subgraph, whose vector has N offsets to one tensor: N * N tensors in 8 N bytes."""
+    """One vector of N offsets to one subgraph, whose vector has N offsets to one tensor: N * N
+    tensors in 8 N bytes.
+    """
     import flatbuffers
-
     from int8x.schema import make, schema
 
     tflite, count = schema(), 20_000
@@ -108,7 +113,6 @@ def test_tables_that_refer_to_each_other_a_billion_times_are_refused():
 def broken(edit) -> bytes:
     """The small network's bytes after `edit` of its schema objects."""
     import flatbuffers
-
     from int8x.schema import schema
 
     model = schema().ModelT.InitFromPackedBuf(small_network().to_bytes(), 0)
@@ -122,29 +126,56 @@ def assign(owner, name, value):
     setattr(owner, name, value)
 
 
-@pytest.mark.parametrize("edit, told", [
-    (lambda m, g: assign(g.operators[0], "opcodeIndex", 99), "operator code .* got 99"),
-    (lambda m, g: assign(g.operators[0], "inputs", [0, 1, 10_000]), "an input of operator 0 .* got 10000"),
-    (lambda m, g: assign(g.operators[0], "inputs", [-2, 1, 2]), "got -2"),
-    (lambda m, g: assign(g.operators[0], "outputs", [-1]), "an output of operator 0 .* got -1"),
-    (lambda m, g: assign(g.operators[0], "inputs", []), "must have 2 inputs and an output, got 0"),
-    (lambda m, g: assign(g.operators[0].builtinOptions, "strideW", 0), r"strideW must lie in \[1, 65536\], got 0"),
-    (lambda m, g: assign(g.operators[0], "builtinOptions", None), "its options must be Conv2DOptions, got none"),
-    (lambda m, g: assign(g, "inputs", [77_777]), "an input of subgraph 0"),
-    (lambda m, g: assign(g.tensors[1], "buffer", 1234), "the buffer of tensor"),
-    (lambda m, g: assign(g.tensors[1], "shape", [8, 3, 3, 4]), "takes 1152 bytes, its buffer has 864"),
-    (lambda m, g: assign(g.tensors[0], "shape", [1, -8, 8, 3]), "negative dimension"),
-    (lambda m, g: assign(g.tensors[0], "type", 111), "unknown type 111"),
-    (lambda m, g: assign(g.tensors[0], "shapeSignature", [1, 2]), "signature of 2"),
-    (lambda m, g: assign(m, "version", 2), "schema version must be 3, got 2"),
-    (lambda m, g: assign(m, "subgraphs", []), "no subgraph"),
-    (lambda m, g: assign(m.metadata[0], "buffer", 4000), "a metadata buffer"),
-    (lambda m, g: assign(m.signatureDefs[0], "subgraphIndex", 5), "the subgraph of a signature"),
-    (lambda m, g: assign(m.signatureDefs[0].inputs[0], "tensorIndex", 5000), "signature entry 'x'"),
-    (lambda m, g: g.operators.reverse(), "before anything writes it"),
-    (lambda m, g: g.operators.append(g.operators[0]), "already has its value"),
-    (lambda m, g: assign(m.metadata[0], "name", b"int8x.ranges"), "int8x.ranges metadata cannot be read"),
-])
+@pytest.mark.parametrize(
+    "edit, told",
+    [
+        (lambda m, g: assign(g.operators[0], "opcodeIndex", 99), "operator code .* got 99"),
+        (
+            lambda m, g: assign(g.operators[0], "inputs", [0, 1, 10_000]),
+            "an input of operator 0 .* got 10000",
+        ),
+        (lambda m, g: assign(g.operators[0], "inputs", [-2, 1, 2]), "got -2"),
+        (lambda m, g: assign(g.operators[0], "outputs", [-1]), "an output of operator 0 .* got -1"),
+        (
+            lambda m, g: assign(g.operators[0], "inputs", []),
+            "must have 2 inputs and an output, got 0",
+        ),
+        (
+            lambda m, g: assign(g.operators[0].builtinOptions, "strideW", 0),
+            r"strideW must lie in \[1, 65536\], got 0",
+        ),
+        (
+            lambda m, g: assign(g.operators[0], "builtinOptions", None),
+            "its options must be Conv2DOptions, got none",
+        ),
+        (lambda m, g: assign(g, "inputs", [77_777]), "an input of subgraph 0"),
+        (lambda m, g: assign(g.tensors[1], "buffer", 1234), "the buffer of tensor"),
+        (
+            lambda m, g: assign(g.tensors[1], "shape", [8, 3, 3, 4]),
+            "takes 1152 bytes, its buffer has 864",
+        ),
+        (lambda m, g: assign(g.tensors[0], "shape", [1, -8, 8, 3]), "negative dimension"),
+        (lambda m, g: assign(g.tensors[0], "type", 111), "unknown type 111"),
+        (lambda m, g: assign(g.tensors[0], "shapeSignature", [1, 2]), "signature of 2"),
+        (lambda m, g: assign(m, "version", 2), "schema version must be 3, got 2"),
+        (lambda m, g: assign(m, "subgraphs", []), "no subgraph"),
+        (lambda m, g: assign(m.metadata[0], "buffer", 4000), "a metadata buffer"),
+        (
+            lambda m, g: assign(m.signatureDefs[0], "subgraphIndex", 5),
+            "the subgraph of a signature",
+        ),
+        (
+            lambda m, g: assign(m.signatureDefs[0].inputs[0], "tensorIndex", 5000),
+            "signature entry 'x'",
+        ),
+        (lambda m, g: g.operators.reverse(), "before anything writes it"),
+        (lambda m, g: g.operators.append(g.operators[0]), "already has its value"),
+        (
+            lambda m, g: assign(m.metadata[0], "name", b"int8x.ranges"),
+            "int8x.ranges metadata cannot be read",
+        ),
+    ],
+)
 def test_wrong_indices_sizes_and_orders_are_named(edit, told):
     refuse(broken(edit), told)
 

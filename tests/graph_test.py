@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
-
 from int8x.errors import ModelError
 from int8x.graph import Graph
 from int8x.interpreter import Runner
@@ -36,7 +35,9 @@ def test_writing_what_was_read_gives_the_same_bytes():
 def test_a_rewritten_model_computes_the_same():
     data = with_biases().to_bytes()
     samples = on_grid((1, 8, 8, 3))
-    np.testing.assert_array_equal(outputs(data, samples), outputs(Graph.from_bytes(data).to_bytes(), samples))
+    np.testing.assert_array_equal(
+        outputs(data, samples), outputs(Graph.from_bytes(data).to_bytes(), samples)
+    )
 
 
 def test_signatures_metadata_and_description_are_kept():
@@ -55,9 +56,16 @@ def test_custom_operators_keep_their_code_and_options():
     net = Net()
     x = net.input(1, 4)
     output = net.add("CUSTOM", [x], 1, 4)
-    net.main.operators[-1].custom_code, net.main.operators[-1].custom_options = "Mine", b"\x00\xffoptions"
+    net.main.operators[-1].custom_code, net.main.operators[-1].custom_options = (
+        "Mine",
+        b"\x00\xffoptions",
+    )
     again = Graph.from_bytes(net.done(output).to_bytes()).main.operators[0]
-    assert (again.kind, again.custom_code, again.custom_options) == ("CUSTOM", "Mine", b"\x00\xffoptions")
+    assert (again.kind, again.custom_code, again.custom_options) == (
+        "CUSTOM",
+        "Mine",
+        b"\x00\xffoptions",
+    )
 
 
 def test_several_subgraphs_and_shared_constants_survive():
@@ -68,7 +76,9 @@ def test_several_subgraphs_and_shared_constants_survive():
     graph.subgraphs.append(other)
     again = Graph.from_bytes(graph.to_bytes())
     assert [s.name for s in again.subgraphs] == ["main", "second"]
-    assert again.subgraphs[1].operators[0].inputs[1].buffer is again.main.operators[0].inputs[1].buffer
+    assert (
+        again.subgraphs[1].operators[0].inputs[1].buffer is again.main.operators[0].inputs[1].buffer
+    )
 
 
 def test_constants_lie_at_multiples_of_sixteen_bytes():
@@ -115,7 +125,8 @@ def test_ranges_are_kept_by_the_file_and_found_by_name_index_and_tensor():
     again = Graph.from_bytes(graph.to_bytes())
     assert again.ranges["x"] == QuantParams(0.1, -3, source="qat")
     assert {tensor.name: params for tensor, params in again.ranges.items()} == {
-        tensor.name: params for tensor, params in graph.ranges.items()}
+        tensor.name: params for tensor, params in graph.ranges.items()
+    }
     assert again.to_bytes() == graph.to_bytes()
     del again.ranges["x"]
     assert len(again.ranges) == 1
@@ -123,16 +134,22 @@ def test_ranges_are_kept_by_the_file_and_found_by_name_index_and_tensor():
         again.ranges["x"]
 
 
-@pytest.mark.parametrize("params, told", [
-    (QuantParams(0.1, 130), r"x: zero_point must lie in \[-128, 127\], got 130"),
-    (QuantParams([0.1, 0.2], 0, axis=0), "2 scales do not fit axis 0"),
-])
+@pytest.mark.parametrize(
+    "params, told",
+    [
+        (QuantParams(0.1, 130), r"x: zero_point must lie in \[-128, 127\], got 130"),
+        (QuantParams([0.1, 0.2], 0, axis=0), "2 scales do not fit axis 0"),
+    ],
+)
 def test_ranges_that_do_not_fit_are_refused(params, told):
     with pytest.raises(ValueError, match=told):
         small_network().ranges["x"] = params
 
 
-@pytest.mark.parametrize("scale, axis", [(0.0, None), (-1.0, None), (np.inf, None), (np.nan, None), ([], 0), ([1, 2], None)])
+@pytest.mark.parametrize(
+    "scale, axis",
+    [(0.0, None), (-1.0, None), (np.inf, None), (np.nan, None), ([], 0), ([1, 2], None)],
+)
 def test_scales_that_are_none_are_refused(scale, axis):
     with pytest.raises(ValueError):
         QuantParams(scale, 0, axis)
@@ -143,7 +160,10 @@ def test_quant_params_survive_json_bit_for_bit():
     assert QuantParams.from_json(json.loads(json.dumps(params.to_json()))) == params
 
 
-@pytest.mark.parametrize("low, high", [(0.0, 6.0), (-1.0, 1.0), (-0.1, 3.3), (2.0, 5.0), (-5.0, -2.0), (0, 0), (-1e-30, 1e-30)])
+@pytest.mark.parametrize(
+    "low, high",
+    [(0.0, 6.0), (-1.0, 1.0), (-0.1, 3.3), (2.0, 5.0), (-5.0, -2.0), (0, 0), (-1e-30, 1e-30)],
+)
 def test_ranges_become_grids_with_an_exact_zero_that_hold_the_range(low, high):
     grid = from_range(low, high, "test")
     assert -128 <= grid.zero_point <= 127

@@ -1,5 +1,6 @@
 """Statistics: the same bits for every order and grouping, and exactly what the samples say."""
 
+import contextlib
 import functools
 import math
 from fractions import Fraction
@@ -9,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-
 from int8x.errors import StatsError
 from int8x.observer import Stats
 from int8x.tensor_stats import ZERO_BIN, Accumulator, TensorStats, empty, exact_value, merge
@@ -54,7 +54,9 @@ def test_the_numbers_are_those_of_the_samples(samples):
     assert sums[0] == sum(Fraction(float(s.min())) for s in samples)
     assert sums[1] == sum(Fraction(float(s.max())) for s in samples)
     index = np.floor(np.ldexp(everything.astype(np.float64), -stats.exponent)).astype(int)
-    np.testing.assert_array_equal(stats.bins, np.bincount(index.ravel() + ZERO_BIN, minlength=len(stats.bins)))
+    np.testing.assert_array_equal(
+        stats.bins, np.bincount(index.ravel() + ZERO_BIN, minlength=len(stats.bins))
+    )
 
 
 def test_merging_with_nothing_changes_nothing():
@@ -69,7 +71,9 @@ def test_channel_sums_of_a_changed_channel_count_are_dropped_in_any_order():
 
 
 def test_the_average_range_is_the_mean_of_each_samples_ends():
-    stats = gathered([np.array([-1, 2], np.float32), np.array([-2, 4], np.float32), np.array([0, 9], np.float32)])
+    stats = gathered(
+        [np.array([-1, 2], np.float32), np.array([-2, 4], np.float32), np.array([0, 9], np.float32)]
+    )
     assert stats.mean_range() == (-1.0, 5.0)
 
 
@@ -95,7 +99,9 @@ def test_a_sample_that_is_not_finite_is_reported(bad):
 
 
 def test_saving_and_loading_gives_equal_statistics_and_equal_bytes(tmp_path):
-    stats = stats_of([np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32) for _ in range(3)])
+    stats = stats_of(
+        [np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32) for _ in range(3)]
+    )
     stats.save(tmp_path / "a.npz")
     stats.save(tmp_path / "b.npz")
     assert Stats.load(tmp_path / "a.npz") == stats
@@ -104,11 +110,16 @@ def test_saving_and_loading_gives_equal_statistics_and_equal_bytes(tmp_path):
 
 def test_statistics_of_another_model_do_not_merge():
     with pytest.raises(StatsError, match="two different models"):
-        stats_of([np.ones(2, np.float32)]).merge(stats_of([np.ones(2, np.float32)], fingerprint="g"))
+        stats_of([np.ones(2, np.float32)]).merge(
+            stats_of([np.ones(2, np.float32)], fingerprint="g")
+        )
 
 
 def test_unlike_machines_are_told_and_marked():
-    a, b = stats_of([np.ones(2, np.float32)]), stats_of([np.ones(2, np.float32)], environment="other")
+    a, b = (
+        stats_of([np.ones(2, np.float32)]),
+        stats_of([np.ones(2, np.float32)], environment="other"),
+    )
     with pytest.warns(UserWarning, match="unlike machines"):
         both = a.merge(b)
     assert both.mixed and not a.mixed
@@ -130,10 +141,8 @@ def test_damaged_statistics_are_refused(tmp_path):
         for at in dice.integers(0, len(data), 3):
             mutant[at] = dice.integers(256)
         (tmp_path / "s.npz").write_bytes(mutant)
-        try:
+        with contextlib.suppress(StatsError):
             Stats.load(tmp_path / "s.npz")
-        except StatsError:
-            pass
 
 
 def test_pickled_arrays_are_refused(tmp_path):

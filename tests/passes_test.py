@@ -1,14 +1,24 @@
-"""Float-to-float passes: each keeps what the model computes, and leaves the shape that the next stage expects."""
+"""Float-to-float passes: each keeps what the model computes, and leaves the shape that the next
+stage expects.
+"""
 
 import numpy as np
 import pytest
 from float_nets import NONE, RELU, RELU6, Net, on_grid, small_network
-
 from int8x.graph import Graph
 from int8x.interpreter import Runner
 from int8x.passes import (
-    add_biases, fold_float16, fold_multiply_add, fold_reshape_shapes, fuse_activations, prepare, recover_weight_grids,
-    remove_dead, remove_no_ops, strip_markers, unique_names,
+    add_biases,
+    fold_float16,
+    fold_multiply_add,
+    fold_reshape_shapes,
+    fuse_activations,
+    prepare,
+    recover_weight_grids,
+    remove_dead,
+    remove_no_ops,
+    strip_markers,
+    unique_names,
 )
 from int8x.quant_params import QuantParams
 
@@ -30,7 +40,9 @@ def run(graph: Graph, samples: np.ndarray = SAMPLES) -> np.ndarray:
 
 
 def check(net: Net, output, edit, expected: list[str], tolerance: float = 0.0) -> Graph:
-    """`edit` leaves the operators `expected`, and outputs within `tolerance` of the largest (float32 reordering)."""
+    """`edit` leaves the operators `expected`, and outputs within `tolerance` of the largest
+    (float32 reordering).
+    """
     graph = net.done(output)
     before = run(graph)
     edit(graph)
@@ -45,8 +57,12 @@ def check(net: Net, output, edit, expected: list[str], tolerance: float = 0.0) -
 def test_an_activation_moves_into_the_operator_before_it(kind, producer):
     net = Net()
     x = net.input(1, 6, 6, 4)
-    y = {"conv": lambda: net.conv(x, 5), "depthwise": lambda: net.depthwise(x), "ADD": lambda: net.binary("ADD", x, x),
-         "MAX_POOL_2D": lambda: net.pool("MAX_POOL_2D", x)}[producer]()
+    y = {
+        "conv": lambda: net.conv(x, 5),
+        "depthwise": lambda: net.depthwise(x),
+        "ADD": lambda: net.binary("ADD", x, x),
+        "MAX_POOL_2D": lambda: net.pool("MAX_POOL_2D", x),
+    }[producer]()
     graph = net.done(net.add(kind, [y], *y.shape))
     check(net, graph.main.outputs[0], fuse_activations, [kinds(graph)[0]])
 
@@ -57,7 +73,13 @@ def test_an_activation_stays_where_the_value_before_it_is_wanted(why):
     x = net.input(1, 6, 6, 4)
     y = net.conv(x, 4, activation=RELU6 if why == "fused already" else NONE)
     z = net.add("RELU", [y], *y.shape)
-    outputs = [net.binary("ADD", y, z)] if why == "read twice" else [z, y] if why == "is an output" else [z]
+    outputs = (
+        [net.binary("ADD", y, z)]
+        if why == "read twice"
+        else [z, y]
+        if why == "is an output"
+        else [z]
+    )
     if why == "has a range":
         y.range = QuantParams(0.1)
     graph = net.done(*outputs)
@@ -69,16 +91,24 @@ def test_an_activation_stays_where_the_value_before_it_is_wanted(why):
 def test_multiply_and_add_per_channel_move_into_weights_and_bias(layer):
     net = Net()
     x = net.input(1, 6, 6, 4)
-    y = {"conv": lambda: net.conv(x, 5), "depthwise": lambda: net.depthwise(x),
-         "dense": lambda: net.dense(net.reshape(x, 1, 144), 7)}[layer]()
+    y = {
+        "conv": lambda: net.conv(x, 5),
+        "depthwise": lambda: net.depthwise(x),
+        "dense": lambda: net.dense(net.reshape(x, 1, 144), 7),
+    }[layer]()
     channels = y.shape[-1]
     zeros = y.shape[-1] and net.main.operators[-1].inputs[1]
     weights = np.array(zeros.data)
     weights.reshape(-1)[3] = 0
     zeros.data = weights
     scaled = net.binary("MUL", y, net.constant(net.random.normal(size=channels).astype(np.float32)))
-    moved = net.binary("SUB", scaled, net.constant(net.random.normal(size=(1,) * (len(y.shape) - 1) + (channels,))
-                                                   .astype(np.float32)))
+    moved = net.binary(
+        "SUB",
+        scaled,
+        net.constant(
+            net.random.normal(size=(1,) * (len(y.shape) - 1) + (channels,)).astype(np.float32)
+        ),
+    )
     shifted = net.binary("ADD", net.constant(np.float32([0.25])), moved, activation=RELU)
     expected = [op.kind for op in net.main.operators[:-3]]
     graph = check(net, shifted, fold_multiply_add, expected, 2e-6)
@@ -119,9 +149,22 @@ def test_a_reshape_to_the_batch_read_at_run_time_gets_a_constant_shape():
     x = net.input(1, 6, 6, 4)
     shape = net.add("SHAPE", [x], 4, dtype="INT32", options="ShapeOptions", outType=2)
     begin, end, one = (net.constant(np.array([v], np.int32)) for v in (0, 1, 1))
-    batch = net.add("STRIDED_SLICE", [shape, begin, end, one], dtype="INT32", options="StridedSliceOptions", shrinkAxisMask=1)
-    packed = net.add("PACK", [batch, net.constant(np.array(144, np.int32))], 2, dtype="INT32", options="PackOptions",
-                     valuesCount=2, axis=0)
+    batch = net.add(
+        "STRIDED_SLICE",
+        [shape, begin, end, one],
+        dtype="INT32",
+        options="StridedSliceOptions",
+        shrinkAxisMask=1,
+    )
+    packed = net.add(
+        "PACK",
+        [batch, net.constant(np.array(144, np.int32))],
+        2,
+        dtype="INT32",
+        options="PackOptions",
+        valuesCount=2,
+        axis=0,
+    )
     output = net.add("RESHAPE", [x, packed], 1, 144, options="ReshapeOptions")
 
     def edit(graph):
@@ -174,7 +217,10 @@ def test_markers_become_ranges_of_the_tensor_before_them_on_the_int8_grid():
     strip_markers(graph)
     assert kinds(graph) == ["CONV_2D", "LOGISTIC"]
     assert [(graph.ranges[t].scale, graph.ranges[t].zero_point) for t in (x, a, b)] == [
-        (np.float32(0.05), -3), (np.float32(0.1), -128), (np.float32(1 / 255), -128)]
+        (np.float32(0.05), -3),
+        (np.float32(0.1), -128),
+        (np.float32(1 / 255), -128),
+    ]
     assert graph.main.outputs[0] is b and b.name == name
     assert graph.signatures[0].outputs[0].tensorIndex is b
 
@@ -200,7 +246,9 @@ def test_integer_constants_behind_dequantize_become_weights_with_their_scales():
     graph = net.done(y)
     strip_markers(graph)
     assert kinds(graph) == ["CONV_2D"]
-    np.testing.assert_array_equal(wide.data, (steps * scales.astype(np.float64)[:, None, None, None]).astype(np.float32))
+    np.testing.assert_array_equal(
+        wide.data, (steps * scales.astype(np.float64)[:, None, None, None]).astype(np.float32)
+    )
     assert graph.ranges[wide].same_grid(QuantParams(scales, 0, axis=0))
 
 
@@ -211,7 +259,12 @@ def test_weights_on_a_grid_give_their_scales_back():
         if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
             weights = op.inputs[1]
-            expected[weights] = np.abs(np.moveaxis(weights.data, axis, 0)).reshape(weights.shape[axis], -1).max(axis=1) / 127
+            expected[weights] = (
+                np.abs(np.moveaxis(weights.data, axis, 0))
+                .reshape(weights.shape[axis], -1)
+                .max(axis=1)
+                / 127
+            )
     count = recover_weight_grids(graph)
     assert count == sum(len(scales) for scales in expected.values())
     for weights, scales in expected.items():

@@ -1,12 +1,13 @@
-"""quantize: where each range comes from, what is refused and why, and that the same input gives the same bytes."""
+"""quantize: where each range comes from, what is refused and why, and that the same input gives the
+same bytes.
+"""
 
 import dataclasses
 
+import int8x
 import numpy as np
 import pytest
 from float_nets import RELU, RELU6, Net, on_grid, small_network
-
-import int8x
 from int8x.graph import Graph
 from int8x.interpreter import Runner
 from int8x.quant_params import QuantParams
@@ -42,9 +43,15 @@ def test_equal_inputs_give_equal_bytes_from_data_statistics_and_files(tmp_path):
     stats.save(tmp_path / "s.npz")
     np.save(tmp_path / "d.npy", SAMPLES)
     expected = int8x.quantize(small_network(), data=SAMPLES).to_bytes()
-    assert int8x.quantize(str(tmp_path / "f.tflite"), stats=str(tmp_path / "s.npz")).to_bytes() == expected
+    assert (
+        int8x.quantize(str(tmp_path / "f.tflite"), stats=str(tmp_path / "s.npz")).to_bytes()
+        == expected
+    )
     assert int8x.quantize(tmp_path / "f.tflite", stats).to_bytes() == expected
-    assert int8x.quantize((tmp_path / "f.tflite").read_bytes(), data=tmp_path / "d.npy").to_bytes() == expected
+    assert (
+        int8x.quantize((tmp_path / "f.tflite").read_bytes(), data=tmp_path / "d.npy").to_bytes()
+        == expected
+    )
 
 
 def test_the_given_graph_is_not_changed():
@@ -57,7 +64,10 @@ def test_the_given_graph_is_not_changed():
 def test_saving_writes_the_recipe_beside_the_model(tmp_path):
     coded = int8x.quantize(small_network(), data=SAMPLES, recipe=int8x.Recipe(observer="average"))
     coded.save(tmp_path / "model.int8.tflite")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.int8.recipe.json", "model.int8.tflite"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "model.int8.recipe.json",
+        "model.int8.tflite",
+    ]
     assert int8x.Recipe.load(tmp_path / "model.int8.recipe.json") == coded.quantization.recipe
 
 
@@ -102,7 +112,9 @@ def test_weight_scales_along_another_axis_are_refused():
     weights = net.main.operators[0].inputs[1]
     graph = net.done(y)
     graph.ranges[weights] = QuantParams([0.1] * 3, 0, axis=1)
-    with pytest.raises(int8x.QuantizeError, match="takes weight scales along axis 3, axis 1 was given"):
+    with pytest.raises(
+        int8x.QuantizeError, match="takes weight scales along axis 3, axis 1 was given"
+    ):
         int8x.quantize(graph, data=SAMPLES)
 
 
@@ -110,11 +122,19 @@ def test_weight_scales_along_another_axis_are_refused():
 def test_each_observer_narrows_no_wider_than_minmax(observer):
     recipe = int8x.Recipe(observer=observer, percentile=99.0)
     widest = int8x.quantize(small_network(), data=SAMPLES).quantization.grids["conv_2d0"].scale
-    assert int8x.quantize(small_network(), data=SAMPLES, recipe=recipe).quantization.grids["conv_2d0"].scale <= widest
+    assert (
+        int8x.quantize(small_network(), data=SAMPLES, recipe=recipe)
+        .quantization.grids["conv_2d0"]
+        .scale
+        <= widest
+    )
 
 
 def test_without_any_range_the_missing_tensors_are_named():
-    with pytest.raises(int8x.QuantizeError, match="no range is known for 'x', 'conv_2d0'.* more: give data or statistics"):
+    with pytest.raises(
+        int8x.QuantizeError,
+        match=r"no range is known for 'x', 'conv_2d0'.* more: give data or statistics",
+    ):
         int8x.quantize(small_network())
 
 
@@ -135,9 +155,14 @@ def with_square_root() -> Graph:
 
 
 def test_operators_without_an_int8_form_are_listed_and_refused():
-    with pytest.raises(int8x.QuantizeError, match="2 operators cannot be made int8: SQRT 'sqrt1'.*allow_float") as caught:
+    with pytest.raises(
+        int8x.QuantizeError, match=r"2 operators cannot be made int8: SQRT 'sqrt1'.*allow_float"
+    ) as caught:
         int8x.quantize(with_square_root(), data=SAMPLES)
-    assert [(name, kind) for name, kind, _ in caught.value.operators] == [("sqrt1", "SQRT"), ("sin2", "SIN")]
+    assert [(name, kind) for name, kind, _ in caught.value.operators] == [
+        ("sqrt1", "SQRT"),
+        ("sin2", "SIN"),
+    ]
 
 
 def test_allowed_float_operators_are_wrapped_once_and_reported():
@@ -149,7 +174,9 @@ def test_allowed_float_operators_are_wrapped_once_and_reported():
 
 def test_a_quantized_model_is_refused_as_such():
     coded = int8x.quantize(small_network(), data=SAMPLES)
-    with pytest.raises(int8x.QuantizeError, match="already quantized: tensor 'x' is INT8 with scale 0.05"):
+    with pytest.raises(
+        int8x.QuantizeError, match=r"already quantized: tensor 'x' is INT8 with scale 0.05"
+    ):
         int8x.quantize(coded, data=SAMPLES)
 
 
@@ -210,7 +237,14 @@ def test_lowest_float_padding_saturates_and_stretches_no_range():
     net = Net()
     x = net.input(*SHAPE)
     lowest = net.constant(np.array([np.finfo(np.float32).min], np.float32))
-    padded = net.add("PADV2", [x, net.constant(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)), lowest], 1, 10, 10, 3)
+    padded = net.add(
+        "PADV2",
+        [x, net.constant(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)), lowest],
+        1,
+        10,
+        10,
+        3,
+    )
     coded = int8x.quantize(net.done(net.pool("MAX_POOL_2D", padded)), data=SAMPLES)
     assert coded.main.outputs[0].quant.same_grid(QuantParams(0.05, -3))
     assert coded.main.operators[0].inputs[2].data.tolist() == [-128]
@@ -221,7 +255,9 @@ def test_extreme_and_empty_ranges_still_prepare(scale):
     net = Net()
     x = net.input(*SHAPE)
     a = net.conv(x, 4, activation=RELU6)
-    net.main.operators[0].inputs[1].data = (net.main.operators[0].inputs[1].data * np.float32(scale)).astype(np.float32)
+    net.main.operators[0].inputs[1].data = (
+        net.main.operators[0].inputs[1].data * np.float32(scale)
+    ).astype(np.float32)
     net.main.operators[0].inputs[2].data = np.zeros(4, np.float32)
     b = net.binary("SUB", net.binary("ADD", a, a), a, activation=RELU6)
     logits = net.dense(net.reshape(b, 1, 256), 3, bias=False)
@@ -233,7 +269,7 @@ def test_an_output_too_fine_for_its_weights_is_refused():
     net = Net()
     y = net.conv(net.input(*SHAPE), 4, activation=RELU6)
     net.main.operators[0].inputs[1].data = net.main.operators[0].inputs[1].data * np.float32(1e12)
-    with pytest.raises(int8x.QuantizeError, match="conv_2d0: the output's scale .* is too small"):
+    with pytest.raises(int8x.QuantizeError, match=r"conv_2d0: the output's scale .* is too small"):
         int8x.quantize(net.done(y), data=SAMPLES)
 
 
@@ -249,7 +285,9 @@ def test_a_channel_of_nothing_keeps_its_bias(weight):
     runner = Runner(coded.to_bytes(), "model", 1, "BUILTIN_REF")
     runner.run([np.zeros(SHAPE, np.int8)])
     output = coded.main.outputs[0]
-    value = (int(runner.value(coded.main.tensors.index(output))[0, 4, 4, 2]) - output.quant.zero_point) * output.quant.scale
+    value = (
+        int(runner.value(coded.main.tensors.index(output))[0, 4, 4, 2]) - output.quant.zero_point
+    ) * output.quant.scale
     assert abs(value - 0.75) <= output.quant.scale
 
 

@@ -28,6 +28,8 @@ _HOME = {
     "validate": "validation",
 }
 
+_SUBPACKAGES = ("keras",)  # they import a framework
+
 __all__ = [
     "DataError",
     "Graph",
@@ -71,6 +73,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"int8x.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'int8x' has no attribute {name!r}")
     found = getattr(importlib.import_module(f"int8x.{_HOME[name]}"), name)
@@ -79,4 +83,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_SUBPACKAGES})

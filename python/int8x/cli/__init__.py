@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except Int8xError as error:
         return _failed(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,8 +69,6 @@ def main(arguments: list[str] | None = None) -> int:
             if error.filename and error.strerror
             else str(error)
         )
-    except typer.Abort:
-        return _failed("interrupted", 130)
     except Exception as error:  # typer's own: wrong usage
         if not hasattr(error, "format_message"):
             raise
@@ -78,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
         if context is not None:
             print(context.get_usage(), file=sys.stderr)
         return _failed(error.format_message(), getattr(error, "exit_code", 2))
+    if status == 130:  # what typer makes of Ctrl-C
+        return _failed("interrupted", status)
     return status if isinstance(status, int) else 0
 
 
