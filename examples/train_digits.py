@@ -38,7 +38,7 @@ def main(output: str = "digits.int8.tflite") -> None:
     x, x_test, y, y_test = train_test_split(images, labels, test_size=0.3, random_state=0)
 
     model = build()
-    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
     model.fit(x, y, epochs=30, verbose=0)
     model.fit(x, y, epochs=5, verbose=0, callbacks=[int8x.QATCallback()])
     int8x.export(model, output)
