@@ -3,6 +3,7 @@ what is wrong.
 """
 
 import dataclasses
+import json
 
 import int8x
 import numpy as np
@@ -164,12 +165,12 @@ def test_a_missing_library_names_the_command_that_builds_it(monkeypatch, tmp_pat
 
 
 def test_the_delegates_text_becomes_claims():
-    text = """{"version":"0.1.0","arch":"avx2","threads":3,"subgraphs":[{"index":0,"nodes":[
-      {"node":0,"builtin":3,"op":"CONV_2D","claimed":true,"reason":"","macs":30},
-      {"node":1,"builtin":28,"op":"","claimed":false,"reason":"the delegate has no such
-      operator","macs":10}],
-      "partitions":[{"node_count":1,"arena_bytes":64,"packed_bytes":32,"steps":[
-      {"op":"CONV_2D","kernel":"k_avx2","node":0,"macs":30,"nanoseconds":5,"runs":1}]}]}]}"""
+    node = dict(node=0, builtin=3, op="CONV_2D", claimed=True, reason="", macs=30)
+    left = dict(node=1, builtin=28, op="", claimed=False, reason="no such operator", macs=10)
+    step = dict(op="CONV_2D", kernel="k_avx2", node=0, macs=30, nanoseconds=5, runs=1)
+    partition = dict(node_count=1, arena_bytes=64, packed_bytes=32, steps=[step])
+    subgraph = dict(index=0, nodes=[node, left], partitions=[partition])
+    text = json.dumps(dict(version="0.1.0", arch="avx2", threads=3, subgraphs=[subgraph]))
     claims = claims_module.from_json(text)
     assert (claims.claimed_ops, claims.claimed_macs, claims.partitions) == (0.5, 0.75, 1)
     assert (claims.arena_bytes, claims.packed_bytes) == (64, 32)

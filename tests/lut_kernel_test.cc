@@ -79,6 +79,17 @@ TEST(Lut, TablesThatClampAreFoundAndClamped) {
   }
 }
 
+// As int8 a step from 0 to 255 goes from 0 down to -1: no clamp does that.
+TEST(Lut, AStepOfUnsignedValuesIsNoClamp) {
+  Random random;
+  Table table(kLutSize);
+  for (int32_t q = -128; q < 128; ++q) table[q & 255] = q < 0 ? 0 : 255;
+  LutParams params;
+  ASSERT_TRUE(make_lut_params(table.data(), 5, arch::supported(), &params));
+  EXPECT_FALSE(params.is_clamp);
+  expect_every_kernel_reads(table, random);
+}
+
 TEST(Lut, ReluOfEqualQuantizationsIsAClamp) {
   Table table(kLutSize);
   ASSERT_TRUE(make_relu_lut({0.5f, 0.5f, -3, -3}, table.data()));

@@ -1,4 +1,5 @@
-// Reals to integers of one grid and back: q = round(x / scale) + zero_point, x = scale * (q - zero_point).
+// Reals to integers of one grid and back: q = round(x / scale) + zero_point, x = scale * (q -
+// zero_point).
 
 #ifndef INT8X_QUANTIZATION_AFFINE_H_
 #define INT8X_QUANTIZATION_AFFINE_H_
@@ -13,7 +14,8 @@ namespace int8x {
 void quantize_affine(const float* x, size_t n, double scale, int32_t zero_point, int32_t lo,
                      int32_t hi, int32_t* q);
 
-// x[i] = float(scale * (q[i] - zero_point)): the product in double, one rounding, as DEQUANTIZE does.
+// x[i] = float(scale * (q[i] - zero_point)): the product in double, one rounding, as DEQUANTIZE
+// does.
 void dequantize_affine(const int32_t* q, size_t n, double scale, int32_t zero_point, float* x);
 
 }  // namespace int8x

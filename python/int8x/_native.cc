@@ -68,8 +68,8 @@ py::tuple observe(const Floats& x, size_t channels, int exponent, Longs bins) {
   {
     py::gil_scoped_release unlocked;
     thread_local std::vector<uint32_t> scratch(int8x::kHistogramScratch);
-    summary = int8x::add_to_histogram(data, rows, channels, exponent, to, min, max, sum,
-                                      scratch.data());
+    summary =
+        int8x::add_to_histogram(data, rows, channels, exponent, to, min, max, sum, scratch.data());
   }
   return py::make_tuple(summary.min, summary.max, summary.exponent, summary.non_finite, channel_min,
                         channel_max, channel_sum);

@@ -107,11 +107,13 @@ class _Gathered:
     def __init__(self, graph: Graph, fingerprint: str):
         self.fingerprint, self.samples = fingerprint, 0
         self.environment = {environment()}
+        # A result that nobody reads may have no memory: runtimes leave its computation out.
+        read = {t for op in graph.main.operators for t in op.inputs} | set(graph.main.outputs)
         written = {t for op in graph.main.operators for t in op.outputs} | set(graph.main.inputs)
         self.tensors = {
             t.name: (i, Accumulator())
             for i, t in enumerate(graph.main.tensors)
-            if t.is_float and t in written
+            if t.is_float and t in written & read
         }
 
     def restore(self, stats: Stats, path: str | os.PathLike) -> None:

@@ -128,6 +128,7 @@ class _Walk:
         self.tables_left = min(len(data) // 4, _MAX_TABLES)
         self.bytes_left = 4 * len(data) + (1 << 16)
         self.pending: list[tuple[int, str]] = []
+        self.subgraphs = 0
 
     def fail(self, what: str) -> ModelError:
         return ModelError(f"{self.origin}: broken .tflite file: {what}")
@@ -154,6 +155,7 @@ class _Walk:
         self.tables_left -= 1
         if self.tables_left < 0:
             raise self.fail(f"it refers to more tables than its {len(self.data)} bytes can hold")
+        self.subgraphs += table == "SubGraph"
         self.pending.append((position + self.unsigned(position, 4, table), table))
 
     def table(self, position: int, table: str) -> None:
@@ -216,3 +218,5 @@ def check(data: bytes, origin: str) -> None:
     walk.push(0, "Model")
     while walk.pending:
         walk.table(*walk.pending.pop())
+    if not walk.subgraphs:
+        raise walk.fail("it has no subgraph")

@@ -164,27 +164,20 @@ class _Decision:
 
     def cover_inputs(self, op: Operator, data: list[int], home: _Group) -> None:
         """An unpinned result covers what its operator reads: that holds all it can be."""
-        if home.pin is not None:
+        tensors = [op.inputs[i] for i in data]
+        reals = [None if t.is_constant else self.groups[t].real() for t in tensors]
+        known = all(real or t.is_constant for t, real in zip(tensors, reals, strict=True))
+        if home.pin is not None or not known:
             return
-        if (
-            all(
-                op.inputs[i].is_constant or self.groups[op.inputs[i]].real() is not None
-                for i in data
-            )
-            and len(home.tensors) == 1
-        ):
+        if len(home.tensors) == 1:
             home.range = None
-        for i in data:
-            tensor = op.inputs[i]
-            if tensor.is_constant:
-                values = tensor.values[np.abs(tensor.values) < _LARGEST_CONSTANT]
-                home.cover(
-                    float(values.min(initial=0)),
-                    float(values.max(initial=0)),
-                    "its constant inputs",
-                )
-            elif (real := self.groups[tensor].real()) is not None:
+        for tensor, real in zip(tensors, reals, strict=True):
+            if real is not None:
                 home.cover(*real, f"like {tensor.name}")
+            else:
+                values = tensor.values[np.abs(tensor.values) < _LARGEST_CONSTANT]
+                ends = float(values.min(initial=0)), float(values.max(initial=0))
+                home.cover(*ends, "its constant inputs")
 
     def join(self, home: _Group, source: Tensor, result: Tensor, op: Operator) -> bool:
         """One input: the result takes the input's grid, or the input the result's, where nothing
@@ -287,7 +280,7 @@ class _Decision:
         grid = from_range(*group.range, group.source)
         if grid.scale < group.least_scale:
             source = f"{group.source}, widened for its operator"
-            grow = group.least_scale / grid.scale
+            grow = group.least_scale * 255 / max(_width(group.range), 1e-300)
             low, high = (
                 (x * grow for x in group.range)
                 if _width(group.range)

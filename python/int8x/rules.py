@@ -70,6 +70,8 @@ RULES: dict[str, Rule] = {
     "LEAKY_RELU": Rule(),
     "HARD_SWISH": Rule(),
     "GELU": Rule(version=2),
+    "EXP": Rule(version=2),
+    "ABS": Rule(version=2),
     "ARG_MAX": Rule(version=2),
     "ARG_MIN": Rule(version=2),
     "SHAPE": Rule(),

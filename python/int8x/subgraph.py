@@ -105,7 +105,7 @@ class Tensor:
     @data.setter
     def data(self, array: np.ndarray) -> None:
         """Makes this tensor a constant; shape and dtype follow the array."""
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")  # ascontiguousarray would make a scalar a vector
         self.dtype, self.shape, self.signature = type_name(array.dtype), tuple(array.shape), None
         self.buffer = array.reshape(-1).view(np.uint8)
 

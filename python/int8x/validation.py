@@ -252,8 +252,11 @@ def _pairs(reference: Graph, tested: Graph) -> list[_Pair]:
     places = {tensor: index for index, tensor in enumerate(tested.main.tensors)}
     kinds = {tensor: op.kind for op in reference.main.operators for tensor in op.outputs}
     indices = {tensor: index for index, tensor in enumerate(reference.main.tensors)}
+    read = {t for op in reference.main.operators for t in op.inputs} | set(reference.main.outputs)
     pairs = []
     for tensor in dict.fromkeys([*reference.main.inputs, *kinds]):
+        if tensor not in read:
+            continue
         outputs = [i for i, output in enumerate(reference.main.outputs) if output is tensor]
         named = [by_name.get(tensor.name), by_name.get(f"{tensor.name}/int8")]
         found = [
@@ -316,5 +319,5 @@ def load_labels(path: str | os.PathLike) -> np.ndarray:
     """Labels from a .npy file; pickles are refused."""
     try:
         return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # numpy raises whatever tokenizer or header parser raised
         raise DataError(f"{path}: not a plain numpy file of labels ({error})") from None

@@ -5,8 +5,6 @@ load("@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl", "feature", "flag_gro
 
 _COMPILE = [ACTION_NAMES.c_compile, ACTION_NAMES.cpp_compile, ACTION_NAMES.assemble, ACTION_NAMES.preprocess_assemble]
 
-_LINK = [ACTION_NAMES.cpp_link_executable]
-
 def _flags(actions, flags, with_features = []):
     return flag_set(
         actions = actions,
@@ -54,8 +52,6 @@ def _config(ctx):
                     _flags(_COMPILE, ["-Wno-builtin-macro-redefined", "-D__DATE__=\"redacted\"", "-D__TIMESTAMP__=\"redacted\"", "-D__TIME__=\"redacted\""]),
                     _flags(_COMPILE, ["-O2"], [with_feature_set(features = ["opt"])]),
                     _flags(_COMPILE, ["-g"], [with_feature_set(features = ["dbg"])]),
-                    # Static programs cannot look up hosts, and ld says so for the one place in googletest that would.
-                    _flags(_LINK, ["-static", "-Wl,--defsym=getaddrinfo=0,--defsym=freeaddrinfo=0"]),
                 ],
             ),
         ],

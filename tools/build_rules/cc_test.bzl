@@ -17,13 +17,20 @@ def int8x_cc_test(name, srcs = None, deps = [], size = "small", copts = [], **kw
         **kwargs
     )
 
+# The cross compiler's C library is where it is installed beside this machine's own.
+_EMULATE = """#!/usr/bin/env bash
+export INT8X_EMULATED_CPU={0}
+[[ ! -d /usr/aarch64-linux-gnu/lib ]] || export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
+exec qemu-aarch64-static -cpu {0} {1} "$@"
+"""
+
 def _emulated_test(ctx):
     test = ctx.attr.test[0][DefaultInfo]
     program = test.files_to_run.executable
     script = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(
         script,
-        "#!/usr/bin/env bash\nINT8X_EMULATED_CPU={0} exec qemu-aarch64-static -cpu {0} {1} \"$@\"\n".format(
+        _EMULATE.format(
             ctx.attr.cpu,
             program.short_path,
         ),

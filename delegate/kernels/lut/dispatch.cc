@@ -19,6 +19,7 @@ constexpr int64_t kTile = 32768;
 bool find_clamp(const uint8_t* table, int8_t* min, int8_t* max) {
   *min = static_cast<int8_t>(table[128]);  // of q = -128
   *max = static_cast<int8_t>(table[127]);  // of q = 127
+  if (*min > *max) return false;
   for (int32_t q = -128; q <= 127; ++q) {
     const int32_t wanted = q < *min ? *min : q > *max ? *max : q;
     if (static_cast<int8_t>(table[q & 255]) != wanted) return false;
