@@ -317,12 +317,17 @@ TEST(ConvKernel, TheForcedKernelIsTheOneThatRuns) {
   }
 }
 
-TEST(ConvKernel, AnEmptyBatchHasNoTiles) {
-  const auto problem = make_problem({1, 4, 4, 8, 8, 3, 3}, Values::ordinary);
-  const ConvWeightsPtr weights = conv_pack(problem->spec, arch::supported());
-  ConvGeometry empty = problem->geometry;
-  empty.batch = 0;
-  EXPECT_EQ(conv_tiles(*weights, empty), 0);
+TEST(ConvKernel, AnEmptyOutputHasNoTiles) {
+  for (int kernel : {1, 3}) {
+    const auto problem = make_problem({1, 4, 4, 8, 8, kernel, kernel}, Values::ordinary);
+    const ConvWeightsPtr weights = conv_pack(problem->spec, arch::supported());
+    for (int ConvGeometry::*size :
+         {&ConvGeometry::batch, &ConvGeometry::out_h, &ConvGeometry::out_w}) {
+      ConvGeometry empty = problem->geometry;
+      empty.*size = 0;
+      EXPECT_EQ(conv_tiles(*weights, empty), 0);
+    }
+  }
 }
 
 }  // namespace

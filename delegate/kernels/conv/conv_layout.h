@@ -32,6 +32,7 @@ struct ConvLayout {
   int64_t lhs_bytes;  // scratch for the left side
 };
 
+// All zero when the output is empty.
 ConvLayout conv_layout(const ConvWeights& weights, const ConvGeometry& geometry);
 
 // Copies the pixels [first, first + count) of the output, numbered through batch, row and column,

@@ -34,6 +34,7 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
   const int64_t products = pixels * w.group_out_c * w.groups * (w.kernel_h * w.row_k + 64);
   const int64_t wanted_tiles = max(1, min(products / kTileProducts, kMostTiles));
   ConvLayout l = {};
+  if (pixels == 0) return l;
   int64_t line_bytes = depth * element, slack = 0;
 
   if (readable_in_place(w, g)) {

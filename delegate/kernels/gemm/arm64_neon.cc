@@ -1,3 +1,8 @@
+// GCC's first scheduler starts all products before it adds any, and then runs out of registers.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-schedule-insns")
+#endif
+
 #include <arm_neon.h>
 
 #include "delegate/kernels/gemm/gemm.h"
@@ -7,13 +12,27 @@ namespace {
 
 #define INT8X_UNROLL _Pragma("GCC unroll 4")  // sums stay in registers only if all is unrolled
 
-// Sixteen products into four sums. smull + smlal2 add two products in 16 bits, which holds them
-// unless both are (-128) * (-128): so no weight may be -128. The wide form takes any weight.
-template <bool wide>
-inline int32x4_t dot16(int32x4_t sum, int8x16_t a, int8x16_t b) {
-  const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
-  if (wide) return vpadalq_s16(vpadalq_s16(sum, low), vmull_high_s8(a, b));
-  return vpadalq_s16(sum, vmlal_high_s8(low, a, b));
+// Adds sixteen products of each row to its four sums. smull + smlal2 add two products in 16 bits,
+// which holds them unless both are (-128) * (-128): so no weight may be -128. The wide form takes
+// any weight. Rows go side by side, so that in-order cores need not wait.
+template <int rows, bool wide>
+inline void add_products(int32x4_t (&sum)[rows][4], int column, const int8x16_t (&values)[rows],
+                         int8x16_t weights) {
+  int16x8_t products[rows];
+  INT8X_UNROLL
+  for (int i = 0; i < rows; ++i)
+    products[i] = vmull_s8(vget_low_s8(values[i]), vget_low_s8(weights));
+  if (wide) {
+    INT8X_UNROLL
+    for (int i = 0; i < rows; ++i) sum[i][column] = vpadalq_s16(sum[i][column], products[i]);
+    INT8X_UNROLL
+    for (int i = 0; i < rows; ++i) products[i] = vmull_high_s8(values[i], weights);
+  } else {
+    INT8X_UNROLL
+    for (int i = 0; i < rows; ++i) products[i] = vmlal_high_s8(products[i], values[i], weights);
+  }
+  INT8X_UNROLL
+  for (int i = 0; i < rows; ++i) sum[i][column] = vpadalq_s16(sum[i][column], products[i]);
 }
 
 // `rows` x 4 columns; each register holds four partial sums of one element.
@@ -32,11 +51,7 @@ void tile(const GemmBlock& b, const int8_t* lhs, const int8_t* rhs, int32_t* c) 
       INT8X_UNROLL
       for (int i = 0; i < rows; ++i) values[i] = vld1q_s8(row + i * b.lhs_stride);
       INT8X_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        const int8x16_t weights = vld1q_s8(rhs + 16 * j);
-        INT8X_UNROLL
-        for (int i = 0; i < rows; ++i) sum[i][j] = dot16<wide>(sum[i][j], values[i], weights);
-      }
+      for (int j = 0; j < 4; ++j) add_products<rows, wide>(sum, j, values, vld1q_s8(rhs + 16 * j));
     }
   }
   INT8X_UNROLL
