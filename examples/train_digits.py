@@ -24,7 +24,9 @@ def build() -> keras.Model:
             layers.ReLU(),
             layers.DepthwiseConv2D(3, padding="same"),
             layers.ReLU(),
-            layers.Conv2D(32, 1, activation="relu"),
+            layers.Conv2D(48, 1, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, padding="same", activation="relu"),
             layers.GlobalAveragePooling2D(),
             layers.Dense(10, activation="softmax"),
         ]
@@ -39,7 +41,7 @@ def main(output: str = "digits.int8.tflite") -> None:
 
     model = build()
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
-    model.fit(x, y, epochs=30, verbose=0)
+    model.fit(x, y, epochs=40, verbose=0)
     model.fit(x, y, epochs=5, verbose=0, callbacks=[int8x.QATCallback()])
     int8x.export(model, output)
 
