@@ -69,6 +69,24 @@ def int8x_py_program(name, src, env = "main", data = [], **kwargs):
         **kwargs
     )
 
+def _output(ctx):
+    ctx.actions.run(
+        outputs = [ctx.outputs.out],
+        executable = ctx.executable.program,
+        arguments = [ctx.outputs.out.path],
+        mnemonic = "PythonOutput",
+    )
+
+# The file that a program writes when it is called with its path. The program is the one that the tests use: a genrule
+# would build the whole package a second time, for the machine that builds.
+int8x_py_output = rule(
+    implementation = _output,
+    attrs = {
+        "out": attr.output(mandatory = True),
+        "program": attr.label(mandatory = True, executable = True, cfg = "target"),
+    },
+)
+
 def int8x_py_test(name, env = "main", size = "medium", data = [], package = True, environment_variables = {}, **kwargs):
     """tests/NAME.py under `python -m pytest`, with the package int8x importable.
 
