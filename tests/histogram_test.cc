@@ -99,6 +99,21 @@ TEST(Histogram, OrderAndGroupingChangeNoBit) {
   EXPECT_EQ(forward.bins, backward.bins);
 }
 
+TEST(Histogram, ValuesThatGrowWithinOneCallAreCountedOnTheFinalGrid) {
+  std::vector<float> x = random_values(20011, 1.0f, kSeed);
+  for (size_t i = 0; i < x.size(); ++i) x[i] *= std::ldexp(1.0f, static_cast<int>(i / 1500) - 6);
+  for (size_t channels : {1u, 20011u}) {
+    Histogram histogram;
+    histogram.add(x, channels);
+    EXPECT_EQ(histogram.bins, expected_bins(x, histogram.exponent));
+    EXPECT_EQ(histogram.scratch, std::vector<uint32_t>(kHistogramScratch));
+  }
+  x[15000] = std::nanf("");
+  Histogram spoilt;
+  EXPECT_EQ(spoilt.add(x).non_finite, 1u);
+  EXPECT_EQ(spoilt.scratch, std::vector<uint32_t>(kHistogramScratch));
+}
+
 TEST(Histogram, WideningHalvesEveryIndexDownwards) {
   std::vector<int64_t> bins(kHistogramBins);
   for (int i = 0; i < kHistogramBins; ++i) bins[i] = i + 1;

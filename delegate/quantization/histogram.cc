@@ -29,6 +29,50 @@ inline int floor_index(float x, float scale) {
   return truncated - below;
 }
 
+// So many elements are read twice in a row, from the first-level cache the second time.
+constexpr size_t kChunk = 4096;
+// A counter of the scratch holds as many as a call may add before they must move to the bins.
+constexpr size_t kCounterLimit = size_t{1} << 31;
+
+// Four counters per bin, in turn: equal neighbours (ReLU's zeros) would otherwise make each
+// increment wait for the store of the last one.
+class Counters {
+ public:
+  explicit Counters(uint32_t* scratch) : banks_(scratch + kHistogramZero) {}
+
+  void add(const float* x, size_t n, float scale) {
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+      const int b0 = floor_index(x[i], scale), b1 = floor_index(x[i + 1], scale);
+      const int b2 = floor_index(x[i + 2], scale), b3 = floor_index(x[i + 3], scale);
+      ++banks_[b0];
+      ++banks_[kHistogramBins + b1];
+      ++banks_[2 * kHistogramBins + b2];
+      ++banks_[3 * kHistogramBins + b3];
+    }
+    for (; i < n; ++i) ++banks_[floor_index(x[i], scale)];
+    held_ += n;
+  }
+
+  bool full() const { return held_ > kCounterLimit; }
+
+  // Moves the counts to bins that hold everything in [min, max], and leaves zeros.
+  void move_to(int64_t* bins, float min, float max, float scale) {
+    if (held_ == 0) return;
+    for (int b = floor_index(min, scale), last = floor_index(max, scale); b <= last; ++b) {
+      for (int bank = 0; bank < 4; ++bank) {
+        bins[kHistogramZero + b] += banks_[bank * kHistogramBins + b];
+        banks_[bank * kHistogramBins + b] = 0;
+      }
+    }
+    held_ = 0;
+  }
+
+ private:
+  uint32_t* banks_;
+  size_t held_ = 0;
+};
+
 }  // namespace
 
 int histogram_exponent(float lo, float hi) { return std::max(exponent_for(lo), exponent_for(hi)); }
@@ -56,58 +100,42 @@ TensorSummary add_to_histogram(const float* x, size_t rows, size_t channels, int
   std::fill(channel_min, channel_min + channels, kInfinity);
   std::fill(channel_max, channel_max + channels, -kInfinity);
   std::fill(channel_sum, channel_sum + channels, 0.0);
-  if (rows == 0 || channels == 0) return summary;
-
-  for (size_t r = 0; r < rows; ++r) {
-    const float* row = x + r * channels;
-    for (size_t c = 0; c < channels; ++c) {
-      channel_min[c] = row[c] < channel_min[c] ? row[c] : channel_min[c];
-      channel_max[c] = row[c] > channel_max[c] ? row[c] : channel_max[c];
-      channel_sum[c] += row[c];
-    }
-  }
-  for (size_t c = 0; c < channels; ++c) {
-    summary.min = std::min(summary.min, channel_min[c]);
-    summary.max = std::max(summary.max, channel_max[c]);
-    // A sum of floats in double overflows only past 2^1024 / 2^128 terms: not finite means that a
-    // term was not.
-    if (!std::isfinite(channel_sum[c])) ++summary.non_finite;
-  }
-  if (summary.non_finite != 0) return summary;
-
-  const int needed = histogram_exponent(summary.min, summary.max);
-  if (needed > exponent) {
-    widen_histogram(bins, needed - exponent);
-    summary.exponent = needed;
-  }
-  const float scale = std::ldexp(1.0f, -summary.exponent);
-  const size_t n = rows * channels;
-  // Equal neighbours (ReLU's zeros) would make each increment wait for the last one's store: four
-  // counters per bin, in turn.
-  uint32_t* banks = scratch + kHistogramZero;
-  for (size_t begin = 0; begin < n;) {
-    const size_t end = n - begin > (size_t{1} << 30) ? begin + (size_t{1} << 30) : n;
-    size_t i = begin;
-    for (; i + 4 <= end; i += 4) {
-      const int b0 = floor_index(x[i], scale), b1 = floor_index(x[i + 1], scale);
-      const int b2 = floor_index(x[i + 2], scale), b3 = floor_index(x[i + 3], scale);
-      ++banks[b0];
-      ++banks[kHistogramBins + b1];
-      ++banks[2 * kHistogramBins + b2];
-      ++banks[3 * kHistogramBins + b3];
-    }
-    for (; i < end; ++i) ++banks[floor_index(x[i], scale)];
-    const int lo = floor_index(summary.min, scale), hi = floor_index(summary.max, scale);
-    for (int b = lo; b <= hi; ++b) {
-      int64_t count = 0;
-      for (int bank = 0; bank < 4; ++bank) {
-        count += banks[bank * kHistogramBins + b];
-        banks[bank * kHistogramBins + b] = 0;
+  Counters counters(scratch);
+  float scale = std::ldexp(1.0f, -exponent);
+  const size_t chunk_rows = std::max<size_t>(1, kChunk / std::max<size_t>(channels, 1));
+  for (size_t begin = 0; begin < rows && channels > 0; begin += chunk_rows) {
+    const float* chunk = x + begin * channels;
+    const size_t count = std::min(chunk_rows, rows - begin);
+    for (size_t r = 0; r < count; ++r) {
+      const float* row = chunk + r * channels;
+      for (size_t c = 0; c < channels; ++c) {
+        channel_min[c] = row[c] < channel_min[c] ? row[c] : channel_min[c];
+        channel_max[c] = row[c] > channel_max[c] ? row[c] : channel_max[c];
+        channel_sum[c] += row[c];
       }
-      bins[kHistogramZero + b] += count;
     }
-    begin = end;
+    const float min = summary.min, max = summary.max;
+    for (size_t c = 0; c < channels; ++c) {
+      summary.min = std::min(summary.min, channel_min[c]);
+      summary.max = std::max(summary.max, channel_max[c]);
+      // A sum of floats in double overflows only past 2^1024 / 2^128 terms: not finite means that
+      // a term was not.
+      if (!std::isfinite(channel_sum[c])) ++summary.non_finite;
+    }
+    const bool stop = summary.non_finite != 0;
+    const int needed = stop ? summary.exponent : histogram_exponent(summary.min, summary.max);
+    if (stop || needed > summary.exponent || counters.full()) {
+      counters.move_to(bins, min, max, scale);
+    }
+    if (stop) return summary;
+    if (needed > summary.exponent) {
+      widen_histogram(bins, needed - summary.exponent);
+      summary.exponent = needed;
+      scale = std::ldexp(1.0f, -needed);
+    }
+    counters.add(chunk, count * channels, scale);
   }
+  counters.move_to(bins, summary.min, summary.max, scale);
   return summary;
 }
 
