@@ -125,11 +125,7 @@ def _quiet_tensorflow() -> Iterator[None]:
 
 def _latencies(path: Path, progress: Progress) -> dict[str, float]:
     """Median milliseconds of one inference on one thread, the runners in turn."""
-    rounds = 30
-    with progress("timing", rounds, 0) as advance:
-        rows = benchmarking.compare(
-            path, RUNNERS, rounds=rounds, progress=lambda label, done, total: advance()
-        )
+    rows = benchmarking.compare(path, RUNNERS, progress=progress)
     return {row.runner: row.median_ms for row in rows}
 
 
