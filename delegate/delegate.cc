@@ -68,7 +68,9 @@ struct IntArray {
     words[0] = static_cast<int>(values.size());
     for (size_t i = 0; i < values.size(); ++i) words[i + 1] = values[i];
   }
-  const TfLiteIntArray* get() const { return reinterpret_cast<const TfLiteIntArray*>(words.data()); }
+  const TfLiteIntArray* get() const {
+    return reinterpret_cast<const TfLiteIntArray*>(words.data());
+  }
   std::vector<int> words;
 };
 
@@ -203,7 +205,8 @@ void Delegate::log_claims(const Graph& graph) const {
       continue;
     }
     const Operator* op = find_operator(claim.builtin);
-    std::fprintf(stderr, "int8x delegate: node %d (%s, builtin %d) is left to TensorFlow Lite: %s\n",
+    std::fprintf(stderr,
+                 "int8x delegate: node %d (%s, builtin %d) is left to TensorFlow Lite: %s\n",
                  claim.node, op == nullptr ? "unknown" : op->name, claim.builtin, claim.refused);
   }
   if (options_.log_level == LogLevel::info) {

@@ -38,8 +38,8 @@ void add_partition(const Partition& partition, Text* json) {
     json->append("%s{\"op\":", i == 0 ? "" : ",").append_json(steps[i]->op);
     json->append(",\"kernel\":").append_json(steps[i]->kernel());
     json->append(",\"node\":%d,\"macs\":%lld,\"nanoseconds\":%lld,\"runs\":%lld}", steps[i]->node,
-                 static_cast<long long>(steps[i]->macs()),
-                 static_cast<long long>(time.nanoseconds), static_cast<long long>(time.runs));
+                 static_cast<long long>(steps[i]->macs()), static_cast<long long>(time.nanoseconds),
+                 static_cast<long long>(time.runs));
   }
   json->append("]}");
 }

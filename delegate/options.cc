@@ -21,10 +21,12 @@ bool set_threads(const char* value, int* out, Text* error) {
   char* end = nullptr;
   errno = 0;
   const long n = std::strtol(value, &end, 10);
-  if (*value == '\0' || *end != '\0' || errno != 0 || n > ThreadPool::kMaxThreads || (n < 1 && n != -1)) {
-    error->append("int8x delegate: option num_threads wants a whole number from 1 to %d, or -1 "
-                  "for the interpreter's own; got \"%s\"",
-                  ThreadPool::kMaxThreads, value);
+  if (*value == '\0' || *end != '\0' || errno != 0 || n > ThreadPool::kMaxThreads ||
+      (n < 1 && n != -1)) {
+    error->append(
+        "int8x delegate: option num_threads wants a whole number from 1 to %d, or -1 "
+        "for the interpreter's own; got \"%s\"",
+        ThreadPool::kMaxThreads, value);
     return false;
   }
   *out = static_cast<int>(n);
@@ -109,8 +111,8 @@ bool resolve(const char* arch, Options* options, Text* error) {
       error->append("int8x delegate: %s wants one of %s; got \"%s\"", source, kArchs, arch);
       return false;
     case arch::Choice::not_on_this_cpu:
-      error->append("int8x delegate: %s asks for \"%s\", which this CPU does not have; it has", source,
-                    arch);
+      error->append("int8x delegate: %s asks for \"%s\", which this CPU does not have; it has",
+                    source, arch);
       for (int a = 0; a < arch::kArchCount; ++a) {
         if (arch::has(arch::supported(), static_cast<arch::Arch>(a))) {
           error->append(" %s", arch::name(static_cast<arch::Arch>(a)));
@@ -132,7 +134,9 @@ bool read_options(const Int8xDelegateOptions& from, Options* options, Text* erro
       {"allow_ops", from.allow_ops},
       {"deny_ops", from.deny_ops},
       {"arch", from.arch},
-      {"profile", from.profile == 0 ? "0" : from.profile == 1 ? "1" : "another number"},
+      {"profile", from.profile == 0   ? "0"
+                  : from.profile == 1 ? "1"
+                                      : "another number"},
       {"log_level", from.log_level},
   };
   for (const auto& pair : pairs) {

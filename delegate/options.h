@@ -23,7 +23,8 @@ struct Options {
   bool allows(const char* op) const;
 };
 
-// Each returns false with the reason in `error`, which names the option, what it takes and what came.
+// Each returns false with the reason in `error`, which names the option, what it takes and what
+// came.
 bool set_option(const char* key, const char* value, Options* options, Text* error);
 bool read_options(const Int8xDelegateOptions& from, Options* options, Text* error);
 

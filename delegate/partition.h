@@ -21,8 +21,8 @@ class Partition {
   bool init(TfLiteContext* context, const TfLiteDelegateParams& params, const Resources& resources,
             Text* error);
 
-  // Plans for the shapes that the tensors have now. A call that finds them as they were does nothing.
-  // `pool` may be null: then one thread runs it.
+  // Plans for the shapes that the tensors have now. A call that finds them as they were does
+  // nothing. `pool` may be null: then one thread runs it.
   bool prepare(TfLiteContext* context, ThreadPool* pool, bool profile, Text* error);
 
   // False after the reason was reported to the context. Allocates nothing.

@@ -16,7 +16,8 @@ class Text {
 #if defined(__GNUC__)
   __attribute__((format(printf, 2, 3)))
 #endif
-  Text& append(const char* format, ...);
+  Text&
+  append(const char* format, ...);
   // `value` as a quoted JSON string.
   Text& append_json(const char* value);
 

@@ -54,7 +54,8 @@ struct ThreadPool::State {
     }
   }
 
-  // Joins the job behind the open gate unless it is the one numbered `done`; false if there is none.
+  // Joins the job behind the open gate unless it is the one numbered `done`; false if there is
+  // none.
   bool join(uint64_t* done, int thread) {
     uint64_t seen = gate.load(std::memory_order_acquire);
     while ((seen & kOpen) && (seen >> 32) != *done) {
@@ -108,8 +109,10 @@ struct ThreadPool::State {
 };
 
 ThreadPool::ThreadPool(int threads)
-    : state_(new(std::nothrow) State),
-      threads_(threads < 1 ? 1 : threads > kMaxThreads ? kMaxThreads : threads) {}
+    : state_(new (std::nothrow) State),
+      threads_(threads < 1             ? 1
+               : threads > kMaxThreads ? kMaxThreads
+                                       : threads) {}
 
 ThreadPool::~ThreadPool() {
   if (state_ == nullptr) return;

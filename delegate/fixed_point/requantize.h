@@ -1,5 +1,6 @@
 // The one rounding: int32 accumulators to a coarser integer grid, exactly as TFLite's reference
-// kernels do it (double rounding). Vector versions stand beside this file and are tested against it.
+// kernels do it (double rounding). Vector versions stand beside this file and are tested against
+// it.
 
 #ifndef INT8X_FIXED_POINT_REQUANTIZE_H_
 #define INT8X_FIXED_POINT_REQUANTIZE_H_
@@ -15,8 +16,9 @@ struct Multiplier {
   int32_t shift;
 };
 
-// QM(d) of docs/numerics.md: d = f * 2^e with f in [0.5, 1), multiplier = round_half_away(f * 2^31).
-// d must be finite and >= 0. Returns {0, 0} for d == 0 and for d < 2^-32 or so (shift < -31).
+// QM(d) of docs/numerics.md: d = f * 2^e with f in [0.5, 1), multiplier = round_half_away(f *
+// 2^31). d must be finite and >= 0. Returns {0, 0} for d == 0 and for d < 2^-32 or so (shift <
+// -31).
 Multiplier quantize_multiplier(double d);
 
 // floor((a * b + 2^30) / 2^31): the high half of 2ab, ties toward +infinity.

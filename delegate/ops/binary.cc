@@ -30,15 +30,17 @@ Reason read_operands(const NodeView& node, Operands* out) {
 
 bool make_params(const Operands& o, const Shape& lhs, const Shape& rhs, arch::ArchSet archs,
                  AddParams* out) {
-  const AddQuantization q = {o.lhs.scale,      o.rhs.scale,         o.output.scale, o.lhs.zero_point,
-                             o.rhs.zero_point, o.output.zero_point, o.range.min,    o.range.max};
+  const AddQuantization q = {o.lhs.scale,      o.rhs.scale,      o.output.scale,
+                             o.lhs.zero_point, o.rhs.zero_point, o.output.zero_point,
+                             o.range.min,      o.range.max};
   return make_add_params(q, lhs.dims, lhs.rank, rhs.dims, rhs.rank, archs, out);
 }
 
 bool make_params(const Operands& o, const Shape& lhs, const Shape& rhs, arch::ArchSet archs,
                  MulParams* out) {
-  const MulQuantization q = {o.lhs.scale,      o.rhs.scale,         o.output.scale, o.lhs.zero_point,
-                             o.rhs.zero_point, o.output.zero_point, o.range.min,    o.range.max};
+  const MulQuantization q = {o.lhs.scale,      o.rhs.scale,      o.output.scale,
+                             o.lhs.zero_point, o.rhs.zero_point, o.output.zero_point,
+                             o.range.min,      o.range.max};
   return make_mul_params(q, lhs.dims, lhs.rank, rhs.dims, rhs.rank, archs, out);
 }
 
@@ -91,9 +93,9 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
 
 }  // namespace
 
-extern const Operator k_add = {
-    kTfLiteBuiltinAdd, "ADD", 4, refuse<AddParams>, nullptr, plan<AddParams, AddStep>};
-extern const Operator k_mul = {
-    kTfLiteBuiltinMul, "MUL", 4, refuse<MulParams>, nullptr, plan<MulParams, MulStep>};
+extern const Operator k_add = {kTfLiteBuiltinAdd, "ADD",   4,
+                               refuse<AddParams>, nullptr, plan<AddParams, AddStep>};
+extern const Operator k_mul = {kTfLiteBuiltinMul, "MUL",   4,
+                               refuse<MulParams>, nullptr, plan<MulParams, MulStep>};
 
 }  // namespace int8x

@@ -1,5 +1,4 @@
 #include "delegate/kernels/conv/conv.h"
-
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
 #include "delegate/plan/steps.h"
@@ -32,8 +31,7 @@ Reason read(const NodeView& node, Node* out) {
   if (Reason reason = read_weights(node.input(1), 4, 0, &out->weights)) return reason;
   if (!out->weights.zero_points_are_zero()) return "weights with a zero point";
   Shape in;
-  if (!read_shape(node.input(1), &out->filter) || !read_shape(node.input(0), &in) ||
-      !is_nhwc(in)) {
+  if (!read_shape(node.input(1), &out->filter) || !read_shape(node.input(0), &in) || !is_nhwc(in)) {
     return "an input that is not [batch, height, width, channels]";
   }
   if (Reason reason = read_bias(node, 2, out->filter.dims[0], &out->bias)) return reason;
@@ -136,7 +134,8 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBu
                                  node.groups};
   const auto& weights = static_cast<const Weights&>(*packed).held;
   const int64_t macs = out.elements() * (node.filter.elements() / node.filter.dims[0]);
-  builder->add(std::make_unique<ConvStep>(weights, input, output, geometry, Work{macs, macs / 100}));
+  builder->add(
+      std::make_unique<ConvStep>(weights, input, output, geometry, Work{macs, macs / 100}));
   return nullptr;
 }
 

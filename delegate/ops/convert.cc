@@ -73,7 +73,8 @@ Reason ends(const NodeView& node, PlanBuilder* builder, Ends* out) {
   out->input = builder->input(node.input_index(0));
   out->output = builder->output(node.output_index(0));
   if (out->input < 0 || out->output < 0) return "a shape that cannot be read";
-  if (builder->shape(out->input) != builder->shape(out->output)) return "an output of another shape";
+  if (builder->shape(out->input) != builder->shape(out->output))
+    return "an output of another shape";
   out->elements = builder->shape(out->input).elements();
   return nullptr;
 }
@@ -126,9 +127,9 @@ Reason plan_dequantize(const NodeView& node, const Packed&, const Resources& res
 
 }  // namespace
 
-extern const Operator k_quantize = {
-    kTfLiteBuiltinQuantize, "QUANTIZE", 2, refuse_quantize, nullptr, plan_quantize};
-extern const Operator k_dequantize = {
-    kTfLiteBuiltinDequantize, "DEQUANTIZE", 3, refuse_dequantize, nullptr, plan_dequantize};
+extern const Operator k_quantize = {kTfLiteBuiltinQuantize, "QUANTIZE", 2,
+                                    refuse_quantize,        nullptr,    plan_quantize};
+extern const Operator k_dequantize = {kTfLiteBuiltinDequantize, "DEQUANTIZE", 3,
+                                      refuse_dequantize,        nullptr,      plan_dequantize};
 
 }  // namespace int8x

@@ -32,8 +32,7 @@ Reason read(const NodeView& view, Node* out) {
   // The reference does not look at the weights' zero points; others do: such a model is odd.
   if (!weights.zero_points_are_zero()) return "weights with a zero point";
   Shape in;
-  if (!read_shape(view.input(1), &out->filter) || !read_shape(view.input(0), &in) ||
-      !is_nhwc(in)) {
+  if (!read_shape(view.input(1), &out->filter) || !read_shape(view.input(0), &in) || !is_nhwc(in)) {
     return "an input that is not [batch, height, width, channels]";
   }
   if (out->filter.dims[0] != 1) return "weights that are not [1, height, width, channels]";
@@ -48,8 +47,7 @@ Reason read(const NodeView& view, Node* out) {
   Window window;
   if (!slide(p.padding, 1, out->filter.dims[1], p.stride_height, p.dilation_height_factor,
              &window) ||
-      !slide(p.padding, 1, out->filter.dims[2], p.stride_width, p.dilation_width_factor,
-             &window)) {
+      !slide(p.padding, 1, out->filter.dims[2], p.stride_width, p.dilation_width_factor, &window)) {
     return "a window, stride, dilation or padding out of range";
   }
   out->scales.resize(static_cast<size_t>(weights.channels()));
@@ -58,22 +56,22 @@ Reason read(const NodeView& view, Node* out) {
   }
   out->spec = {in.dims[3],
                channels / in.dims[3],
-                out->filter.dims[1],
-                out->filter.dims[2],
-                p.stride_height,
-                p.stride_width,
-                p.dilation_height_factor,
-                p.dilation_width_factor,
-                static_cast<const int8_t*>(constant_data(view.input(1))),
-                bias,
-                input.scale,
-                output.scale,
-                out->scales.data(),
-                weights.channels(),
-                input.zero_point,
-                output.zero_point,
-                range.min,
-                range.max};
+               out->filter.dims[1],
+               out->filter.dims[2],
+               p.stride_height,
+               p.stride_width,
+               p.dilation_height_factor,
+               p.dilation_width_factor,
+               static_cast<const int8_t*>(constant_data(view.input(1))),
+               bias,
+               input.scale,
+               output.scale,
+               out->scales.data(),
+               weights.channels(),
+               input.zero_point,
+               output.zero_point,
+               range.min,
+               range.max};
   return depthwise_valid(out->spec) ? nullptr : "scales whose multiplier is too large";
 }
 

@@ -42,7 +42,8 @@ Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* 
   if (Reason reason = read_padding(node, in, &padding)) return reason;
   Shape padded = in;
   for (int i = 0; i < in.rank; ++i) padded.dims[i] += padding[2 * i] + padding[2 * i + 1];
-  if (builder->shape(output) != padded) return "an output shape that does not follow from the input";
+  if (builder->shape(output) != padded)
+    return "an output shape that does not follow from the input";
   PadParams params;
   if (!make_pad_params(in.dims, padding.data(), in.rank, to.zero_point, &params)) {
     return "paddings or a rank that the kernel does not take";

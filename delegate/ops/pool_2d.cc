@@ -76,7 +76,7 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
 
 extern const Operator k_average_pool_2d = {
     kTfLiteBuiltinAveragePool2d, "AVERAGE_POOL_2D", 2, refuse, nullptr, plan<PoolKind::average>};
-extern const Operator k_max_pool_2d = {
-    kTfLiteBuiltinMaxPool2d, "MAX_POOL_2D", 2, refuse, nullptr, plan<PoolKind::max>};
+extern const Operator k_max_pool_2d = {kTfLiteBuiltinMaxPool2d, "MAX_POOL_2D", 2, refuse, nullptr,
+                                       plan<PoolKind::max>};
 
 }  // namespace int8x

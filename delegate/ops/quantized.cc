@@ -82,7 +82,8 @@ Reason read_unary(const NodeView& node, Activation* input, Activation* output) {
 Reason read_weights(const TfLiteTensor& tensor, int rank, int channel_axis, Quantization* out) {
   Shape shape;
   if (tensor.type != kTfLiteInt8) return "weights that are not int8";
-  if (constant_data(tensor) == nullptr) return "weights that are not constant or whose size is wrong";
+  if (constant_data(tensor) == nullptr)
+    return "weights that are not constant or whose size is wrong";
   if (!read_shape(tensor, &shape) || shape.rank != rank) return "weights of an unexpected rank";
   if (!Quantization::read(tensor, out)) return "weights without affine quantization";
   if (out->channels() != 1 && out->axis() != channel_axis) {
@@ -100,7 +101,8 @@ Reason read_bias(const NodeView& node, int index, int channels, const int32_t** 
   if (!read_shape(bias, &shape) || shape.elements() != channels) return "a bias of another length";
   *out = static_cast<const int32_t*>(constant_data(bias));
   if (*out == nullptr) return "a bias that is not constant";
-  if (reinterpret_cast<uintptr_t>(*out) % alignof(int32_t) != 0) return "a bias that is not aligned";
+  if (reinterpret_cast<uintptr_t>(*out) % alignof(int32_t) != 0)
+    return "a bias that is not aligned";
   return nullptr;
 }
 

@@ -27,8 +27,7 @@ Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* 
   if (input < 0 || output < 0) return "a shape that cannot be read";
   const int64_t elements = builder->shape(input).elements();
   if (builder->shape(output).elements() != elements) return "an output of another size";
-  builder->add(
-      std::make_unique<ViewStep>("RESHAPE", input, output, static_cast<size_t>(elements)));
+  builder->add(std::make_unique<ViewStep>("RESHAPE", input, output, static_cast<size_t>(elements)));
   return nullptr;
 }
 

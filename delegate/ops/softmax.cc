@@ -1,7 +1,6 @@
-#include "delegate/ops/operator.h"
-
 #include <cmath>
 
+#include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
 #include "delegate/plan/steps.h"
 

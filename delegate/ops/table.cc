@@ -46,9 +46,9 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
 
 extern const Operator k_logistic = {kTfLiteBuiltinLogistic,    "LOGISTIC", 3,
                                     refuse<make_logistic_lut>, nullptr,    plan<make_logistic_lut>};
-extern const Operator k_relu = {
-    kTfLiteBuiltinRelu, "RELU", 3, refuse<make_relu_lut>, nullptr, plan<make_relu_lut>};
-extern const Operator k_relu6 = {
-    kTfLiteBuiltinRelu6, "RELU6", 3, refuse<make_relu6_lut>, nullptr, plan<make_relu6_lut>};
+extern const Operator k_relu = {kTfLiteBuiltinRelu,    "RELU",  3,
+                                refuse<make_relu_lut>, nullptr, plan<make_relu_lut>};
+extern const Operator k_relu6 = {kTfLiteBuiltinRelu6,    "RELU6", 3,
+                                 refuse<make_relu6_lut>, nullptr, plan<make_relu6_lut>};
 
 }  // namespace int8x

@@ -91,9 +91,8 @@ INT8X_BINARY_STEP(AddStep, add, AddParams, add);
 INT8X_BINARY_STEP(MulStep, mul, MulParams, mul);
 
 // Keeps the packed weights alive that its parameters point to.
-class DepthwiseStep
-    : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParams, depthwise), DepthwiseParams,
-                       int8_t, int8_t, depthwise_run> {
+class DepthwiseStep : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParams, depthwise),
+                                       DepthwiseParams, int8_t, int8_t, depthwise_run> {
  public:
   DepthwiseStep(std::shared_ptr<const void> weights, const char* op, std::vector<ValueId> inputs,
                 ValueId output, const DepthwiseParams& params, Work work)

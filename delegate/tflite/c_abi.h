@@ -244,7 +244,7 @@ struct TfLiteSoftmaxParams {
 
 }  // extern "C"
 
-#define INT8X_OFFSET(type, field, lp64, ilp32)                                       \
+#define INT8X_OFFSET(type, field, lp64, ilp32)                                                \
   static_assert(offsetof(type, field) == (sizeof(void*) == 8 ? size_t{lp64} : size_t{ilp32}), \
                 #type "." #field)
 #define INT8X_SIZE(type, lp64, ilp32) \

@@ -91,9 +91,7 @@ Host::Host() {
   };
   context_.ReplaceNodeSubsetsWithDelegateKernels =
       [](TfLiteContext* context, TfLiteRegistration registration, const TfLiteIntArray* nodes,
-         TfLiteDelegate* delegate) {
-        return of(context)->replace(registration, nodes, delegate);
-      };
+         TfLiteDelegate* delegate) { return of(context)->replace(registration, nodes, delegate); };
 }
 
 Host::~Host() {
@@ -294,7 +292,8 @@ TfLiteStatus Host::allocate(int times) {
 TfLiteStatus Host::invoke() {
   for (int step : order_) {
     if (step >= 0) {
-      if (nodes_[static_cast<size_t>(step)]->invoke) nodes_[static_cast<size_t>(step)]->invoke(*this);
+      if (nodes_[static_cast<size_t>(step)]->invoke)
+        nodes_[static_cast<size_t>(step)]->invoke(*this);
       continue;
     }
     Kernel& kernel = *kernels_[static_cast<size_t>(-1 - step)];

@@ -1,7 +1,7 @@
-// A small stand-in for the TensorFlow Lite runtime, for the delegate's C++ tests: contexts, tensors,
-// nodes, partitions, resize and any hostile value a test likes to set. It follows what the real
-// runtimes were seen to do: tensors inside a partition get no memory, prepare runs more than once,
-// shapes are the test's to propagate.
+// A small stand-in for the TensorFlow Lite runtime, for the delegate's C++ tests: contexts,
+// tensors, nodes, partitions, resize and any hostile value a test likes to set. It follows what the
+// real runtimes were seen to do: tensors inside a partition get no memory, prepare runs more than
+// once, shapes are the test's to propagate.
 
 #ifndef INT8X_TESTS_TFLITE_HOST_HOST_H_
 #define INT8X_TESTS_TFLITE_HOST_HOST_H_

@@ -11,7 +11,8 @@ namespace {
 
 constexpr int kChannels = 16;
 // Powers of two: each of the net's roundings can then be written in a line.
-constexpr float kInputScale = 0.125f, kWeightScale = 0.0625f, kConvScale = 0.25f, kReluScale = 0.25f;
+constexpr float kInputScale = 0.125f, kWeightScale = 0.0625f, kConvScale = 0.25f,
+                kReluScale = 0.25f;
 constexpr float kSumScale = 0.5f;
 constexpr int kInputZero = -3, kConvZero = 5, kReluZero = -128, kSumZero = 1;
 
@@ -58,7 +59,8 @@ int8_t relu6(int8_t q) {
 
 int8_t add(int8_t relu, int8_t input) {
   // Exact in doubles; ties go away from zero in the last of the reference's roundings.
-  const double real = (relu - kReluZero) * double{kReluScale} + (input - kInputZero) * double{kInputScale};
+  const double real =
+      (relu - kReluZero) * double{kReluScale} + (input - kInputZero) * double{kInputScale};
   return narrow(static_cast<int32_t>(std::round(real / kSumScale)) + kSumZero);
 }
 
@@ -77,12 +79,8 @@ SmallNet conv_relu_add(Host* host, int height, int width, const SmallNet* same) 
   net.channels = kChannels;
   net.packed_bytes_at_least = kChannels * 9 * kChannels;
   net.input = host->add_tensor({kTfLiteInt8, dims, {kInputScale}, {kInputZero}, 0, {}});
-  const int w = host->add_tensor({kTfLiteInt8,
-                                  {kChannels, 3, 3, kChannels},
-                                  {kWeightScale},
-                                  {0},
-                                  0,
-                                  bytes_of(weights())});
+  const int w = host->add_tensor(
+      {kTfLiteInt8, {kChannels, 3, 3, kChannels}, {kWeightScale}, {0}, 0, bytes_of(weights())});
   const int b = host->add_tensor(
       {kTfLiteInt32, {kChannels}, {kInputScale * kWeightScale}, {0}, 0, bytes_of(bias())});
   if (same != nullptr) {
