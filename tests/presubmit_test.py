@@ -35,7 +35,7 @@ def project(tmp_path):
 def test_the_project_passes_every_check_that_needs_no_program():
     done = presubmit(PROJECT, "--no-programs")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr.count(" ok\n") == 8
+    assert done.stderr.count(" ok\n") == 9
 
 
 def test_a_small_clean_project_passes(project):
@@ -73,6 +73,16 @@ FAULTS = {
         "machine-paths",
         {"tools/a.sh": "cd x\ncat /" + "root/file\n"},
         "tools/a.sh:2: ",
+    ),
+    "a test that is in no plan": (
+        "test-plan",
+        {"tests/README.md": "", "tests/new_test.py": ""},
+        "tests/new_test.py:1: tests/README.md does not say",
+    ),
+    "a document that names no real test": (
+        "test-plan",
+        {"tests/README.md": "", "docs/numerics.md": "\nproven by `gone_test.cc`\n"},
+        "docs/numerics.md:2: there is no test gone_test.cc",
     ),
     "a kernel without types": (
         "kernel-names",

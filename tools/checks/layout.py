@@ -22,6 +22,8 @@ SOURCES = (
 )
 EXEMPT_FROM_DEPTH = "examples/android/"  # Java's packages are folders
 EMPTY_NAMES = frozenset(("utils", "util", "common", "helpers", "helper", "core", "manager", "misc"))
+TEST_PLAN = "tests/README.md"
+TEST_NAME = re.compile(r"\b\w+_test\.(?:cc|py)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:work|root|home/\w+|Users/\w+)/")
 
 
@@ -57,3 +59,17 @@ def machine_paths(tree: Tree) -> Iterator[Finding]:
             found = MACHINE_PATH.search(line)
             if found:
                 yield Finding(path, number, f"{found.group()!r} is a path of one machine")
+
+
+def test_plan(tree: Tree) -> Iterator[Finding]:
+    """The plan names every test, and every test that a document names is there."""
+    tests = {PurePosixPath(path).name: path for path in tree.matching("tests/*_test.*")}
+    planned = set(TEST_NAME.findall(tree.text(TEST_PLAN))) if TEST_PLAN in tree.files else set()
+    for name, path in tests.items():
+        if TEST_NAME.fullmatch(name) and name not in planned:
+            yield Finding(path, 1, f"{TEST_PLAN} does not say which claim this test proves")
+    for path in tree.matching("docs/*.md", TEST_PLAN):
+        for number, line in tree.lines(path):
+            for name in TEST_NAME.findall(line):
+                if name not in tests:
+                    yield Finding(path, number, f"there is no test {name}")
