@@ -18,7 +18,7 @@ inline void pause_cpu() {
 #endif
 }
 
-// A worker looks for the next step this often before it sleeps: tens of microseconds.
+// A worker looks for the next step this often before it sleeps: about a tenth of a millisecond.
 constexpr int kSpins = 2000;
 
 }  // namespace
@@ -33,6 +33,7 @@ struct ThreadPool::State {
   std::atomic<uint64_t> gate{0};
   std::atomic<int64_t> next{0};
   std::atomic<bool> session{false};
+  std::atomic<uint32_t> sessions{0};  // so far: a new one wakes the workers before its first job
   std::atomic<bool> stop{false};
   std::atomic<int> sleepers{0};
   std::atomic<int> names{1};  // the thread index that the next worker takes
@@ -78,16 +79,18 @@ struct ThreadPool::State {
         idle = 0;
         continue;
       }
-      if (session.load(std::memory_order_relaxed) && ++idle < kSpins) {
+      if (++idle < kSpins) {
         pause_cpu();
         continue;
       }
       idle = 0;
+      const uint32_t known = sessions.load();
       pthread_mutex_lock(&mutex);
       sleepers.fetch_add(1);
       for (;;) {
         const uint64_t seen = gate.load();
-        if (stop.load() || ((seen & kOpen) && (seen >> 32) != done)) break;
+        if (stop.load() || sessions.load() != known) break;
+        if ((seen & kOpen) && (seen >> 32) != done) break;
         pthread_cond_wait(&wake, &mutex);
       }
       sleepers.fetch_sub(1);
@@ -157,6 +160,8 @@ ThreadPool::Session::Session(ThreadPool* pool) : pool_(nullptr) {
   }
   if (pool->start()) {
     pool_ = pool;
+    pool->state_->sessions.fetch_add(1);
+    pool->state_->wake_sleepers();
   } else {
     pool->state_->session.store(false, std::memory_order_release);
   }

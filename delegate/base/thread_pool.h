@@ -1,8 +1,9 @@
 // Splits the tiles of one step over a few threads.
 //
-// Workers start on first use, wait asleep between runs of a graph and spin only while one is under
-// way. A pool serves one run at a time: a caller who finds it busy works alone, so a pool can be
-// shared by interpreters in several threads. After fork() the child starts workers of its own.
+// Workers start on first use, look for work for about a tenth of a millisecond after their last
+// job, then sleep until the next run of a graph. A pool serves one run at a time: a caller who
+// finds it busy works alone, so a pool can be shared by interpreters in several threads. After
+// fork() the child starts workers of its own.
 
 #ifndef INT8X_BASE_THREAD_POOL_H_
 #define INT8X_BASE_THREAD_POOL_H_

@@ -1,6 +1,7 @@
 #include "delegate/kernels/conv/conv.h"
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/plan/cost.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -98,7 +99,8 @@ Packed pack(const NodeView& view, const Resources& resources) {
   });
 }
 
-Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBuilder* builder) {
+Reason plan(const NodeView& view, const Packed& packed, const Resources& resources,
+            PlanBuilder* builder) {
   Node node;
   if (Reason reason = read(view, &node)) return reason;
   const ValueId input = builder->input(view.input_index(0));
@@ -134,8 +136,9 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBu
                                  node.groups};
   const auto& weights = static_cast<const Weights&>(*packed).held;
   const int64_t macs = out.elements() * (node.filter.elements() / node.filter.dims[0]);
-  builder->add(
-      std::make_unique<ConvStep>(weights, input, output, geometry, Work{macs, macs / 100}));
+  builder->add(std::make_unique<ConvStep>(
+      weights, input, output, geometry,
+      Work{macs, product_nanoseconds(macs, resources.archs) + out.elements() / 20}));
   return nullptr;
 }
 

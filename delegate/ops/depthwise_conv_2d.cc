@@ -1,6 +1,7 @@
 #include "delegate/kernels/depthwise/depthwise.h"
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/plan/cost.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -95,7 +96,8 @@ Packed pack(const NodeView& view, const Resources& resources) {
   });
 }
 
-Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBuilder* builder) {
+Reason plan(const NodeView& view, const Packed& packed, const Resources& resources,
+            PlanBuilder* builder) {
   Node node;
   if (Reason reason = read(view, &node)) return reason;
   const ValueId input = builder->input(view.input_index(0));
@@ -120,9 +122,9 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBu
     return "a geometry that the kernel does not take";
   }
   const int64_t macs = out.elements() * node.filter.dims[1] * node.filter.dims[2];
-  builder->add(std::make_unique<DepthwiseStep>(packed, "DEPTHWISE_CONV_2D",
-                                               std::vector<ValueId>{input}, output, params,
-                                               Work{macs, macs / 30}));
+  builder->add(std::make_unique<DepthwiseStep>(
+      packed, "DEPTHWISE_CONV_2D", std::vector<ValueId>{input}, output, params,
+      Work{macs, depthwise_nanoseconds(macs, resources.archs)}));
   return nullptr;
 }
 

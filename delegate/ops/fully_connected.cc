@@ -4,6 +4,7 @@
 
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/plan/cost.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -96,7 +97,8 @@ Packed pack(const NodeView& view, const Resources& resources) {
   });
 }
 
-Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBuilder* builder) {
+Reason plan(const NodeView& view, const Packed& packed, const Resources& resources,
+            PlanBuilder* builder) {
   Node node;
   if (Reason reason = read(view, &node)) return reason;
   const ValueId input = builder->input(view.input_index(0));
@@ -112,8 +114,8 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources&, PlanBu
   }
   const auto& weights = static_cast<const Weights&>(*packed).held;
   const int64_t macs = rows * units * depth;
-  builder->add(
-      std::make_unique<FullyConnectedStep>(weights, input, output, rows, Work{macs, macs / 60}));
+  builder->add(std::make_unique<FullyConnectedStep>(
+      weights, input, output, rows, Work{macs, product_nanoseconds(macs, resources.archs)}));
   return nullptr;
 }
 

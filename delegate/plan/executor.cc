@@ -8,9 +8,16 @@ namespace int8x {
 namespace {
 
 // Below this a step is over before a second thread has joined in.
-constexpr int64_t kWorthThreads = 8000;  // nanoseconds
+constexpr int64_t kWorthThreads = 12000;  // nanoseconds
 // Enough pieces to even out threads that the system stops for a while.
 constexpr int64_t kPiecesPerThread = 4;
+
+int64_t grain_of(int64_t tiles, int threads) {
+  const int64_t pieces = kPiecesPerThread * threads;
+  return (tiles + pieces - 1) / pieces;
+}
+
+bool worth_threads(const Step& step) { return step.tiles() > 1 && step.cost() >= kWorthThreads; }
 
 int64_t now() {
   timespec t;
@@ -37,6 +44,8 @@ bool Executor::load(Plan plan, bool profile) {
   plan_ = std::move(plan);
   profile_ = profile;
   times_.assign(plan_.steps.size(), StepTime());
+  threaded_ = std::any_of(plan_.steps.begin(), plan_.steps.end(),
+                          [](const std::unique_ptr<Step>& step) { return worth_threads(*step); });
   data_.assign(plan_.values.size(), nullptr);
   bound_alias_.clear();
   for (size_t v = 0; v < plan_.values.size(); ++v) {
@@ -60,13 +69,12 @@ bool Executor::load(Plan plan, bool profile) {
 void Executor::run_step(const Step& step, ThreadPool::Session* session) {
   uint8_t* scratch = arena_.data() + plan_.scratch_offset;
   const int64_t tiles = step.tiles();
-  if (session == nullptr || tiles == 1 || step.cost() < kWorthThreads) {
+  if (session == nullptr || !worth_threads(step)) {
     step.run(data_.data(), 0, tiles, scratch);
     return;
   }
   Call call = {&step, data_.data(), scratch, plan_.scratch_stride};
-  const int64_t pieces = int64_t{session->threads()} * kPiecesPerThread;
-  session->run(tiles, std::max<int64_t>(1, tiles / pieces), run_tiles, &call);
+  session->run(tiles, grain_of(tiles, session->threads()), run_tiles, &call);
 }
 
 void Executor::run(ThreadPool* pool) {
@@ -81,7 +89,7 @@ void Executor::run(ThreadPool* pool) {
       }
     }
   };
-  if (pool == nullptr || pool->threads() == 1) {
+  if (pool == nullptr || pool->threads() == 1 || !threaded_) {
     run_all(nullptr);
     return;
   }

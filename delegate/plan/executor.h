@@ -40,6 +40,7 @@ class Executor {
   std::vector<ValueId> bound_alias_;  // aliases of values that bind() moves
   std::vector<StepTime> times_;
   bool profile_ = false;
+  bool threaded_ = false;  // some step is worth it; otherwise the pool is left alone
 };
 
 }  // namespace int8x
