@@ -186,6 +186,20 @@ def test_version_and_help_go_to_stdout(folder):
             "its folder does not exist",
         ),
         (
+            [
+                "calibrate",
+                "float.tflite",
+                "--data",
+                "data.npy",
+                "--workers",
+                "0",
+                "--output",
+                "s.npz",
+            ],
+            2,
+            "'--workers': Input should be greater than or equal to 1",
+        ),
+        (
             ["calibrate", "float.tflite", "--data", "data.npy", "--output", "."],
             1,
             "a file is wanted, this is a folder",
@@ -294,11 +308,12 @@ def interrupted(folder, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
-def test_ctrl_c_during_calibration_keeps_the_samples_and_resume_ends_the_same(folder):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_during_calibration_keeps_the_samples_and_resume_ends_the_same(folder, workers):
     many = np.concatenate([on_grid(SHAPE, samples=1000, seed=i) for i in range(40)])
     np.save(folder / "many.npy", many)
     arguments = ("calibrate", "float.tflite", "--data", "many.npy", "--output", "stats.npz")
-    done = interrupted(folder, *arguments)
+    done = interrupted(folder, *arguments, "--workers", workers)
     assert done.returncode == 130, done.stderr
     assert done.stderr.splitlines()[-1] == "error: interrupted" and "Traceback" not in done.stderr
     assert files(folder) == {"many.npy", "stats.npz.partial"}

@@ -21,6 +21,7 @@ _HOME = {
     "RecipeError": "errors",
     "Stats": "observer",
     "StatsError": "errors",
+    "WorkerError": "errors",
     "calibrate": "calibration",
     "delegate_path": "runtime",
     "export": "exporter",
@@ -43,6 +44,7 @@ __all__ = [
     "RecipeError",
     "Stats",
     "StatsError",
+    "WorkerError",
     "__version__",
     "calibrate",
     "delegate_path",
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
         QuantizeError,
         RecipeError,
         StatsError,
+        WorkerError,
     )
     from int8x.exporter import export
     from int8x.graph import Graph

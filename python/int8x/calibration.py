@@ -4,7 +4,6 @@ statistics of every activation.
 
 import contextlib
 import os
-import platform
 import signal
 import threading
 import time
@@ -12,14 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from int8x import _native, interpreter
 from int8x.data import Samples, input_specs, take
-from int8x.errors import DataError, StatsError
+from int8x.errors import WorkerError
+from int8x.gathering import Gathered, Job, job_of, restored
 from int8x.graph import Graph, load, write_file
 from int8x.observer import Stats
 from int8x.passes import prepare
 from int8x.progress import Progress, silent
-from int8x.tensor_stats import Accumulator
+from int8x.workers import Workers
 
 _CHECKPOINT_SECONDS = 30.0
 
@@ -33,6 +32,7 @@ def calibrate(
     resume: bool = False,
     progress: Progress = silent,
     num_threads: int = 1,
+    workers: int = 1,
 ) -> Stats:
     """Statistics of every activation of `model` over `data`.
 
@@ -40,11 +40,13 @@ def calibrate(
     at batch 1.
     data: see int8x.data. checkpoint: a file that keeps what was gathered, written every 30 seconds
     and on Ctrl-C, removed at the end; with resume=True its samples are not run again. progress: see
-    int8x.progress.
+    int8x.progress. workers: processes of this machine that share the samples; any number gives the
+    same bits, and an interrupted run may be resumed with another number.
     Raises ModelError, DataError (naming sample and tensor for NaN), StatsError for a checkpoint of
-    another model. Ctrl-C ends after the sample at hand, as KeyboardInterrupt.
+    another model, WorkerError for a worker that died. Ctrl-C ends after the samples at hand, as
+    KeyboardInterrupt.
 
-    >>> stats = int8x.calibrate("float.tflite", "samples.npy")
+    >>> stats = int8x.calibrate("float.tflite", "samples.npy", workers=4)
     >>> stats.save("stats.npz")
     """
     return calibrate_prepared(
@@ -54,6 +56,7 @@ def calibrate(
         resume=resume,
         progress=progress,
         num_threads=num_threads,
+        workers=workers,
     )
 
 
@@ -65,23 +68,25 @@ def calibrate_prepared(
     resume: bool = False,
     progress: Progress = silent,
     num_threads: int = 1,
+    workers: int = 1,
 ) -> Stats:
     """As calibrate(), for a graph that passes.prepare has made."""
-    fingerprint = graph.fingerprint()
+    if not isinstance(workers, int) or workers < 1:
+        raise WorkerError(f"workers must be a whole number from 1 on, got {workers!r}")
+    job = job_of(graph, num_threads)
     samples = Samples(data, input_specs(graph))
-    gathered = _Gathered(graph, fingerprint)
+    start = None
     if resume and checkpoint is not None and Path(checkpoint).exists():
-        gathered.restore(Stats.load(checkpoint), checkpoint)
-    runner = interpreter.Runner(graph.to_bytes(), graph.origin, num_threads)
+        start = restored(checkpoint, job.fingerprint)
+    done = 0 if start is None else start.samples
     written = time.monotonic()
     with (
-        progress("calibrating", samples.len_hint(), gathered.samples) as advance,
+        progress("calibrating", samples.len_hint(), done) as advance,
         _interruptible() as interrupted,
+        _gatherer(workers, job, start, advance) as gathered,
     ):
-        for sample in take(samples, gathered.samples):
-            runner.run(sample)
-            gathered.add(runner.value)
-            advance()
+        for number, sample in enumerate(take(samples, done), done):
+            gathered.add(number, sample)
             if checkpoint is not None and (
                 interrupted() or time.monotonic() - written > _CHECKPOINT_SECONDS
             ):
@@ -89,57 +94,18 @@ def calibrate_prepared(
                 written = time.monotonic()
             if interrupted():
                 raise KeyboardInterrupt
+        stats = gathered.stats()
     if checkpoint is not None:
         Path(checkpoint).unlink(missing_ok=True)
-    return gathered.stats()
+    return stats
 
 
-def environment() -> str:
-    """What may change the last bits of a float model's activations: interpreter, machine,
-    instruction sets.
-    """
-    return f"{interpreter.version()}; {platform.machine()}; {' '.join(_native.cpu_features())}"
-
-
-class _Gathered:
-    """The statistics so far of each float activation of the first subgraph."""
-
-    def __init__(self, graph: Graph, fingerprint: str):
-        self.fingerprint, self.samples = fingerprint, 0
-        self.environment = {environment()}
-        # A result that nobody reads may have no memory: runtimes leave its computation out.
-        read = {t for op in graph.main.operators for t in op.inputs} | set(graph.main.outputs)
-        written = {t for op in graph.main.operators for t in op.outputs} | set(graph.main.inputs)
-        self.tensors = {
-            t.name: (i, Accumulator())
-            for i, t in enumerate(graph.main.tensors)
-            if t.is_float and t in written & read
-        }
-
-    def restore(self, stats: Stats, path: str | os.PathLike) -> None:
-        if stats.fingerprint != self.fingerprint:
-            raise StatsError(
-                f"{path}: these samples were gathered from another model; remove the file or "
-                "leave out --resume"
-            )
-        self.samples = stats.samples
-        self.environment |= set(stats.environment)
-        self.tensors = {
-            name: (index, Accumulator(stats.tensors.get(name)))
-            for name, (index, _) in self.tensors.items()
-        }
-
-    def add(self, value: Callable[[int], Any]) -> None:
-        for name, (index, accumulator) in self.tensors.items():
-            if accumulator.add(value(index)):
-                raise DataError(f"sample {self.samples}: tensor {name!r} holds NaN or infinities")
-        self.samples += 1
-
-    def stats(self) -> Stats:
-        tensors = {
-            name: accumulator.stats for name, (_, accumulator) in sorted(self.tensors.items())
-        }
-        return Stats(tensors, self.fingerprint, self.samples, tuple(sorted(self.environment)))
+def _gatherer(
+    workers: int, job: Job, start: Stats | None, advance: Callable[[], None]
+) -> contextlib.AbstractContextManager[Gathered | Workers]:
+    if workers == 1:
+        return contextlib.nullcontext(Gathered(job, start, advance))
+    return Workers(workers, job, start, advance)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,10 @@ class StatsError(Int8xError):
     """Statistics that are broken, or that belong to another model."""
 
 
+class WorkerError(Int8xError):
+    """A worker process that died, or a number of workers that cannot be."""
+
+
 class RecipeError(Int8xError):
     """A recipe with an unknown key, a bad value, or an unknown name."""
 

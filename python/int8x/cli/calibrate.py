@@ -1,4 +1,4 @@
-"""int8x calibrate FLOAT --data D --output stats.npz"""
+"""int8x calibrate FLOAT --data D [--workers N] --output stats.npz"""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,9 @@ def command(
         Path, typer.Option(help="Samples: a .npy, a .npz by input name, or a folder of .npy.")
     ],
     output: Annotated[Path, typer.Option(help="Where the statistics (.npz) go.")],
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes of this machine that share the samples.")
+    ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from what an interrupted run kept.")
     ] = False,
@@ -24,7 +27,9 @@ def command(
 
     kept = writable(output).with_name(f"{output.name}.partial")
     try:
-        stats = calibrate(model, str(data), checkpoint=kept, resume=resume, progress=bar)
+        stats = calibrate(
+            model, str(data), checkpoint=kept, resume=resume, progress=bar, workers=workers
+        )
     except KeyboardInterrupt:
         if kept.exists():
             typer.echo(f"kept what was gathered in {kept}; --resume goes on from there", err=True)
