@@ -15,6 +15,7 @@ from int8x.markers import recover_weight_grids, strip_markers
 from int8x.recipe import Recipe, resolve
 from int8x.rules import RULES, Weights
 from int8x.schema import value
+from int8x.sparsity import dense, is_sparse
 from int8x.subgraph import Operator, Subgraph, Tensor
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "fold_float16",
     "fold_multiply_add",
     "fold_reshape_shapes",
+    "fold_sparse",
     "fuse_activations",
     "prepare",
     "recover_weight_grids",
@@ -59,6 +61,21 @@ def prepare(graph: Graph, recipe: Any = "int8") -> Graph:
     return graph
 
 
+def fold_sparse(graph: Graph, recipe: Recipe | None = None) -> None:
+    """Sparse float constants become dense ones; the DENSIFY operators behind them go away."""
+    for subgraph in graph.subgraphs:
+        for tensor in subgraph.tensors:
+            if is_sparse(tensor) and tensor.dtype in ("FLOAT32", "FLOAT16"):
+                tensor.data, tensor.raw = dense(tensor), None
+        for op in list(subgraph.operators):
+            source = op.input(0)
+            if op.kind != "DENSIFY" or source is None or not source.is_constant:
+                continue
+            if source.is_float or source.dtype == "FLOAT16":
+                op.outputs[0].data = source.values
+                subgraph.remove([op])
+
+
 def fold_float16(graph: Graph, recipe: Recipe | None = None) -> None:
     """DEQUANTIZE of a float16 constant becomes the float32 constant."""
     for subgraph in graph.subgraphs:
@@ -70,8 +87,6 @@ def fold_float16(graph: Graph, recipe: Recipe | None = None) -> None:
                 and source.is_constant
                 and source.dtype == "FLOAT16"
             ):
-                if source.raw is not None and source.raw.sparsity is not None:
-                    continue
                 op.outputs[0].data = source.values.astype(np.float32)
                 subgraph.remove([op])
 
@@ -226,6 +241,7 @@ def unique_names(graph: Graph, recipe: Recipe | None = None) -> None:
 
 
 PASSES: list[Callable[[Graph, Recipe], None]] = [
+    fold_sparse,
     fold_float16,
     strip_markers,
     fold_reshape_shapes,
