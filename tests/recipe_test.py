@@ -27,8 +27,8 @@ def test_keys_left_out_keep_their_defaults():
 @pytest.mark.parametrize(
     "plain, told",
     [
-        ({"weihgts": "per_tensor"}, "unknown key 'weihgts'; known are name, weights"),
-        ({"io": "int9"}, "io must be one of int8, uint8, float, got 'int9'"),
+        ({"weihgts": "per_tensor"}, "unknown key 'weihgts'; known are name, compute"),
+        ({"io": "int9"}, "io must be one of int8, uint8, int16, float, got 'int9'"),
         ({"observer": None}, "observer must be one of minmax, average, percentile, got None"),
         ({"percentile": 20}, r"percentile must lie in \(50, 100\], got 20"),
         ({"percentile": "99"}, "percentile must lie"),

@@ -6,8 +6,10 @@ import dataclasses
 
 import numpy as np
 
-from int8x.errors import QuantizeError
+from int8x.errors import QuantizeError, RecipeError
 from int8x.observer import Stats
+from int8x.precision import Precision
+from int8x.precision_rules import fixed_output
 from int8x.quant_params import QuantParams, from_range, real_range
 from int8x.recipe import Recipe
 from int8x.rules import RULES, Rule
@@ -28,13 +30,13 @@ _RELU6 = 3  # ActivationFunctionType.RELU6
 
 @dataclasses.dataclass
 class Grids:
-    """The decision. nominal: each activation's grid. reads, writes: where an operator needs another
-    one, by (operator, index).
+    """The decision. nominal: each activation's grid, by tensor and bits. reads, writes: where an
+    operator needs another one, by (operator, index).
 
     missing: activations for which nothing gave a range.
     """
 
-    nominal: dict[Tensor, QuantParams]
+    nominal: dict[tuple[Tensor, int], QuantParams]
     reads: dict[tuple[Operator, int], QuantParams]
     writes: dict[tuple[Operator, int], QuantParams]
     missing: list[Tensor]
@@ -42,15 +44,14 @@ class Grids:
 
 def decide(
     subgraph: Subgraph,
-    operators: list[Operator],
+    precision: Precision,
     stats: Stats | None,
-    recipe: Recipe,
-    interface: list[Tensor],
+    interface: list[tuple[Tensor, int]],
 ) -> Grids:
-    """Grids for the activations of `operators`, those that become int8, and for the float tensors
-    of `interface`.
+    """Grids for the activations of operators that become integer, and for the float tensors of
+    `interface`, each with its bits. A tensor that is read at 8 and at 16 bits gets two.
     """
-    return _Decision(subgraph, operators, stats, recipe, interface).grids()
+    return _Decision(subgraph, precision, stats, interface).grids()
 
 
 def observed_range(stats: Stats | None, tensor: Tensor, recipe: Recipe) -> tuple[Range, str] | None:
@@ -70,10 +71,11 @@ def observed_range(stats: Stats | None, tensor: Tensor, recipe: Recipe) -> tuple
 
 
 class _Group:
-    """Tensors on one grid. pin: the grid they must have, if any."""
+    """Tensors on one grid of 8 or 16 bits. pin: the grid they must have, if any."""
 
-    def __init__(self, tensor: Tensor):
+    def __init__(self, tensor: Tensor, bits: int):
         self.tensors = [tensor]
+        self.bits = bits
         self.pin: QuantParams | None = None
         self.range: Range | None = None
         self.source = ""
@@ -92,45 +94,62 @@ class _Decision:
     def __init__(
         self,
         subgraph: Subgraph,
-        operators: list[Operator],
+        precision: Precision,
         stats: Stats | None,
-        recipe: Recipe,
-        interface: list[Tensor],
+        interface: list[tuple[Tensor, int]],
     ):
-        self.subgraph, self.operators = subgraph, operators
+        self.subgraph, self.precision, self.stats = subgraph, precision, stats
         self.links = subgraph.links()
-        self.groups: dict[Tensor, _Group] = {}
+        self.groups: dict[tuple[Tensor, int], _Group] = {}
         self.cut_reads: list[tuple[Operator, int, _Group]] = []
         self.cut_writes: list[tuple[Operator, int, _Group]] = []
-        for op in operators:
+        operators = [
+            (op, bits) for op in subgraph.operators if (bits := precision.bits(op)) is not None
+        ]
+        for op, bits in operators:
             for tensor in [*(op.inputs[i] for i in RULES[op.kind].data_inputs(op)), *op.outputs]:
                 if tensor is not None and tensor.is_float and not tensor.is_constant:
-                    self.start(tensor, stats, recipe)
-        for tensor in interface:
+                    self.start(tensor, bits)
+        for tensor, bits in interface:
             if tensor.is_float:
-                self.start(tensor, stats, recipe)
-        for op in operators:
-            fixed = RULES[op.kind].output
+                self.start(tensor, bits)
+        for op, bits in operators:
+            fixed = fixed_output(op.kind, bits)
             if fixed is not None:
-                self.groups[op.outputs[0]].pin = fixed
-        for op in operators:
+                self.fix(op, bits, fixed)
+        for op, bits in operators:
             if RULES[op.kind].scales == "same":
-                self.share(op)
-        for op in operators:
-            self.least_scale(op)
+                self.share(op, bits)
+        for op, bits in operators:
+            self.least_scale(op, bits)
 
-    def start(self, tensor: Tensor, stats: Stats | None, recipe: Recipe) -> None:
-        if tensor in self.groups:
+    def start(self, tensor: Tensor, bits: int) -> None:
+        """A group of the tensor alone, with what is known of its range."""
+        if (tensor, bits) in self.groups:
             return
-        group = self.groups[tensor] = _Group(tensor)
-        if tensor.range is not None and tensor.range.axis is None and tensor.range.bits == 8:
-            group.pin = tensor.range
-            return
-        seen = observed_range(stats, tensor, recipe)
-        if seen is not None:
-            group.cover(*seen[0], seen[1])
+        group = self.groups[tensor, bits] = _Group(tensor, bits)
+        asked, given = self.precision.ranges.get(tensor), tensor.range
+        if asked is not None:
+            group.pin = from_range(*asked, "range of the recipe", bits)
+        elif given is not None and given.axis is None and given.bits == bits:
+            group.pin = given
+        elif given is not None and given.axis is None:
+            group.pin = from_range(*real_range(given), given.source, bits)
+        else:
+            seen = observed_range(self.stats, tensor, self.precision.recipe_for(tensor))
+            if seen is not None:
+                group.cover(*seen[0], seen[1])
 
-    def share(self, op: Operator) -> None:
+    def fix(self, op: Operator, bits: int, grid: QuantParams) -> None:
+        """Pins the operator's result to the grid that its kernel wants."""
+        if op.outputs[0] in self.precision.ranges:
+            raise RecipeError(
+                f"recipe: the range of {op.outputs[0].name!r} cannot be chosen: TFLite fixes that "
+                f"of {op.kind}"
+            )
+        self.groups[op.outputs[0], bits].pin = grid
+
+    def share(self, op: Operator, bits: int) -> None:
         """Puts a same-grid operator's tensors in one group, or notes where a QUANTIZE must stand
         between.
         """
@@ -141,13 +160,13 @@ class _Decision:
         if not outputs or not moving:
             return
         if len(data) == 1:
-            home = self.groups[op.inputs[data[0]]]
+            home = self.groups[op.inputs[data[0]], bits]
             for i in outputs:
                 if not self.join(home, op.inputs[data[0]], op.outputs[i], op):
                     self.cut_writes.append((op, i, home))
             return
-        home = self.groups[op.outputs[outputs[0]]]
-        pins = [self.groups[op.inputs[i]].pin for i in moving]
+        home = self.groups[op.outputs[outputs[0]], bits]
+        pins = [self.groups[op.inputs[i], bits].pin for i in moving]
         if (
             home.pin is None
             and pins[0] is not None
@@ -157,15 +176,15 @@ class _Decision:
         self.cover_inputs(op, data, home)
         for i in moving:
             tensor = op.inputs[i]
-            if self.groups[tensor] is not home and not self.may_read_on(home, tensor, op):
+            if self.groups[tensor, bits] is not home and not self.may_read_on(home, tensor, op):
                 self.cut_reads.append((op, i, home))
-            elif self.groups[tensor] is not home:
-                home = self.merge(home, self.groups[tensor])
+            elif self.groups[tensor, bits] is not home:
+                home = self.merge(home, self.groups[tensor, bits])
 
     def cover_inputs(self, op: Operator, data: list[int], home: _Group) -> None:
         """An unpinned result covers what its operator reads: that holds all it can be."""
         tensors = [op.inputs[i] for i in data]
-        reals = [None if t.is_constant else self.groups[t].real() for t in tensors]
+        reals = [None if t.is_constant else self.groups[t, home.bits].real() for t in tensors]
         known = all(real or t.is_constant for t, real in zip(tensors, reals, strict=True))
         if home.pin is not None or not known:
             return
@@ -183,7 +202,7 @@ class _Decision:
         """One input: the result takes the input's grid, or the input the result's, where nothing
         else reads the input.
         """
-        other = self.groups[result]
+        other = self.groups[result, home.bits]
         if other is home:
             return True
         if home.pin is not None and other.pin is not None and not home.pin.same_grid(other.pin):
@@ -195,7 +214,7 @@ class _Decision:
 
     def may_read_on(self, home: _Group, tensor: Tensor, op: Operator) -> bool:
         """Whether an input may take the grid of an operator with several inputs for its own."""
-        group = self.groups[tensor]
+        group = self.groups[tensor, home.bits]
         if group.pin is not None:
             return home.pin is not None and home.pin.same_grid(group.pin)
         if not self.read_outside(group, op):
@@ -226,28 +245,28 @@ class _Decision:
             a.cover(*b.range, b.source)
         a.least_scale = max(a.least_scale, b.least_scale)
         for tensor in b.tensors:
-            self.groups[tensor] = a
+            self.groups[tensor, a.bits] = a
         a.tensors += b.tensors
         for cuts in (self.cut_reads, self.cut_writes):
             cuts[:] = [(op, i, a if group is b else group) for op, i, group in cuts]
         return a
 
-    def least_scale(self, op: Operator) -> None:
+    def least_scale(self, op: Operator, bits: int) -> None:
         """Some kernels abort or wrap when the output's scale is far below the inputs': keep it
         above what they take.
         """
-        output = self.groups.get(op.outputs[0])
+        output = self.groups.get((op.outputs[0], bits))
         inputs = [
-            self.groups[t]
+            self.groups[t, bits]
             for i in RULES[op.kind].data_inputs(op)
-            if (t := op.inputs[i]) in self.groups
+            if ((t := op.inputs[i]), bits) in self.groups
         ]
         scales = [grid.scale for group in inputs if (grid := self.grid(group)) is not None]
         if output is None or not scales:
             return
         least = 0.0
-        if op.kind in ("ADD", "SUB"):  # prepare aborts below max / 2^19
-            least = max(scales) * 2.0**-18
+        if op.kind in ("ADD", "SUB"):  # prepare aborts below max / 2^19, of int16 below max / 2^14
+            least = max(scales) * (2.0**-18 if bits == 8 else 2.0**-13)
         elif op.kind == "SQUARED_DIFFERENCE":  # (2 max)^2 / (2^14 scale) < 1
             least = max(scales) ** 2 * 2.0**-11
         elif op.kind == "HARD_SWISH":  # input / 128 / scale < 1
@@ -277,21 +296,21 @@ class _Decision:
             return group.pin
         if group.range is None:
             return None
-        grid = from_range(*group.range, group.source)
+        grid = from_range(*group.range, group.source, group.bits)
         if grid.scale < group.least_scale:
             source = f"{group.source}, widened for its operator"
-            grow = group.least_scale * 255 / max(_width(group.range), 1e-300)
+            steps = 255 if group.bits == 8 else 32767
+            width = _width(group.range) if group.bits == 8 else max(map(abs, group.range))
+            grow = group.least_scale * steps / max(width, 1e-300)
             low, high = (
-                (x * grow for x in group.range)
-                if _width(group.range)
-                else (0.0, 255 * group.least_scale)
+                (x * grow for x in group.range) if width else (0.0, steps * group.least_scale)
             )
-            grid = from_range(low, high, source)
+            grid = from_range(low, high, source, group.bits)
         return grid
 
     def grids(self) -> Grids:
         nominal, missing = {}, []
-        for tensor, group in self.groups.items():
+        for (tensor, bits), group in self.groups.items():
             grid = self.grid(group)
             if grid is None:
                 missing.append(tensor)
@@ -302,12 +321,12 @@ class _Decision:
                     and tensor.range is not group.pin
                 )
                 source = f"{grid.source}, shared" if pinned_elsewhere else grid.source
-                nominal[tensor] = dataclasses.replace(grid, source=source)
+                nominal[tensor, bits] = dataclasses.replace(grid, source=source)
         cuts = [
             {(op, i): grid for op, i, group in cut if (grid := self.grid(group)) is not None}
             for cut in (self.cut_reads, self.cut_writes)
         ]
-        return Grids(nominal, cuts[0], cuts[1], missing)
+        return Grids(nominal, cuts[0], cuts[1], list(dict.fromkeys(missing)))
 
 
 def _width(real: Range) -> float:

@@ -1,69 +1,65 @@
-"""Rewrites a float subgraph into its int8 form, once every grid is chosen."""
+"""Rewrites a float subgraph at the precision of each operator, once every grid is chosen."""
 
 import dataclasses
 from typing import Any
 
-import numpy as np
-
+from int8x.constants import Constants
 from int8x.graph import Graph
 from int8x.grids import Grids
+from int8x.precision import BITS, Precision
+from int8x.precision_rules import INT4, int16_version
 from int8x.quant_params import QuantParams, from_range
-from int8x.recipe import Recipe
-from int8x.rules import RULES, Weights, version_for
+from int8x.rules import RULES, version_for
 from int8x.schema import make
 from int8x.subgraph import Operator, Tensor
-from int8x.weights import (
-    check_multiplier,
-    quantize_bias,
-    quantize_constant,
-    quantize_weights,
-    weight_scales,
-)
 
 _FLOAT = ("FLOAT32", None, None)
+IO_BITS = {"int8": 8, "uint8": 8, "int16": 16}
 
 
-def lower(
-    graph: Graph, operators: list[Operator], grids: Grids, recipe: Recipe
-) -> dict[str, QuantParams]:
-    """Makes `operators` of the first subgraph int8, with conversions where types or grids meet, in
-    place.
+def lower(graph: Graph, grids: Grids, precision: Precision) -> dict[str, QuantParams]:
+    """Gives the operators of the first subgraph their precision, with conversions where types or
+    grids meet, in place.
 
     Returns the grid of each tensor that was quantized, weights and biases included, by name.
     """
-    lowering = _Lowering(graph, operators, grids, recipe)
+    lowering = _Lowering(graph, grids, precision)
     lowering.run()
-    return {tensor.name: grid for tensor, grid in lowering.sources.items()}
+    sources = {**lowering.sources, **lowering.constants.sources}
+    return {tensor.name: grid for tensor, grid in sources.items()}
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, operators: list[Operator], grids: Grids, recipe: Recipe):
-        self.graph, self.subgraph, self.recipe, self.grids = graph, graph.main, recipe, grids
+    def __init__(self, graph: Graph, grids: Grids, precision: Precision):
+        self.graph, self.subgraph, self.grids = graph, graph.main, grids
+        self.precision, self.io = precision, precision.recipe.io
         # Read before any tensor changes its type: what is float now is what must be quantized.
-        self.data_inputs = {op: RULES[op.kind].data_inputs(op) for op in operators}
+        self.data_inputs = {
+            op: RULES[op.kind].data_inputs(op)
+            for op, compute in precision.compute.items()
+            if compute in BITS
+        }
         self.forms: dict[
             Tensor, dict[Any, Tensor]
         ] = {}  # of each float activation: its versions by type and grid
         self.home: dict[Tensor, Tensor] = {}
-        self.constants: dict[Any, Tensor] = {}
+        self.constants = Constants(self.subgraph)
         self.emitted: list[Operator] = []
         self.sources: dict[Tensor, QuantParams] = {}
 
     def run(self) -> None:
         subgraph, floats = self.subgraph, [t for t in self.subgraph.tensors if t.is_float]
         self.names = {tensor: tensor.name for tensor in floats}
-        subgraph.inputs = [self.input(t) if t in self.grids.nominal else t for t in subgraph.inputs]
+        subgraph.inputs = [self.input(t) for t in subgraph.inputs]
         for op in subgraph.operators:
             if op in self.data_inputs:
                 self.lower(op)
             else:
                 op.inputs = [self.form(t, None) if t is not None else None for t in op.inputs]
+                self.store_weights(op)
             self.emitted.append(op)
             self.land(op)
-        subgraph.outputs = [
-            self.output(t) if t in self.grids.nominal else self.form(t, None)
-            for t in subgraph.outputs
-        ]
+        subgraph.outputs = [self.output(t) for t in subgraph.outputs]
         subgraph.operators = self.emitted
         for tensor in floats:
             tensor.range = None
@@ -75,14 +71,21 @@ class _Lowering:
         """Notes the type in which an operator leaves its results."""
         for i, tensor in enumerate(op.outputs):
             if op in self.data_inputs and tensor.is_float:
-                grid = self.grids.writes.get((op, i), self.grids.nominal[tensor])
-                self.settle(tensor, tensor, grid)
+                self.settle(tensor, tensor, self.written(op, i))
             elif tensor.is_float:
                 self.forms[tensor], self.home[tensor] = {_FLOAT: tensor}, tensor
 
+    def written(self, op: Operator, index: int) -> QuantParams:
+        """The grid of an integer operator's result."""
+        nominal = self.grids.nominal[op.outputs[index], self.bits(op)]
+        return self.grids.writes.get((op, index), nominal)
+
+    def bits(self, op: Operator) -> int:
+        return BITS[self.precision.compute[op]]
+
     def settle(self, tensor: Tensor, form: Tensor, grid: QuantParams) -> None:
         """`form` is `tensor` on `grid`."""
-        form.dtype, form.quant = "INT8", grid
+        form.dtype, form.quant = f"INT{grid.bits}", grid
         self.forms.setdefault(tensor, {})[_key(grid)] = form
         self.home.setdefault(tensor, form)
         self.sources[form] = grid
@@ -90,73 +93,78 @@ class _Lowering:
     def form(self, tensor: Tensor, grid: QuantParams | None) -> Tensor:
         """The tensor as float (grid None) or on a grid; converted by a new operator when it does
         not exist yet.
+
+        int8 becomes int16 through float: no runtime after tflite-runtime 2.11's has a reference
+        kernel for that QUANTIZE.
         """
         if tensor not in self.forms:
             return tensor
         key = _FLOAT if grid is None else _key(grid)
         forms = self.forms[tensor]
         if key not in forms:
+            source = self.home[tensor]
+            if grid is not None and grid.bits == 16 and source.dtype == "INT8":
+                source = self.form(tensor, None)
             made = self.subgraph.add_tensor(
                 self.names[tensor], tensor.shape, signature=tensor.signature
             )
-            made.name = self.form_name(tensor, "float" if grid is None else "int8")
-            self.convert(self.home[tensor], made, grid)
+            made.name = self.form_name(tensor, "float" if grid is None else f"int{grid.bits}")
+            self.convert(source, made, grid)
             if grid is not None:
                 self.settle(tensor, made, grid)
             forms[key] = made
         return forms[key]
 
     def convert(self, source: Tensor, result: Tensor, grid: QuantParams | None) -> None:
-        kind, options, version = (
-            ("DEQUANTIZE", "DequantizeOptions", 2)
-            if grid is None
-            else ("QUANTIZE", "QuantizeOptions", 1)
-        )
+        """Appends the QUANTIZE to a grid, or the DEQUANTIZE, that makes `result`."""
+        if grid is None:
+            kind, options = "DEQUANTIZE", "DequantizeOptions"
+            version = 3 if source.dtype == "INT16" else 2
+        else:
+            kind, options = "QUANTIZE", "QuantizeOptions"
+            version = 2 if grid.bits == 16 else 1
         self.emitted.append(Operator(kind, [source], [result], make(options), version))
 
     def input(self, tensor: Tensor) -> Tensor:
-        """The model's input in the recipe's type; operators read it as int8."""
+        """The model's input in the recipe's type; operators read the forms that they need."""
         if not tensor.is_float:
             return tensor
-        grid = self.grids.nominal[tensor]
-        if self.recipe.io == "int8":
-            self.settle(tensor, tensor, grid)
+        if self.io == "float":
+            self.forms[tensor], self.home[tensor] = {_FLOAT: tensor}, tensor
             return tensor
-        inner = self.subgraph.add_tensor(
-            f"{self.names[tensor]}/int8", tensor.shape, signature=tensor.signature
-        )
-        if self.recipe.io == "uint8":
+        grid = self.grids.nominal[tensor, IO_BITS[self.io]]
+        if self.io == "uint8":
+            inner = self.subgraph.add_tensor(
+                f"{self.names[tensor]}/int8", tensor.shape, signature=tensor.signature
+            )
             tensor.dtype, tensor.quant = "UINT8", _unsigned(grid)
             self.convert(tensor, inner, grid)
             self.settle(tensor, inner, grid)
         else:
-            self.forms[tensor], self.home[tensor] = {_FLOAT: tensor}, tensor
-            self.convert(tensor, inner, grid)
-            self.forms[tensor][_key(grid)] = inner
-            self.settle(tensor, inner, grid)
+            self.settle(tensor, tensor, grid)
         return tensor
 
     def output(self, tensor: Tensor) -> Tensor:
-        """The model's output in the recipe's type, under its name; an inner int8 tensor steps
+        """The model's output in the recipe's type, under its name; an inner integer tensor steps
         aside.
         """
         if tensor not in self.forms:
             return tensor
-        if self.recipe.io == "int8":
-            made = self.form(tensor, self.grids.nominal[tensor])
-        elif self.recipe.io == "float":
+        if self.io == "float":
             made = self.form(tensor, None)
-        else:
-            inner = self.form(tensor, self.grids.nominal[tensor])
+        elif self.io == "uint8":
+            inner = self.form(tensor, self.grids.nominal[tensor, 8])
             if "uint8" in self.forms[tensor]:
                 made = self.forms[tensor]["uint8"]
             else:
                 made = self.subgraph.add_tensor(
                     f"{self.names[tensor]}/uint8", tensor.shape, signature=tensor.signature
                 )
-                self.convert(inner, made, self.grids.nominal[tensor])
-                made.dtype, made.quant = "UINT8", _unsigned(self.grids.nominal[tensor])
+                self.convert(inner, made, self.grids.nominal[tensor, 8])
+                made.dtype, made.quant = "UINT8", _unsigned(self.grids.nominal[tensor, 8])
                 self.forms[tensor]["uint8"] = made
+        else:
+            made = self.form(tensor, self.grids.nominal[tensor, IO_BITS[self.io]])
         if made is not tensor:
             self.stand_in(tensor, made)
         return made
@@ -166,10 +174,8 @@ class _Lowering:
         the signatures.
         """
         if tensor not in self.subgraph.inputs and made.name != self.names[tensor]:
-            made.name, tensor.name = (
-                tensor.name,
-                self.form_name(tensor, "float" if tensor.is_float else "int8"),
-            )
+            kind = "float" if tensor.is_float else tensor.dtype.lower()
+            made.name, tensor.name = tensor.name, self.form_name(tensor, kind)
         for signature in self.graph.signatures:
             for entry in signature.outputs or []:
                 if entry.tensorIndex is tensor:
@@ -187,89 +193,59 @@ class _Lowering:
     # Operators
 
     def lower(self, op: Operator) -> None:
-        rule = RULES[op.kind]
+        """Makes an operator's activations, constants, weights and bias integers."""
+        compute, bits = self.precision.compute[op], self.bits(op)
         read: dict[Tensor, QuantParams] = {}
         for i in self.data_inputs[op]:
             tensor = op.inputs[i]
             if tensor.is_constant:
-                op.inputs[i] = self.constant(op, i, tensor)
+                op.inputs[i] = self.constants.operand(tensor, self.constant_grid(op, tensor, bits))
             else:
-                grid = self.grids.reads.get((op, i), self.grids.nominal[tensor])
+                grid = self.grids.reads.get((op, i), self.grids.nominal[tensor, bits])
                 op.inputs[i] = self.form(tensor, grid)
             read[op.inputs[i]] = op.inputs[i].grid
         for i, tensor in enumerate(op.outputs):
             if tensor.is_float:
-                read[tensor] = self.grids.writes.get((op, i), self.grids.nominal[tensor])
-        if rule.weights is not None:
-            self.lower_weights(op, rule.weights, read[op.outputs[0]])
-        op.version = version_for(op, read)
+                read[tensor] = self.written(op, i)
+        if RULES[op.kind].weights is not None:
+            data = op.inputs[(RULES[op.kind].data or (0,))[0]].grid
+            per_channel = self.precision.per_channel[op]
+            self.constants.weigh(op, compute, data, read[op.outputs[0]], per_channel)
+        op.version = version_for(op, read) if bits == 8 else int16_version(op)
+        if compute == "int8_w4" and RULES[op.kind].weights is not None:
+            op.version = max(op.version, INT4[op.kind])
 
-    def constant(self, op: Operator, index: int, tensor: Tensor) -> Tensor:
-        """A constant operand on its own grid, or on the operator's where all must share one."""
+    def constant_grid(self, op: Operator, tensor: Tensor, bits: int) -> QuantParams:
+        """The grid of a constant operand: its own, or the operator's where all must share one."""
         if RULES[op.kind].scales == "same":
-            output = next(i for i, t in enumerate(op.outputs) if t.is_float)
-            grid = self.grids.writes.get((op, output), self.grids.nominal[op.outputs[output]])
-        elif tensor.range is not None and tensor.range.axis is None:
-            grid = tensor.range
-        else:
-            values = tensor.values
-            grid = from_range(
-                float(values.min(initial=0)), float(values.max(initial=0)), "its values"
-            )
-        return self.stored(
-            (tensor, _key(grid)), tensor.name, lambda: quantize_constant(tensor, grid), grid
-        )
+            return self.written(op, next(i for i, t in enumerate(op.outputs) if t.is_float))
+        given = tensor.range
+        if given is not None and given.axis is None and given.bits == bits:
+            return given
+        low, high = float(tensor.values.min(initial=0)), float(tensor.values.max(initial=0))
+        return from_range(low, high, "its values", bits)
 
-    def stored(self, key: Any, name: str, make: Any, grid: QuantParams) -> Tensor:
-        """A new constant, made once for each key; the first keeps the float constant's name."""
-        if key not in self.constants:
-            taken = sum(1 for other in self.constants if other[0] is key[0])
-            made = self.subgraph.add_constant(
-                name + (f"/int8#{taken}" if taken else ""), make(), grid
-            )
-            self.constants[key] = made
-            self.sources[made] = grid
-        return self.constants[key]
+    def store_weights(self, op: Operator) -> None:
+        """Gives an operator that computes in float the weights that its precision wants."""
+        compute = self.precision.compute.get(op)
+        if compute == "dynamic":
+            self.constants.hybrid(op, self.precision.per_channel[op])
+        elif compute == "weight_only":
+            place = RULES[op.kind].weights
+            assert place is not None, op.kind
+            self.emit(self.constants.opened_weights(op, place, self.precision.per_channel[op]))
+        elif compute == "float16":
+            for i, tensor in enumerate(op.inputs):
+                if tensor is not None and tensor.is_float and tensor.is_constant:
+                    self.emit(self.constants.opened_half(op, i))
 
-    def lower_weights(self, op: Operator, place: Weights, output: QuantParams) -> None:
-        weights, bias, axis = op.inputs[place.index], op.input(place.bias), place.axis
-        data = op.inputs[(RULES[op.kind].data or (0,))[0]]
-        input_scale = float(data.grid.scale)
-        real = (
-            np.zeros(weights.shape[axis], np.float32) if bias is None else bias.values.reshape(-1)
-        )
-        per_channel = self.recipe.weights == "per_channel"
-        scales = weight_scales(
-            op, weights, real, axis, per_channel, input_scale, float(output.scale)
-        )
-        check_multiplier(op, input_scale, scales, float(output.scale))
-        source = "max of the weights"
-        if weights.range is not None and not np.any(weights.range.zero_points):
-            source = weights.range.source
-        op.inputs[place.index] = self.stored(
-            (weights, axis, scales.tobytes()),
-            weights.name,
-            lambda: quantize_weights(weights, scales, axis),
-            _weight_grid(scales, axis, source, 8),
-        )
-        coded, bias_scales = quantize_bias(op, real, input_scale, scales)
-        op.inputs += [None] * (place.bias + 1 - len(op.inputs))
-        op.inputs[place.bias] = self.stored(
-            (op if bias is None else bias, bias_scales.tobytes()),
-            f"{op.name}/bias" if bias is None else bias.name,
-            lambda: coded,
-            _weight_grid(bias_scales, 0, "input scale times weight scale", 32),
-        )
-
-
-def _weight_grid(scales: np.ndarray, axis: int, source: str, bits: int) -> QuantParams:
-    if len(scales) == 1:
-        return QuantParams(float(scales[0]), 0, None, bits, source)
-    return QuantParams(scales, 0, axis, bits, source)
+    def emit(self, op: Operator | None) -> None:
+        if op is not None:
+            self.emitted.append(op)
 
 
 def _key(grid: QuantParams) -> tuple[str, Any, Any]:
-    return ("INT8", grid.scale, grid.zero_point)
+    return (f"INT{grid.bits}", grid.scale, grid.zero_point)
 
 
 def _unsigned(grid: QuantParams) -> QuantParams:

@@ -92,17 +92,24 @@ class QuantParams:
 
 
 def from_range(low: float, high: float, source: str, bits: int = 8) -> QuantParams:
-    """The asymmetric int8 grid over [min(low, 0), max(high, 0)] on which real zero lies exactly.
+    """TFLite's grid over [min(low, 0), max(high, 0)], on which real zero lies exactly.
 
-    scale = (high - low) / 255 rounded to float32; zero_point = round_half_away(-128 - low / scale),
-    in [-128, 127]. A range of zero width becomes scale 1 (every value is zero); a scale below 2^-80
-    is raised to it, so that products of scales stay normal float32 numbers.
+    8 bits, asymmetric: scale = (high - low) / 255 rounded to float32; zero_point =
+    round_half_away(-128 - low / scale), in [-128, 127]. 16 bits, symmetric: scale = max(-low, high)
+    / 32767 and zero_point = 0. A range of zero width becomes scale 1 (every value is zero); a scale
+    below 2^-80 is raised to it, so that products of scales stay normal float32 numbers.
     """
     low, high = min(float(low), 0.0), max(float(high), 0.0)
-    steps, bottom = 2**bits - 1, -(2 ** (bits - 1))
     if low == high:
         return QuantParams(1.0, 0, bits=bits, source=source)
-    scale = float(np.float32(min(max((high - low) / steps, 2.0**-80), 3e38)))
+    if bits == 16:
+        width, steps = max(-low, high), 2**15 - 1
+    else:
+        width, steps = high - low, 2**bits - 1
+    scale = float(np.float32(min(max(width / steps, 2.0**-80), 3e38)))
+    if bits == 16:
+        return QuantParams(scale, 0, bits=bits, source=source)
+    bottom = -(2 ** (bits - 1))
     exact = bottom - low / scale
     zero_point = int(math.copysign(math.floor(abs(exact) + 0.5), exact))
     return QuantParams(

@@ -9,14 +9,13 @@ from int8x.calibration import calibrate_prepared
 from int8x.errors import QuantizeError, StatsError
 from int8x.graph import Graph, load
 from int8x.grids import decide
-from int8x.lowering import lower
+from int8x.lowering import IO_BITS, lower
 from int8x.observer import Stats
 from int8x.passes import prepare
+from int8x.precision import assign, refuse_left_in_float
 from int8x.progress import Progress, silent
 from int8x.quant_params import QuantParams
 from int8x.recipe import Recipe, resolve
-from int8x.rules import obstacle
-from int8x.subgraph import Operator, Subgraph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,45 +57,24 @@ def quantize(
     graph = load(model)
     prepare(graph, resolved)
     _refuse_quantized(graph)
-    operators, left = _sort_operators(graph.main)
-    if left and not resolved.allow_float:
-        listed = "; ".join(f"{kind} {name!r} ({reason})" for name, kind, reason in left)
-        raise QuantizeError(
-            f"{graph.origin}: {len(left)} operators cannot be made int8: {listed}. "
-            "They stay in float when the recipe allows it (allow_float)",
-            tuple(left),
-        )
-    interface = [] if resolved.io == "float" else [*graph.main.inputs, *graph.main.outputs]
+    precision = assign(graph, resolved)
+    refuse_left_in_float(graph, precision)
+    bits = IO_BITS.get(resolved.io)
+    faces = [] if bits is None else [(t, bits) for t in (*graph.main.inputs, *graph.main.outputs)]
     gathered = _statistics(graph, stats, data is not None)
-    grids = decide(graph.main, operators, gathered, resolved, interface)
+    grids = decide(graph.main, precision, gathered, faces)
     if grids.missing and data is not None:
         gathered = calibrate_prepared(graph, data, progress=progress)
-        grids = decide(graph.main, operators, gathered, resolved, interface)
+        grids = decide(graph.main, precision, gathered, faces)
     if grids.missing:
         names = ", ".join(repr(tensor.name) for tensor in grids.missing[:5])
         more = f" and {len(grids.missing) - 5} more" if len(grids.missing) > 5 else ""
         raise QuantizeError(
             f"{graph.origin}: no range is known for {names}{more}: give data or statistics"
         )
-    sources = lower(graph, operators, grids, resolved)
-    graph.quantization = Quantization(resolved, sources, tuple(left))
+    sources = lower(graph, grids, precision)
+    graph.quantization = Quantization(resolved, sources, tuple(precision.left))
     return graph
-
-
-def _sort_operators(subgraph: Subgraph) -> tuple[list[Operator], list[tuple[str, str, str]]]:
-    """The operators to make int8, and those that cannot be, with reasons. Operators without float
-    tensors are neither.
-    """
-    operators, left = [], []
-    for op in subgraph.operators:
-        if not any(tensor is not None and tensor.is_float for tensor in [*op.inputs, *op.outputs]):
-            continue
-        reason = obstacle(op)
-        if reason is None:
-            operators.append(op)
-        else:
-            left.append((op.name, op.kind, reason))
-    return operators, left
 
 
 def _refuse_quantized(graph: Graph) -> None:

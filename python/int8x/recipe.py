@@ -7,56 +7,88 @@ from pathlib import Path
 from typing import Any
 
 from int8x.errors import RecipeError
+from int8x.overrides import COMPUTES, WEIGHTS, Override
 
 _CHOICES = {
-    "weights": ("per_channel", "per_tensor"),
-    "io": ("int8", "uint8", "float"),
+    "compute": COMPUTES,
+    "weights": WEIGHTS,
+    "io": ("int8", "uint8", "int16", "float"),
     "observer": ("minmax", "average", "percentile"),
 }
+# Computes whose activations are integers: they need ranges.
+_INTEGER = ("int8", "int16x8", "int8_w4")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How to quantize.
 
-    name: the preset it came from. weights: "per_channel" or "per_tensor" (symmetric, [-127, 127]).
-    io: type of the model's inputs and outputs, "int8", "uint8" or "float".
+    name: the preset it came from. compute: how operators compute, which `overrides` change for
+    some; "" takes it from the name. "int8"; "int16x8", int16 activations and int8 weights;
+    "int8_w4", int8 activations and INT4 weights; "dynamic", int8 weights in TFLite's hybrid kernels
+    (float activations); "weight_only" and "float16", weights stored so and computed in float; or
+    "float".
+    weights: "per_channel" or "per_tensor" (symmetric, [-127, 127], INT4 [-7, 7]).
+    io: type of the model's inputs and outputs, "int8", "uint8", "int16" or "float"; "" takes int16
+    for int16x8, int8 for the other integer computes, else float.
     observer: how an activation's range follows from its statistics: "minmax"; "average", the mean
     of each sample's min and max; or "percentile", which leaves out 100 - `percentile` percent of
     the values.
     allow_float: leave operators without an int8 form in float, behind DEQUANTIZE and QUANTIZE,
     instead of refusing.
+    overrides: rules (Override, or plain data), applied in order; later ones win.
     Raises RecipeError for a value outside these.
 
     >>> Recipe(observer="percentile", percentile=99.9)
+    >>> Recipe("int16x8", overrides=({"kind": "SOFTMAX", "compute": "float"},))
     """
 
     name: str = "int8"
+    compute: str = ""
     weights: str = "per_channel"
-    io: str = "int8"
+    io: str = ""
     observer: str = "minmax"
     percentile: float = 99.99
     allow_float: bool = False
+    overrides: tuple[Override, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise RecipeError(f"recipe: name must be text, got {self.name!r}")
+        if self.compute == "":
+            object.__setattr__(self, "compute", self.name if self.name in COMPUTES else "int8")
+        if self.io == "":
+            io = "int16" if self.compute == "int16x8" else "int8"
+            object.__setattr__(self, "io", io if self.compute in _INTEGER else "float")
         for field, allowed in _CHOICES.items():
             if getattr(self, field) not in allowed:
                 raise RecipeError(
                     f"recipe: {field} must be one of {', '.join(allowed)}, got "
                     f"{getattr(self, field)!r}"
                 )
-        if not isinstance(self.percentile, (int, float)) or not 50 < self.percentile <= 100:
-            raise RecipeError(f"recipe: percentile must lie in (50, 100], got {self.percentile!r}")
+        _check_percentile(self.percentile)
         if not isinstance(self.allow_float, bool):
             raise RecipeError(
                 f"recipe: allow_float must be true or false, got {self.allow_float!r}"
             )
-        if not isinstance(self.name, str):
-            raise RecipeError(f"recipe: name must be text, got {self.name!r}")
+        if not isinstance(self.overrides, (tuple, list)):
+            raise RecipeError(
+                f"recipe: overrides must be a list of rules, got {type(self.overrides).__name__}"
+            )
+        rules = tuple(_rule(i, plain) for i, plain in enumerate(self.overrides))
+        object.__setattr__(self, "overrides", rules)
+
+    @property
+    def needs_ranges(self) -> bool:
+        """Whether any activation can become an integer."""
+        computes = {self.compute, *(rule.compute for rule in self.overrides)}
+        return self.io != "float" or not computes.isdisjoint(_INTEGER)
 
     def to_json(self) -> str:
         """The recipe as JSON text, one key a line."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        plain["overrides"] = [rule.to_dict() for rule in self.overrides]
+        return json.dumps(plain, indent=2) + "\n"
 
     @classmethod
     def from_dict(cls, plain: Any, origin: str = "recipe") -> "Recipe":
@@ -83,7 +115,28 @@ class Recipe:
         return cls.from_dict(plain, str(path))
 
 
-PRESETS: dict[str, Recipe] = {"int8": Recipe()}
+def _rule(number: int, plain: Any) -> Override:
+    """Rule `number` of a recipe, checked."""
+    try:
+        rule = plain if isinstance(plain, Override) else Override.from_dict(plain)
+        if rule.observer is not None and rule.observer not in _CHOICES["observer"]:
+            raise RecipeError(
+                f"observer must be one of {', '.join(_CHOICES['observer'])}, got {rule.observer!r}"
+            )
+        if rule.percentile is not None:
+            _check_percentile(rule.percentile)
+    except RecipeError as error:
+        told = str(error).removeprefix("recipe: ")
+        raise RecipeError(f"recipe: overrides[{number}]: {told}") from None
+    return rule
+
+
+def _check_percentile(percentile: Any) -> None:
+    if not isinstance(percentile, (int, float)) or not 50 < percentile <= 100:
+        raise RecipeError(f"recipe: percentile must lie in (50, 100], got {percentile!r}")
+
+
+PRESETS: dict[str, Recipe] = {name: Recipe(name) for name in COMPUTES if name != "float"}
 
 
 def resolve(recipe: str | os.PathLike | dict | Recipe) -> Recipe:

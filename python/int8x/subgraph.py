@@ -109,6 +109,13 @@ class Tensor:
         self.dtype, self.shape, self.signature = type_name(array.dtype), tuple(array.shape), None
         self.buffer = array.reshape(-1).view(np.uint8)
 
+    def store_int4(self, array: np.ndarray) -> None:
+        """Makes this tensor an INT4 constant of integers in [-8, 7], two a byte, low half first."""
+        flat = array.reshape(-1).astype(np.uint8) & 15
+        pairs = np.append(flat, np.zeros(flat.size % 2, np.uint8)).reshape(-1, 2)
+        self.dtype, self.shape, self.signature = "INT4", tuple(array.shape), None
+        self.buffer = pairs[:, 0] | (pairs[:, 1] << 4)
+
     @property
     def values(self) -> np.ndarray:
         """`data` of a tensor that must be a constant. Raises TypeError for an activation."""

@@ -1,0 +1,161 @@
+"""Assigns each operator its precision, as the recipe and its overrides want it."""
+
+import dataclasses
+
+from int8x.errors import QuantizeError, RecipeError
+from int8x.graph import Graph
+from int8x.overrides import Override
+from int8x.precision_rules import HYBRID, obstacle_to
+from int8x.recipe import Recipe
+from int8x.rules import RULES
+from int8x.subgraph import Operator, Tensor
+
+# Bits of the activations of each compute with integer activations.
+BITS = {"int8": 8, "int8_w4": 8, "int16x8": 16}
+
+
+@dataclasses.dataclass
+class Precision:
+    """The decision, for the operators that have float tensors.
+
+    compute: of each operator that is changed, everything but "float". per_channel: of those with
+    weights. recipes: for each activation, the recipe with the observer that it gets; ranges: those
+    that rules give. left: operators that stay float, as (operator, kind, reason); refused: those of
+    them that the recipe did not ask for.
+    """
+
+    recipe: Recipe
+    compute: dict[Operator, str] = dataclasses.field(default_factory=dict)
+    per_channel: dict[Operator, bool] = dataclasses.field(default_factory=dict)
+    recipes: dict[Tensor, Recipe] = dataclasses.field(default_factory=dict)
+    ranges: dict[Tensor, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    left: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+    refused: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
+
+    def bits(self, op: Operator) -> int | None:
+        """Bits of the operator's activations; None when they are float."""
+        return BITS.get(self.compute.get(op, "float"))
+
+    def recipe_for(self, tensor: Tensor) -> Recipe:
+        """The recipe with the activation's own observer."""
+        return self.recipes.get(tensor, self.recipe)
+
+
+def assign(graph: Graph, recipe: Recipe) -> Precision:
+    """What becomes of each operator of the prepared graph.
+
+    Raises RecipeError for a rule that selects nothing, or sets what its operators cannot take.
+    """
+    precision = Precision(recipe)
+    operators = graph.main.operators
+    wanted = {op: recipe.compute for op in operators if _is_float(op)}
+    per_channel = {op: recipe.weights == "per_channel" for op in wanted}
+    activations = _activations(graph)
+    by_rule: set[Operator] = set()
+    for number, rule in enumerate(recipe.overrides):
+        selected = _selected(rule, f"overrides[{number}]", operators)
+        tensors = rule.tensors(activations, selected)
+        if rule.tensor is not None and not tensors:
+            raise RecipeError(
+                f"recipe: overrides[{number}]: no float activation is named {rule.tensor!r}"
+            )
+        for op in selected:
+            if op in wanted and rule.compute is not None:
+                wanted[op] = rule.compute
+                by_rule.add(op)
+            if op in wanted and rule.weights is not None:
+                per_channel[op] = rule.weights == "per_channel"
+        for tensor in tensors if rule.sets_tensors else ():
+            precision.recipes[tensor] = _observed_by(rule, precision.recipe_for(tensor))
+            if rule.range is not None:
+                precision.ranges[tensor] = rule.range
+    for op, compute in wanted.items():
+        _settle(precision, op, compute, by_rule=op in by_rule)
+    precision.per_channel = {op: per_channel[op] for op in precision.compute}
+    return precision
+
+
+def refuse_left_in_float(graph: Graph, precision: Precision) -> None:
+    """Raises QuantizeError, which lists them, for operators that stay float against the recipe."""
+    left = precision.refused
+    if left and not precision.recipe.allow_float:
+        listed = "; ".join(f"{kind} {name!r} ({reason})" for name, kind, reason in left)
+        made = precision.recipe.compute
+        raise QuantizeError(
+            f"{graph.origin}: {len(left)} operators cannot be made {made}: {listed}. "
+            "They stay in float when the recipe allows it (allow_float), or a rule of it wants "
+            "them so",
+            tuple(left),
+        )
+
+
+def _settle(precision: Precision, op: Operator, compute: str, by_rule: bool) -> None:
+    """Notes the operator's compute, or why it stays float."""
+    reason, refused = None, False
+    if compute in BITS:
+        reason = obstacle_to(compute, op)
+        refused = reason is not None
+    elif compute == "float":
+        reason = "the recipe wants it so"
+    elif not _has_float_weights(op):
+        if op.kind not in RULES or RULES[op.kind].weights is not None or by_rule:
+            reason = "it has no weights that can be stored smaller"
+        compute = "float"
+    elif compute == "dynamic" and op.kind not in HYBRID:
+        reason = "TFLite has no hybrid kernel for it"
+    if reason is None and compute != "float":
+        precision.compute[op] = compute
+    elif reason is not None:
+        precision.left.append((op.name, op.kind, reason))
+        if refused:
+            precision.refused.append((op.name, op.kind, reason))
+
+
+def _selected(rule: Override, where: str, operators: list[Operator]) -> list[Operator]:
+    """The operators of a rule. Raises RecipeError when one of its keys selects none."""
+    if rule.tensor is not None:
+        return []
+    found = rule.operators(operators)
+    indices = rule.index if isinstance(rule.index, tuple) else (rule.index,)
+    beyond = [i for i in indices if i is not None and i >= len(operators)]
+    if beyond:
+        raise RecipeError(
+            f"recipe: {where}: there is no operator {beyond[0]}: the prepared graph has "
+            f"{len(operators)}"
+        )
+    if not found:
+        keys = {k: v for k, v in rule.to_dict().items() if k in ("kind", "name", "index")}
+        told = ", ".join(f"{k} {v!r}" for k, v in keys.items())
+        raise RecipeError(f"recipe: {where}: no operator has {told}")
+    return found
+
+
+def _observed_by(rule: Override, recipe: Recipe) -> Recipe:
+    return dataclasses.replace(
+        recipe,
+        observer=rule.observer or recipe.observer,
+        percentile=rule.percentile or recipe.percentile,
+    )
+
+
+def _activations(graph: Graph) -> list[Tensor]:
+    main = graph.main
+    named = dict.fromkeys([*main.inputs, *(t for op in main.operators for t in op.outputs)])
+    return [t for t in named if t.is_float and not t.is_constant]
+
+
+def _is_float(op: Operator) -> bool:
+    return any(t is not None and t.is_float for t in [*op.inputs, *op.outputs])
+
+
+def _has_float_weights(op: Operator) -> bool:
+    """Whether the operator reads plain float weights that are constant."""
+    place = RULES[op.kind].weights if op.kind in RULES else None
+    weights = op.input(place.index) if place is not None else None
+    return (
+        weights is not None
+        and weights.is_constant
+        and weights.is_float
+        and (weights.raw is None or weights.raw.sparsity is None)
+        and not getattr(op.options, "weightsFormat", 0)
+    )
