@@ -1,15 +1,13 @@
-"""One-operator models of the element-wise operators: ADD, MUL, RELU, RELU6, LOGISTIC, SOFTMAX,
-QUANTIZE, DEQUANTIZE.
-"""
+"""One-operator models of ADD, MUL, SOFTMAX, QUANTIZE and DEQUANTIZE."""
 
 from collections.abc import Iterator
 
 import numpy as np
+from cases_table import EVERY_BYTE
 from draws import Draw
 from operator_case import Case
 from operator_models import ACTIVATIONS, ModelBuilder
 
-EVERY_BYTE = np.arange(-128, 128, dtype=np.int16).astype(np.int8).reshape(1, 256)
 # Left and right shapes: equal, a vector, a scalar, broadcast from either side, in the middle and
 # both ways.
 BROADCASTS = (
@@ -76,45 +74,6 @@ def add(count: int = 64) -> Iterator[Case]:
 
 def mul(count: int = 64) -> Iterator[Case]:
     return binary("MUL", 5000, count)
-
-
-def unary(operator: str, seed: int, count: int) -> Iterator[Case]:
-    """All 256 input values at once, for many pairs of input and output quantization."""
-    for offset in range(count):
-        draw = Draw(seed + offset)
-        input_scale, output_scale, output_zero = (
-            draw.scale(1e-3, 0.5),
-            draw.scale(),
-            draw.zero_point(),
-        )
-        if draw.chance(0.5):
-            output_scale = np.float32(input_scale * draw.pick(1, 1, 0.5, 2, 0.75, 1.25, 3))
-        if operator == "LOGISTIC":
-            output_scale, output_zero = np.float32(1 / 256), -128
-        shape = draw.pick((1, 256), (1, 4, 4, 16), (256,))
-        model = ModelBuilder()
-        x = model.input(shape, scale=input_scale, zero_point=draw.zero_point())
-        y = model.tensor(shape, scale=output_scale, zero_point=output_zero)
-        model.operator(operator, [x], [y])
-        feed = EVERY_BYTE.reshape(shape)
-        yield Case(
-            operator,
-            f"{operator} seed {draw.seed}",
-            model.finish([y]),
-            ((feed,), (draw.values(shape),)),
-        )
-
-
-def relu(count: int = 48) -> Iterator[Case]:
-    return unary("RELU", 6000, count)
-
-
-def relu6(count: int = 48) -> Iterator[Case]:
-    return unary("RELU6", 7000, count)
-
-
-def logistic(count: int = 48) -> Iterator[Case]:
-    return unary("LOGISTIC", 8000, count)
 
 
 def softmax(count: int = 48) -> Iterator[Case]:

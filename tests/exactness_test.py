@@ -4,7 +4,7 @@ node left out.
 
 import numpy as np
 import pytest
-from exactness import difference, fault, reference_outputs
+from exactness import difference, expected_outputs, fault
 from operator_case import Case
 from operator_cases import CASES
 
@@ -15,18 +15,13 @@ def first_case(operator: str = "CONV_2D") -> Case:
 
 def test_equal_outputs_have_no_difference():
     case = first_case()
-    assert (
-        difference(
-            reference_outputs(case.model, case.feeds), reference_outputs(case.model, case.feeds)
-        )
-        == ""
-    )
+    assert difference(expected_outputs(case), expected_outputs(case)) == ""
 
 
 @pytest.mark.parametrize("operator", ["CONV_2D", "DEQUANTIZE"])
 def test_one_flipped_bit_is_seen(operator):
     case = first_case(operator)
-    expected = reference_outputs(case.model, case.feeds)
+    expected = expected_outputs(case)
     for feed, outputs in enumerate(expected):
         for bit in (0, outputs[0].nbytes * 8 - 1):
             actual = [[output.copy() for output in outputs] for outputs in expected]
@@ -46,15 +41,13 @@ def test_another_shape_or_type_is_seen():
 
 def test_a_wrong_delegate_result_is_reported():
     case = first_case()
-    expected = [
-        [output ^ 1 for output in outputs] for outputs in reference_outputs(case.model, case.feeds)
-    ]
+    expected = [[output ^ 1 for output in outputs] for outputs in expected_outputs(case)]
     assert case.name in fault(case, expected, 1)
 
 
 def test_a_node_that_is_not_claimed_is_reported():
     case = first_case()
-    expected = reference_outputs(case.model, case.feeds)
+    expected = expected_outputs(case)
     assert "was not claimed" in fault(case, expected, 1, deny_ops="CONV_2D")
 
 
@@ -75,6 +68,6 @@ def test_the_cases_are_not_all_saturated(operator):
     """
     inside = []
     for case in CASES[operator]():
-        outputs = reference_outputs(case.model, case.feeds)[0][0]
+        outputs = expected_outputs(case)[0][0]
         inside.append(np.mean((outputs > outputs.min()) & (outputs < outputs.max())))
     assert np.mean(inside) > 0.3

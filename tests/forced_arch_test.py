@@ -11,7 +11,7 @@ from itertools import islice
 import archs
 import int8x
 import pytest
-from exactness import assert_exact, difference, reference_outputs, run
+from exactness import assert_exact, difference, expected_outputs, run
 from operator_cases import CASES
 from random_graphs import random_graph
 
@@ -35,7 +35,7 @@ from operator_cases import CASES
 cases = [case for generate in CASES.values() for case in islice(generate(), 3)]
 result = {"arch": "", "kernels": [], "outputs": []}
 for case in cases:
-    interpreter = int8x.Interpreter(case.model, 2, "ai_edge_litert", resolver="reference")
+    interpreter = int8x.Interpreter(case.model, 2, "ai_edge_litert", resolver=case.resolver)
     result["arch"] = interpreter.claims.arch
     result["kernels"] += [step.kernel for step in interpreter.claims.steps]
     result["outputs"] += [output.tobytes().hex() for outputs in run(interpreter, case.feeds) for
@@ -65,7 +65,7 @@ def may_run(kernel: str, arch: str) -> bool:
 def kernels(arch: str, operator: str) -> set[str]:
     found = set()
     for case in islice(CASES[operator](), 20):
-        interpreter = int8x.Interpreter(case.model, options={"arch": arch}, resolver="reference")
+        interpreter = int8x.Interpreter(case.model, options={"arch": arch}, resolver=case.resolver)
         assert interpreter.claims.arch == arch
         found |= {step.kernel for step in interpreter.claims.steps}
     return found
@@ -113,10 +113,7 @@ def test_the_environment_variable_forces_an_arch_with_the_same_results(arch):
         assert may_run(kernel, arch), kernel
     cases = [case for generate in CASES.values() for case in islice(generate(), 3)]
     expected = [
-        o.tobytes().hex()
-        for case in cases
-        for outs in reference_outputs(case.model, case.feeds)
-        for o in outs
+        o.tobytes().hex() for case in cases for outs in expected_outputs(case) for o in outs
     ]
     assert result["outputs"] == expected
 
@@ -136,7 +133,5 @@ def test_all_operators_and_graphs_equal_the_reference_when_forced(arch):
     for seed in range(1000, 1030):
         case, _ = random_graph(seed)
         interpreter = int8x.Interpreter(case.model, 2, options={"arch": arch}, resolver="reference")
-        different = difference(
-            reference_outputs(case.model, case.feeds), run(interpreter, case.feeds)
-        )
+        different = difference(expected_outputs(case), run(interpreter, case.feeds))
         assert not different, f"{case.name}: {different}"

@@ -12,7 +12,7 @@ from operator_models import ModelBuilder
 
 
 def mixed() -> bytes:
-    """QUANTIZE, CONV_2D, TANH (not the delegate's), DEQUANTIZE, float RELU; a float RELU apart."""
+    """QUANTIZE, CONV_2D, NEG (not the delegate's), DEQUANTIZE, float RELU; a float RELU apart."""
     q = dict(scale=0.5, zero_point=1)
     model = ModelBuilder()
     x, other = model.input((1, 4, 4, 3), np.float32), model.input((1, 2), np.float32)
@@ -24,7 +24,7 @@ def mixed() -> bytes:
     window = dict(strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1, padding=0)
     model.operator("QUANTIZE", [x], [a], version=1)
     model.operator("CONV_2D", [a, w, bias], [b], fusedActivationFunction=0, **window)
-    model.operator("TANH", [b], [c])
+    model.operator("NEG", [b], [c])
     model.operator("DEQUANTIZE", [c], [d])
     model.operator("RELU", [d], [e], version=1)
     model.operator("RELU", [other], [f], version=1)
@@ -43,7 +43,7 @@ def test_an_inspection_tells_operators_types_scales_and_sizes(model):
     assert [op.kind for op in report.operators] == [
         "QUANTIZE",
         "CONV_2D",
-        "TANH",
+        "NEG",
         "DEQUANTIZE",
         "RELU",
         "RELU",
@@ -104,9 +104,9 @@ def test_a_broken_model_is_a_model_error():
 def test_the_command_prints_a_table_and_a_summary(model, capsys):
     assert main(["inspect", str(model)]) == 0
     text = capsys.readouterr().out
-    for word in ("CONV_2D", "TANH", "takes 3 of 6 operators", "in 2 partitions"):
+    for word in ("CONV_2D", "NEG", "takes 3 of 6 operators", "in 2 partitions"):
         assert word in text
-    assert "left: TANH (operator 2): the delegate has no such operator" in text
+    assert "left: NEG (operator 2): the delegate has no such operator" in text
     assert "float island 1: 4 RELU" in text and "float island 2: 5 RELU" in text
 
 

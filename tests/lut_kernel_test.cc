@@ -127,20 +127,79 @@ TEST(Lut, RectifiersRequantizeAndClamp) {
   }
 }
 
-TEST(Lut, LogisticIsWithinOneStepOfTheRealFunction) {
+// The table's values lie within `steps` output steps of the real function.
+void expect_near(const Table& table, const LutQuantization& q, double (*real)(double),
+                 double steps) {
+  for (int32_t x = -128; x < 128; ++x) {
+    const double value = real(double{q.input_scale} * (x - q.input_zero_point));
+    const double wanted = value / q.output_scale + q.output_zero_point;
+    const double got = static_cast<int8_t>(table[x & 255]);
+    ASSERT_LE(std::abs(got - std::min(std::max(wanted, -128.0), 127.0)), steps) << x;
+  }
+}
+
+TEST(Lut, FloatFunctionsAreWithinHalfAStepOfTheRealOnes) {
+  using Make = bool (*)(const LutQuantization&, uint8_t*);
+  const struct {
+    Make make;
+    double (*real)(double);
+  } cases[] = {
+      {make_logistic_lut, [](double v) { return 1 / (1 + std::exp(-v)); }},
+      {make_tanh_lut, [](double v) { return std::tanh(v); }},
+      {make_elu_lut, [](double v) { return v < 0 ? std::expm1(v) : v; }},
+      {make_exp_lut, [](double v) { return std::exp(v); }},
+      {[](const LutQuantization& q, uint8_t* t) { return make_gelu_lut(q, false, t); },
+       [](double v) { return 0.5 * v * std::erfc(-v * std::sqrt(0.5)); }},
+      {[](const LutQuantization& q, uint8_t* t) { return make_gelu_lut(q, true, t); },
+       [](double v) {
+         return 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+       }},
+  };
   Random random;
   for (int round = 0; round < 100; ++round) {
-    const float scale = random.scale(-10, 0);
-    const int32_t zero = random.integer(-128, 127);
-    Table table(kLutSize);
-    ASSERT_TRUE(make_logistic_lut({scale, 1.0f / 256, zero, -128}, table.data()));
-    for (int32_t x = -128; x < 128; ++x) {
-      // float32 errs by far less than 2^-9 of a step, so only values that close to a tie may
-      // differ.
-      const double real = 256 / (1 + std::exp(-double{scale} * (x - zero))) - 128;
-      const double got = static_cast<int8_t>(table[x & 255]);
-      ASSERT_LE(std::abs(got - std::min(real, 127.0)), 0.5 + 1.0 / 512) << scale << " " << x;
+    for (const auto& c : cases) {
+      LutQuantization q = random_quantization(random);
+      q.output_scale = std::max(q.output_scale, 1.0f / 256);
+      if (c.make == make_logistic_lut) q.output_scale = 1.0f / 256;
+      Table table(kLutSize);
+      ASSERT_TRUE(c.make(q, table.data()));
+      // float32 errs by less than 2^-8 of a step inside [-128, 127].
+      expect_near(table, q, c.real, 0.5 + 1.0 / 256);
+      if (HasFatalFailure()) return;
     }
+  }
+}
+
+TEST(Lut, IntegerFunctionsAreNearTheRealOnes) {
+  // MBQM's first rounding errs by half a unit, which its second halves at least.
+  constexpr double kTwoRoundings = 0.75 + 1.0 / 1024;
+  Random random;
+  for (int round = 0; round < 200; ++round) {
+    LutQuantization q = random_quantization(random);
+    Table table(kLutSize);
+    ASSERT_TRUE(make_abs_lut(q, table.data()));
+    expect_near(
+        table, q, [](double v) { return std::abs(v); }, kTwoRoundings);
+    ASSERT_TRUE(make_leaky_relu_lut(q, 0.25f, table.data()));
+    expect_near(
+        table, q, [](double v) { return v < 0 ? v * 0.25 : v; }, kTwoRoundings);
+    ASSERT_TRUE(make_leaky_relu_lut(q, -0.25f, table.data()));
+    expect_near(
+        table, q, [](double v) { return v < 0 ? v * -0.25 : v; }, kTwoRoundings);
+    if (HasFatalFailure()) return;
+    // HARD_SWISH works on x in 16 bits: 2^-7 of an input step, and the factor's 2^-15.
+    q.output_scale = std::min(std::max(q.output_scale, q.input_scale / 4), q.input_scale * 256);
+    ASSERT_TRUE(make_hard_swish_lut(q, table.data()));
+    expect_near(
+        table, q, [](double v) { return v * std::min(std::max(v + 3, 0.0), 6.0) / 6; }, 0.6);
+    q.input_zero_point = -128;
+    q.output_scale = std::max(q.output_scale, 1.0f / 64);
+    ASSERT_TRUE(make_rsqrt_lut(q, table.data()));
+    EXPECT_EQ(table[128], 127);
+    table[128] = static_cast<uint8_t>(127);
+    expect_near(
+        table, q, [](double v) { return v == 0 ? 1e9 : 1 / std::sqrt(v); }, 0.5 + 1.0 / 64);
+    if (HasFatalFailure()) return;
   }
 }
 
@@ -176,6 +235,11 @@ TEST(Lut, RefusesWhatTheReferenceRefuses) {
   EXPECT_FALSE(make_relu_lut({1e30f, 1e-5f, 0, 0}, table.data()));
   EXPECT_FALSE(make_relu6_lut({1e-10f, 1e-10f, 0, 0}, table.data()));  // 6 has no int32 step
   EXPECT_FALSE(make_requantize_lut({-1.0f, 1.0f, 0, 0}, LutType::s8, LutType::s8, table.data()));
+  EXPECT_FALSE(make_tanh_lut({0.1f, -1.0f, 0, 0}, table.data()));
+  EXPECT_FALSE(make_gelu_lut({3e38f, 1.0f, 0, 0}, false, table.data()));  // -inf * 0
+  EXPECT_FALSE(make_leaky_relu_lut({1.0f, 1.0f, 0, 0}, NAN, table.data()));
+  EXPECT_FALSE(make_hard_swish_lut({128.0f, 1.0f, 0, 0}, table.data()));
+  EXPECT_FALSE(make_rsqrt_lut({1.0f, 1.0f, -127, 0}, table.data()));
   LutParams params;
   EXPECT_FALSE(make_lut_params(table.data(), 0, arch::supported(), &params));
 }

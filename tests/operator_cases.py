@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import cases_pointwise
 import cases_shape
+import cases_table
 import cases_weights
 from operator_case import Case
 
@@ -19,9 +20,18 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "RESHAPE": cases_shape.reshape,
     "PAD": cases_shape.pad,
     "SOFTMAX": cases_pointwise.softmax,
-    "LOGISTIC": cases_pointwise.logistic,
-    "RELU": cases_pointwise.relu,
-    "RELU6": cases_pointwise.relu6,
+    "LOGISTIC": cases_table.logistic,
+    "RELU": cases_table.relu,
+    "RELU6": cases_table.relu6,
+    "RELU_N1_TO_1": cases_table.relu_n1_to_1,
+    "TANH": cases_table.tanh,
+    "LEAKY_RELU": cases_table.leaky_relu,
+    "HARD_SWISH": cases_table.hard_swish,
+    "GELU": cases_table.gelu,
+    "ELU": cases_table.elu,
+    "EXP": cases_table.exp,
+    "ABS": cases_table.absolute,
+    "RSQRT": cases_table.rsqrt,
     "CONCATENATION": cases_shape.concatenation,
     "QUANTIZE": cases_pointwise.quantize,
     "DEQUANTIZE": cases_pointwise.dequantize,

@@ -1,5 +1,5 @@
 """Small random int8 graphs: chains, residuals and concatenations of every claimed operator, some
-with TANH in between.
+with NEG in between.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from draws import Draw
 from operator_case import Case
 from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
 
-UNCLAIMED = "TANH"
+UNCLAIMED = "NEG"
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,19 @@ def pad(graph: Graph, x: Value) -> Value:
 
 
 def rectify(graph: Graph, x: Value) -> Value:
-    return graph.add(
-        graph.draw.pick("RELU", "RELU6"), [x.index], graph.value(x.shape, x.scale, x.zero_point)
-    )
+    operator = graph.draw.pick("RELU", "RELU6", "RELU_N1_TO_1", "HARD_SWISH", "LEAKY_RELU", "GELU")
+    options = dict(LEAKY_RELU=dict(alpha=0.2), GELU=dict(approximate=False)).get(operator, {})
+    return graph.add(operator, [x.index], graph.value(x.shape, x.scale, x.zero_point), **options)
 
 
 def squash(graph: Graph, x: Value) -> Value:
+    if graph.draw.chance(0.5):
+        return graph.add("TANH", [x.index], graph.value(x.shape, 1 / 128, 0))
     return graph.add("LOGISTIC", [x.index], graph.value(x.shape, 1 / 256, -128))
 
 
 def unclaimed(graph: Graph, x: Value) -> Value:
-    return graph.add(UNCLAIMED, [x.index], graph.value(x.shape, 1 / 128, 0))
+    return graph.add(UNCLAIMED, [x.index], graph.value(x.shape, x.scale, 0))
 
 
 BODY: tuple[Callable[[Graph, Value], Value], ...] = (

@@ -5,7 +5,7 @@ give the same bits with it.
 import int8x
 import numpy as np
 import pytest
-from exactness import difference, reference_outputs, run
+from exactness import difference, expected_outputs, reference_outputs, run
 from int8x.runtime import RUNTIMES, load_runtime
 from random_graphs import UNCLAIMED
 from write_cases import cases
@@ -16,11 +16,9 @@ CURRENT = ("ai_edge_litert", "tf.lite")
 @pytest.mark.parametrize("runtime", CURRENT)
 def test_every_operator_equals_the_reference(runtime):
     for number, case in enumerate(cases()):
-        interpreter = int8x.Interpreter(case.model, 1 + number % 3, runtime, resolver="reference")
+        interpreter = int8x.Interpreter(case.model, 1 + number % 3, runtime, resolver=case.resolver)
         assert {node.op for node in interpreter.claims.refused} <= {UNCLAIMED}, case.name
-        different = difference(
-            reference_outputs(case.model, case.feeds), run(interpreter, case.feeds)
-        )
+        different = difference(expected_outputs(case), run(interpreter, case.feeds))
         assert not different, f"{case.name}: {different}"
 
 

@@ -25,7 +25,7 @@ def test_the_oldest_runtime_is_what_runs():
 def test_every_operator_equals_todays_reference(cases):
     assert len(cases) > 200
     for number, (case, expected) in enumerate(cases):
-        interpreter = int8x.Interpreter(case.model, THREADS[number % 3], resolver="reference")
+        interpreter = int8x.Interpreter(case.model, THREADS[number % 3], resolver=case.resolver)
         refused = {node.index for node in interpreter.claims.refused}
         assert not refused or case.operator == "graph", case.name
         for feed, outputs in zip(case.feeds, expected, strict=True):

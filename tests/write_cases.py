@@ -3,14 +3,14 @@ cannot be installed beside it.
 
     python write_cases.py cases.npz
 
-The archive holds, for case N: N/name, N/operator, N/model (bytes), and per feed F: N/F/in/K and
-N/F/out/K.
+The archive holds, for case N: N/name, N/operator, N/resolver, N/model (bytes), and per feed F:
+N/F/in/K and N/F/out/K.
 """
 
 import sys
 
 import numpy as np
-from exactness import reference_outputs
+from exactness import expected_outputs
 from operator_case import Case
 from operator_cases import CASES
 from quantized_cases import quantized_cases
@@ -31,8 +31,9 @@ def main(path: str) -> None:
     for number, case in enumerate(cases()):
         arrays[f"{number}/name"] = np.array(case.name)
         arrays[f"{number}/operator"] = np.array(case.operator)
+        arrays[f"{number}/resolver"] = np.array(case.resolver)
         arrays[f"{number}/model"] = np.frombuffer(case.model, np.uint8)
-        outputs = reference_outputs(case.model, case.feeds)
+        outputs = expected_outputs(case)
         for feed, (inputs, results) in enumerate(zip(case.feeds, outputs, strict=True)):
             arrays.update({f"{number}/{feed}/in/{k}": value for k, value in enumerate(inputs)})
             arrays.update({f"{number}/{feed}/out/{k}": value for k, value in enumerate(results)})

@@ -24,6 +24,9 @@ def read(path: str) -> Iterator[tuple[Case, list[list[np.ndarray]]]]:
             prefix = f"{number}/{len(feeds)}"
             feeds.append(tuple(_numbered(archive, f"{prefix}/in")))
             expected.append(_numbered(archive, f"{prefix}/out"))
-        name, operator = str(archive[f"{number}/name"]), str(archive[f"{number}/operator"])
-        yield Case(operator, name, archive[f"{number}/model"].tobytes(), tuple(feeds)), expected
+        name, operator, resolver = (
+            str(archive[f"{number}/{key}"]) for key in ("name", "operator", "resolver")
+        )
+        model = archive[f"{number}/model"].tobytes()
+        yield Case(operator, name, model, tuple(feeds), resolver), expected
         number += 1

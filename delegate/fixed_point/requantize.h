@@ -44,6 +44,14 @@ inline int32_t multiply_by_quantized_multiplier(int32_t x, Multiplier m) {
                                 right);
 }
 
+// x * 2^exponent, saturating; exponent in [1, 30].
+inline int32_t saturating_shift_left(int32_t x, int exponent) {
+  const int32_t limit = (int32_t{1} << (31 - exponent)) - 1;
+  if (x > limit) return INT32_MAX;
+  if (x < -limit) return INT32_MIN;
+  return static_cast<int32_t>(static_cast<uint32_t>(x) << exponent);
+}
+
 // a + b in 32 bits, wrapping.
 inline int32_t wrapping_add(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));

@@ -1,4 +1,4 @@
-// Operators on one s8 tensor that are a table: LOGISTIC, RELU, RELU6.
+// Operators on one s8 tensor that are a table: LOGISTIC, TANH, the rectifiers and their kin.
 
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
@@ -7,24 +7,41 @@
 namespace int8x {
 namespace {
 
-using MakeTable = bool (*)(const LutQuantization&, uint8_t*);
+constexpr Reason kRefused = "scales or options that the reference refuses";
 
-bool fill(const NodeView& node, MakeTable make, uint8_t* table) {
-  Activation input, output;
-  if (read_unary(node, &input, &output) != nullptr) return false;
-  return make({input.scale, output.scale, input.zero_point, output.zero_point}, table);
+using Fill = bool (*)(const NodeView&, const LutQuantization&, uint8_t*);
+
+template <bool (*kMake)(const LutQuantization&, uint8_t*)>
+bool plain(const NodeView&, const LutQuantization& q, uint8_t* table) {
+  return kMake(q, table);
 }
 
-template <MakeTable kMake>
+bool leaky_relu(const NodeView& node, const LutQuantization& q, uint8_t* table) {
+  const auto* params = node.params<TfLiteLeakyReluParams>();
+  return params != nullptr && make_leaky_relu_lut(q, params->alpha, table);
+}
+
+bool gelu(const NodeView& node, const LutQuantization& q, uint8_t* table) {
+  const auto* params = node.params<TfLiteGeluParams>();
+  return params != nullptr && make_gelu_lut(q, params->approximate, table);
+}
+
+bool fill(const NodeView& node, Fill make, uint8_t* table) {
+  Activation input, output;
+  if (read_unary(node, &input, &output) != nullptr) return false;
+  return make(node, {input.scale, output.scale, input.zero_point, output.zero_point}, table);
+}
+
+template <Fill kFill>
 Reason refuse(const NodeView& node) {
   if (Reason reason = check_counts(node, 1, 1, 1)) return reason;
   Activation input, output;
   if (Reason reason = read_unary(node, &input, &output)) return reason;
   uint8_t table[kLutSize];
-  return fill(node, kMake, table) ? nullptr : "scales that the reference refuses";
+  return fill(node, kFill, table) ? nullptr : kRefused;
 }
 
-template <MakeTable kMake>
+template <Fill kFill>
 Reason plan(const NodeView& node, const Packed&, const Resources& resources, PlanBuilder* builder) {
   const ValueId input = builder->input(node.input_index(0));
   const ValueId output = builder->output(node.output_index(0));
@@ -33,8 +50,8 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
   if (builder->shape(output) != builder->shape(input)) return "an output of another shape";
   uint8_t table[kLutSize];
   LutParams params;
-  if (!fill(node, kMake, table) || !make_lut_params(table, elements, resources.archs, &params)) {
-    return "scales that the reference refuses";
+  if (!fill(node, kFill, table) || !make_lut_params(table, elements, resources.archs, &params)) {
+    return kRefused;
   }
   const char* name = find_operator(node.builtin())->name;
   builder->add(std::make_unique<LutStep>(name, std::vector<ValueId>{input}, output, params,
@@ -42,13 +59,28 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
   return nullptr;
 }
 
+template <Fill kFill>
+constexpr Operator operator_of(int builtin, const char* name, int max_version) {
+  return {builtin, name, max_version, refuse<kFill>, nullptr, plan<kFill>};
+}
+
 }  // namespace
 
-extern const Operator k_logistic = {kTfLiteBuiltinLogistic,    "LOGISTIC", 3,
-                                    refuse<make_logistic_lut>, nullptr,    plan<make_logistic_lut>};
-extern const Operator k_relu = {kTfLiteBuiltinRelu,    "RELU",  3,
-                                refuse<make_relu_lut>, nullptr, plan<make_relu_lut>};
-extern const Operator k_relu6 = {kTfLiteBuiltinRelu6,    "RELU6", 3,
-                                 refuse<make_relu6_lut>, nullptr, plan<make_relu6_lut>};
+extern const Operator k_logistic =
+    operator_of<plain<make_logistic_lut>>(kTfLiteBuiltinLogistic, "LOGISTIC", 3);
+extern const Operator k_relu = operator_of<plain<make_relu_lut>>(kTfLiteBuiltinRelu, "RELU", 3);
+extern const Operator k_relu6 = operator_of<plain<make_relu6_lut>>(kTfLiteBuiltinRelu6, "RELU6", 3);
+extern const Operator k_relu_n1_to_1 =
+    operator_of<plain<make_relu_n1_to_1_lut>>(kTfLiteBuiltinReluN1To1, "RELU_N1_TO_1", 1);
+extern const Operator k_tanh = operator_of<plain<make_tanh_lut>>(kTfLiteBuiltinTanh, "TANH", 3);
+extern const Operator k_elu = operator_of<plain<make_elu_lut>>(kTfLiteBuiltinElu, "ELU", 1);
+extern const Operator k_exp = operator_of<plain<make_exp_lut>>(kTfLiteBuiltinExp, "EXP", 2);
+extern const Operator k_gelu = operator_of<gelu>(kTfLiteBuiltinGelu, "GELU", 2);
+extern const Operator k_leaky_relu =
+    operator_of<leaky_relu>(kTfLiteBuiltinLeakyRelu, "LEAKY_RELU", 2);
+extern const Operator k_hard_swish =
+    operator_of<plain<make_hard_swish_lut>>(kTfLiteBuiltinHardSwish, "HARD_SWISH", 1);
+extern const Operator k_abs = operator_of<plain<make_abs_lut>>(kTfLiteBuiltinAbs, "ABS", 5);
+extern const Operator k_rsqrt = operator_of<plain<make_rsqrt_lut>>(kTfLiteBuiltinRsqrt, "RSQRT", 3);
 
 }  // namespace int8x

@@ -55,14 +55,23 @@ enum TfLiteBuiltinOperator {
   kTfLiteBuiltinMaxPool2d = 17,
   kTfLiteBuiltinMul = 18,
   kTfLiteBuiltinRelu = 19,
+  kTfLiteBuiltinReluN1To1 = 20,
   kTfLiteBuiltinRelu6 = 21,
   kTfLiteBuiltinReshape = 22,
   kTfLiteBuiltinSoftmax = 25,
+  kTfLiteBuiltinTanh = 28,
   kTfLiteBuiltinCustom = 32,
   kTfLiteBuiltinPad = 34,
   kTfLiteBuiltinMean = 40,
+  kTfLiteBuiltinExp = 47,
   kTfLiteBuiltinDelegate = 51,
+  kTfLiteBuiltinRsqrt = 76,
+  kTfLiteBuiltinLeakyRelu = 98,
+  kTfLiteBuiltinAbs = 101,
+  kTfLiteBuiltinElu = 111,
   kTfLiteBuiltinQuantize = 114,
+  kTfLiteBuiltinHardSwish = 117,
+  kTfLiteBuiltinGelu = 150,
 };
 
 struct TfLiteIntArray {
@@ -240,6 +249,14 @@ struct TfLiteReducerParams {
 
 struct TfLiteSoftmaxParams {
   float beta;
+};
+
+struct TfLiteLeakyReluParams {
+  float alpha;
+};
+
+struct TfLiteGeluParams {
+  bool approximate;
 };
 
 }  // extern "C"

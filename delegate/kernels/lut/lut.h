@@ -23,16 +23,43 @@ struct LutQuantization {
   int32_t input_zero_point, output_zero_point;
 };
 
-// round_half_away(logistic(v) * float32(1 / output_scale)) + output_zero_point in float32, with
-// v = float32(input_scale * (q - input_zero_point)) and logistic(v) = 1 / (1 + expf(-v)).
-// The reference wants output_scale == 1/256 exactly.
+// round_half_away(f(v) * float32(1 / output_scale)) + output_zero_point in float32, with
+// v = float32(input_scale * (q - input_zero_point)). f is
+//   logistic  1 / (1 + expf(-v)); the reference wants output_scale == 1/256 exactly
+//   tanh      tanhf(v)
+//   elu       v < 0 ? expm1f(v) : v
+//   exp       expf(v)
+//   gelu      0.5 v erfcf(-sqrt(1/2) v), or 0.5 v (1 + tanhf(sqrt(2/pi) (v + 0.044715 v^3)))
 bool make_logistic_lut(const LutQuantization& quantization, uint8_t* table);
+bool make_tanh_lut(const LutQuantization& quantization, uint8_t* table);
+bool make_elu_lut(const LutQuantization& quantization, uint8_t* table);
+bool make_exp_lut(const LutQuantization& quantization, uint8_t* table);
+bool make_gelu_lut(const LutQuantization& quantization, bool approximate, uint8_t* table);
 
 // MBQM(q - input_zero_point, QM(float32(input_scale / output_scale))) + output_zero_point, clamped
 // to the int8 range and to round_half_away(float32(bound / output_scale)) + output_zero_point.
 bool make_relu_lut(const LutQuantization& quantization, uint8_t* table);          // 0 ..
 bool make_relu6_lut(const LutQuantization& quantization, uint8_t* table);         // 0 .. 6
 bool make_relu_n1_to_1_lut(const LutQuantization& quantization, uint8_t* table);  // -1 .. 1
+
+// MBQM(x, QM(float32(input_scale / output_scale))) + output_zero_point for x = q - input_zero_point
+// >= 0; for x < 0 with float32(float32(input_scale * alpha) / output_scale), whose sign is applied
+// after the rounding.
+bool make_leaky_relu_lut(const LutQuantization& quantization, float alpha, uint8_t* table);
+
+// MBQM(|x|, QM(float32(input_scale / output_scale))) + output_zero_point; |x| alone when the scales
+// are equal.
+bool make_abs_lut(const LutQuantization& quantization, uint8_t* table);
+
+// x * relu6(x + 3) / 6 in 16 bits: x * 128 times clamp(x / 3, -1, 1) / 2 + 1/2, the last product
+// truncated. The reference wants input_scale / 128 < output_scale; shifts beyond 15 bits are
+// refused.
+bool make_hard_swish_lut(const LutQuantization& quantization, uint8_t* table);
+
+// MBQM(MBQM(1, inverse_square_root(x) << 20), QM(1 / float32(sqrtf(input_scale) * output_scale)) >>
+// 20) + output_zero_point, 127 for x = 0. The reference fails on x < 0: only input_zero_point ==
+// -128 is taken, where there is none.
+bool make_rsqrt_lut(const LutQuantization& quantization, uint8_t* table);
 
 // QUANTIZE between 8-bit types: MBQM(q - input_zero_point, QM(double(input_scale) /
 // double(output_scale))) + output_zero_point, clamped to the output type.

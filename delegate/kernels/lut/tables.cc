@@ -44,18 +44,6 @@ bool make_rectifier(const LutQuantization& q, float lo, float hi, uint8_t* table
 
 }  // namespace
 
-bool make_logistic_lut(const LutQuantization& q, uint8_t* table) {
-  if (!usable(q) || q.output_scale != 1.0f / 256) return false;
-  const float inverse = 1.0f / q.output_scale;
-  for (int32_t x = -128; x <= 127; ++x) {
-    const float value = q.input_scale * static_cast<float>(x - q.input_zero_point);
-    const float logistic = 1.0f / (1.0f + std::exp(-value));
-    const float y = std::round(logistic * inverse) + static_cast<float>(q.output_zero_point);
-    table[x & 255] = static_cast<uint8_t>(clamp(static_cast<int32_t>(y), -128, 127));
-  }
-  return true;
-}
-
 bool make_relu_lut(const LutQuantization& q, uint8_t* table) {
   return make_rectifier(q, 0.0f, kNoBound, table);
 }

@@ -5,14 +5,6 @@ namespace {
 
 int32_t mul(int32_t a, int32_t b) { return saturating_rounding_doubling_high_mul(a, b); }
 
-// x * 2^exponent, saturating; exponent in [1, 30].
-int32_t shift_left(int32_t x, int exponent) {
-  const int32_t limit = (int32_t{1} << (31 - exponent)) - 1;
-  if (x > limit) return INT32_MAX;
-  if (x < -limit) return INT32_MIN;
-  return static_cast<int32_t>(static_cast<uint32_t>(x) << exponent);
-}
-
 // (a + b) / 2, ties away from zero.
 int32_t rounding_half_sum(int32_t a, int32_t b) {
   const int64_t sum = int64_t{a} + b;
@@ -40,7 +32,7 @@ int32_t exp_on_negative_values(int32_t a) {
   if (a == 0) return INT32_MAX;
   constexpr int32_t kQuarter = 1 << 24;  // 1/4, Q5.26
   const int32_t fraction = (a & (kQuarter - 1)) - kQuarter;
-  int32_t result = exp_on_quarter(shift_left(fraction, 5));
+  int32_t result = exp_on_quarter(saturating_shift_left(fraction, 5));
   // exp(-2^k), k = -2 .. 4, Q0.31.
   constexpr int32_t kFactors[] = {1672461947, 1302514674, 790015084, 290630308,
                                   39332535,   720401,     242};
@@ -58,9 +50,9 @@ int32_t one_over_one_plus_x(int32_t a) {
   int32_t x = wrapping_add(k48Over17, mul(half, kMinus32Over17));
   for (int step = 0; step < 3; ++step) {
     const int32_t error = wrapping_add(1 << 29, -mul(half, x));
-    x = wrapping_add(x, shift_left(mul(x, error), 2));
+    x = wrapping_add(x, saturating_shift_left(mul(x, error), 2));
   }
-  return shift_left(x, 1);
+  return saturating_shift_left(x, 1);
 }
 
 }  // namespace int8x
