@@ -82,7 +82,7 @@ def _layout(tensor: Tensor, sparsity: Any) -> tuple[list[int], list[int], list[A
 def _visit(
     tensor: Tensor, level: Any, size: int, count: int, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each position of a level below `count` parents: its parent, and its index in [0, size)."""
+    """For each position of a level below `count` parents: its parent, its index in [0, size)."""
     if names("DimensionType").get(level.format) == "DENSE":
         if int(level.denseSize) != size:
             raise _broken(tensor, f"{where} has {level.denseSize} entries, its shape {size}")
