@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from int8x.errors import QuantizeError
 from int8x.precision_rules import HYBRID
 from int8x.quant_params import QuantParams
 from int8x.rules import RULES, Weights
@@ -75,13 +76,16 @@ class Constants:
             _grid(scales, axis, source, bits),
         )
 
-    def hybrid(self, op: Operator, per_channel: bool) -> None:
+    def hybrid(self, op: Operator, place: Weights, per_channel: bool) -> None:
         """Gives an operator with float activations int8 weights, for its hybrid kernel."""
-        place = RULES[op.kind].weights
-        assert place is not None, op.kind
+        per_channel &= RULES[op.kind].weights is not None  # BATCH_MATMUL takes one scale
         scales = plain_scales(op, op.inputs[place.index], place.axis, per_channel)
+        if len(scales) == 1 and op.kind == "DEPTHWISE_CONV_2D":
+            # Its kernel reads a scale for each channel, whatever there is.
+            scales = np.repeat(scales, op.inputs[place.index].shape[place.axis])
         op.inputs[place.index] = self.weights(op.inputs[place.index], scales, place.axis)
-        op.options.asymmetricQuantizeInputs = True
+        if hasattr(op.options, "asymmetricQuantizeInputs"):
+            op.options.asymmetricQuantizeInputs = True
         op.version = HYBRID[op.kind][len(scales) > 1]
 
     def opened_weights(self, op: Operator, place: Weights, per_channel: bool) -> Operator | None:
@@ -90,20 +94,20 @@ class Constants:
         """
         weights = op.inputs[place.index]
         scales = plain_scales(op, weights, place.axis, per_channel)
-        return self._open(
-            op,
-            place.index,
-            self.weights(weights, scales, place.axis),
-            5 if len(scales) > 1 else 2,
-        )
+        stored = self.weights(weights, scales, place.axis)
+        return self._open(op, place.index, stored, 5 if len(scales) > 1 else 2)
 
     def opened_half(self, op: Operator, index: int) -> Operator | None:
         """As opened_weights(), for any constant input stored as float16."""
         tensor = op.inputs[index]
         key = (tensor, "half")
         if key not in self.made:
-            half = tensor.values.astype(np.float16)
-            self.made[key] = self.subgraph.add_constant(tensor.name, half)
+            largest = float(np.abs(tensor.values).max(initial=0))
+            if not largest <= np.finfo(np.float16).max:
+                raise QuantizeError(f"{tensor.name}: {largest:g} does not fit float16")
+            self.made[key] = self.subgraph.add_constant(
+                tensor.name, tensor.values.astype(np.float16)
+            )
         return self._open(op, index, self.made[key], 3)
 
     def _open(self, op: Operator, index: int, stored: Tensor, version: int) -> Operator | None:

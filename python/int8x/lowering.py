@@ -7,7 +7,7 @@ from int8x.constants import Constants
 from int8x.graph import Graph
 from int8x.grids import Grids
 from int8x.precision import BITS, Precision
-from int8x.precision_rules import INT4, int16_version
+from int8x.precision_rules import int16_version, plain_constant, stored_weights
 from int8x.quant_params import QuantParams, from_range
 from int8x.rules import RULES, version_for
 from int8x.schema import make
@@ -212,8 +212,6 @@ class _Lowering:
             per_channel = self.precision.per_channel[op]
             self.constants.weigh(op, compute, data, read[op.outputs[0]], per_channel)
         op.version = version_for(op, read) if bits == 8 else int16_version(op)
-        if compute == "int8_w4" and RULES[op.kind].weights is not None:
-            op.version = max(op.version, INT4[op.kind])
 
     def constant_grid(self, op: Operator, tensor: Tensor, bits: int) -> QuantParams:
         """The grid of a constant operand: its own, or the operator's where all must share one."""
@@ -227,17 +225,17 @@ class _Lowering:
 
     def store_weights(self, op: Operator) -> None:
         """Gives an operator that computes in float the weights that its precision wants."""
-        compute = self.precision.compute.get(op)
-        if compute == "dynamic":
-            self.constants.hybrid(op, self.precision.per_channel[op])
-        elif compute == "weight_only":
-            place = RULES[op.kind].weights
-            assert place is not None, op.kind
-            self.emit(self.constants.opened_weights(op, place, self.precision.per_channel[op]))
-        elif compute == "float16":
+        compute, place = self.precision.compute.get(op), stored_weights(op)
+        if compute == "float16":
             for i, tensor in enumerate(op.inputs):
-                if tensor is not None and tensor.is_float and tensor.is_constant:
+                if plain_constant(tensor):
                     self.emit(self.constants.opened_half(op, i))
+        elif compute is not None and place is not None:
+            per_channel = self.precision.per_channel[op]
+            if compute == "dynamic":
+                self.constants.hybrid(op, place, per_channel)
+            else:
+                self.emit(self.constants.opened_weights(op, place, per_channel))
 
     def emit(self, op: Operator | None) -> None:
         if op is not None:

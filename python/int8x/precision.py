@@ -5,9 +5,13 @@ import dataclasses
 from int8x.errors import QuantizeError, RecipeError
 from int8x.graph import Graph
 from int8x.overrides import Override
-from int8x.precision_rules import HYBRID, obstacle_to
+from int8x.precision_rules import (
+    obstacle_to,
+    obstacle_to_hybrid,
+    plain_constant,
+    stored_weights,
+)
 from int8x.recipe import Recipe
-from int8x.rules import RULES
 from int8x.subgraph import Operator, Tensor
 
 # Bits of the activations of each compute with integer activations.
@@ -97,12 +101,14 @@ def _settle(precision: Precision, op: Operator, compute: str, by_rule: bool) -> 
         refused = reason is not None
     elif compute == "float":
         reason = "the recipe wants it so"
-    elif not _has_float_weights(op):
-        if op.kind not in RULES or RULES[op.kind].weights is not None or by_rule:
-            reason = "it has no weights that can be stored smaller"
+    elif not _can_store(op, compute):
+        place = stored_weights(op)
+        weights = None if place is None else op.input(place.index)
+        if by_rule or (weights is not None and weights.is_constant):
+            reason = "it has no plain float weights that can be stored smaller"
         compute = "float"
-    elif compute == "dynamic" and op.kind not in HYBRID:
-        reason = "TFLite has no hybrid kernel for it"
+    elif compute == "dynamic":
+        reason = obstacle_to_hybrid(op)
     if reason is None and compute != "float":
         precision.compute[op] = compute
     elif reason is not None:
@@ -148,14 +154,14 @@ def _is_float(op: Operator) -> bool:
     return any(t is not None and t.is_float for t in [*op.inputs, *op.outputs])
 
 
-def _has_float_weights(op: Operator) -> bool:
-    """Whether the operator reads plain float weights that are constant."""
-    place = RULES[op.kind].weights if op.kind in RULES else None
-    weights = op.input(place.index) if place is not None else None
+def _can_store(op: Operator, compute: str) -> bool:
+    """Whether the operator reads float constants that the compute stores in a smaller type."""
+    if compute == "float16":
+        return any(plain_constant(tensor) for tensor in op.inputs)
+    place = stored_weights(op)
     return (
-        weights is not None
-        and weights.is_constant
-        and weights.is_float
-        and (weights.raw is None or weights.raw.sparsity is None)
+        place is not None
+        and plain_constant(op.input(place.index))
+        and len(op.inputs[place.index].shape) > place.axis
         and not getattr(op.options, "weightsFormat", 0)
     )

@@ -9,8 +9,8 @@ tests/int4_weights_test.py, tests/hybrid_test.py).
 from typing import Any
 
 from int8x.quant_params import QuantParams
-from int8x.rules import RULES, obstacle
-from int8x.subgraph import Operator
+from int8x.rules import RULES, Weights, obstacle
+from int8x.subgraph import Operator, Tensor
 
 # Operators with int16 kernels, by the version that has them. PRELU's loads and computes something
 # else; TILE's is not in BUILTIN_REF.
@@ -69,15 +69,18 @@ FIXED_INT16: dict[str, QuantParams] = {
     "TANH": _SYMMETRIC,
 }
 
-# Operators whose kernels take INT4 weights with int8 activations.
-INT4: dict[str, int] = {"CONV_2D": 7, "DEPTHWISE_CONV_2D": 7, "FULLY_CONNECTED": 10}
+# Operators whose kernels take INT4 weights with int8 activations. They load at their int8 versions
+# too, and only so in BUILTIN_REF, which does not know DEPTHWISE_CONV_2D's version 7, and in
+# tflite-runtime 2.14; kernels without INT4 refuse the type.
+INT4 = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 # Operators with hybrid kernels, float activations over int8 weights: the versions for weights per
-# tensor and per channel.
+# tensor and per channel. BATCH_MATMUL's 4 is not in every BUILTIN_REF; at 1 it computes the same.
 HYBRID: dict[str, tuple[int, int]] = {
     "CONV_2D": (2, 5),
-    "DEPTHWISE_CONV_2D": (4, 6),
-    "FULLY_CONNECTED": (3, 12),
+    "DEPTHWISE_CONV_2D": (6, 6),
+    "FULLY_CONNECTED": (9, 12),
+    "BATCH_MATMUL": (1, 1),
 }
 
 
@@ -99,6 +102,36 @@ def obstacle_to(compute: str, op: Operator) -> str | None:
     return reason
 
 
+def obstacle_to_hybrid(op: Operator) -> str | None:
+    """Why an operator with stored_weights() has no hybrid kernel, or None when it has one."""
+    if op.kind not in HYBRID:
+        return "TFLite has no hybrid kernel for it"
+    if op.kind == "CONV_2D" and op.inputs[0].shape[-1] != op.inputs[1].shape[-1]:
+        return "TFLite's hybrid kernel for grouped convolutions reads memory that it does not own"
+    return None
+
+
+def stored_weights(op: Operator) -> Weights | None:
+    """Where an operator that computes in float keeps weights that can be stored as int8, and along
+    which axis they have their scales.
+    """
+    if op.kind in RULES and RULES[op.kind].weights is not None:
+        return RULES[op.kind].weights
+    if op.kind == "BATCH_MATMUL" and op.input(1) is not None:
+        return Weights(1, len(op.inputs[1].shape) - (2 if op.options.adjY else 1))
+    return {"GATHER": Weights(0), "EMBEDDING_LOOKUP": Weights(1)}.get(op.kind)
+
+
+def plain_constant(tensor: Tensor | None) -> bool:
+    """Whether the tensor is a float constant that is not stored sparse."""
+    return (
+        tensor is not None
+        and tensor.is_constant
+        and tensor.is_float
+        and (tensor.raw is None or tensor.raw.sparsity is None)
+    )
+
+
 def int16_version(op: Operator) -> int:
     """The lowest version of the operator's int16 form."""
     options, rank = op.options, max((len(t.shape) for t in op.inputs if t is not None), default=0)
@@ -107,6 +140,8 @@ def int16_version(op: Operator) -> int:
         return getattr(options, field, 0)
 
     least = INT16[op.kind]
+    if op.kind == "FULLY_CONNECTED" and on("keepNumDims") and op.inputs[1].grid.axis is not None:
+        return 11  # tflite-runtime 2.14 takes 7, and then computes the first row only
     if op.kind == "CONV_2D" and op.inputs[0].shape[-1] != op.inputs[1].shape[-1]:
         return 6
     if op.kind == "TRANSPOSE_CONV" and on("fusedActivationFunction"):
