@@ -18,7 +18,7 @@ def main(model: str, samples: str, output: str) -> None:
     graph = int8x.quantize(model, stats=stats)
     graph.save(output)
     report = int8x.validate(model, output, data[:16])
-    print(report.table())
+    print(report.table(), report.operator_table(), report.verdict, sep="\n")
 
 
 if __name__ == "__main__":

@@ -46,12 +46,20 @@ def version() -> str:
 
 
 class Runner:
-    """A model loaded so that all its tensors keep their values. resolver: a name of OpResolverType.
+    """A model loaded so that all its tensors keep their values; with keep_all=False, its outputs
+    alone, in less memory. resolver: a name of OpResolverType.
 
     Raises ModelError when the runtime refuses the model, at load or when it is run.
     """
 
-    def __init__(self, data: bytes, origin: str, num_threads: int = 1, resolver: str = "AUTO"):
+    def __init__(
+        self,
+        data: bytes,
+        origin: str,
+        num_threads: int = 1,
+        resolver: str = "AUTO",
+        keep_all: bool = True,
+    ):
         self.origin = origin
         api = module()
         try:
@@ -62,7 +70,7 @@ class Runner:
                 self._interpreter: Any = api.Interpreter(
                     model_content=data,
                     num_threads=num_threads,
-                    experimental_preserve_all_tensors=True,
+                    experimental_preserve_all_tensors=keep_all,
                     experimental_op_resolver_type=getattr(api.OpResolverType, resolver),
                 )
             self._inputs = self._interpreter.get_input_details()
@@ -99,3 +107,8 @@ class Runner:
             return self._interpreter.tensor(index)()
         except (RuntimeError, ValueError) as error:
             raise self._refused(error) from None
+
+    def output(self, place: int) -> np.ndarray:
+        """A copy of the model's output of that place after run()."""
+        index = self._interpreter.get_output_details()[place]["index"]
+        return np.asarray(self._interpreter.get_tensor(index))

@@ -17,23 +17,38 @@ def command(
     labels: Annotated[
         Path | None, typer.Option(help="Right answers, a .npy of integers: measures accuracy.")
     ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="The recipe of INT8, when it does not lie beside it: a name or a file."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the report as JSON.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the report as CSV.")] = None,
 ) -> None:
-    """Compare a quantized model with its float original, tensor by tensor."""
+    """Compare a quantized model with its float original, tensor by tensor and operator by operator:
+    the error so far, and what each operator adds by itself.
+    """
     from rich.console import Console
 
     from int8x.graph import write_file
     from int8x.progress import bar
     from int8x.validation import load_labels, validate
 
-    if json is not None:
-        writable(json)
+    for target in (json, csv):
+        if target is not None:
+            writable(target)
     known = None if labels is None else load_labels(labels)
-    report = validate(float_model, int8_model, str(data), labels=known, progress=bar)
+    report = validate(float_model, int8_model, str(data), labels=known, recipe=recipe, progress=bar)
     if json is not None:
         write_file(json, report.to_json().encode())
-    Console().print(report.table())
+    if csv is not None:
+        write_file(csv, report.to_csv().encode())
+    console = Console()
+    console.print(report.table())
+    console.print(report.operator_table())
+    for note in report.notes:
+        typer.echo(f"note: {note}")
     for name, share in zip(report.outputs, report.agreement, strict=True):
         typer.echo(f"{name}: top-1 agreement {share:.2%}")
     if report.float_accuracy is not None:
         typer.echo(f"accuracy: float {report.float_accuracy:.2%}, int8 {report.int8_accuracy:.2%}")
+    typer.echo(report.verdict)
