@@ -145,7 +145,7 @@ def test_version_and_help_go_to_stdout(folder):
                 "m.tflite",
             ],
             2,
-            "--io must be int8, uint8 or",
+            "--io must be int8, uint8, int16 or",
         ),
         (
             [
@@ -332,6 +332,48 @@ def test_ctrl_c_during_calibration_keeps_the_samples_and_resume_ends_the_same(fo
     assert int8x.Stats.load(folder / "stats.npz") == int8x.calibrate(
         small_network(), many[: kept + 40]
     )
+
+
+@pytest.mark.parametrize("recipe", ["dynamic", "weight_only", "float16"])
+def test_recipes_with_float_activations_need_no_data(folder, recipe):
+    arguments = ["quantize", "float.tflite", "--recipe", recipe, "--output", "m.tflite"]
+    done = run(folder, *arguments)
+    assert done.returncode == 0 and f"operators, {recipe}" in done.stdout, done.stderr
+    made = int8x.quantize(small_network(), recipe=recipe).to_bytes()
+    assert (folder / "m.tflite").read_bytes() == made
+    done = run(folder, *arguments, "--data", "data.npy")
+    assert done.returncode == 0 and "needs no --data" in done.stderr
+    assert (folder / "m.tflite").read_bytes() == made
+
+
+@pytest.mark.parametrize("recipe", ["int16x8", "int8_w4"])
+def test_recipes_with_integer_activations_are_those_of_the_python_api(folder, recipe):
+    arguments = ["quantize", "float.tflite", "--recipe", recipe, "--output", "m.tflite"]
+    done = run(folder, *arguments, "--data", "data.npy")
+    assert done.returncode == 0, done.stderr
+    made = int8x.quantize(small_network(), data=on_grid(SHAPE), recipe=recipe).to_bytes()
+    assert (folder / "m.tflite").read_bytes() == made
+    done = run(
+        folder,
+        "quantize",
+        "float.tflite",
+        *("--recipe", "m.recipe.json", "--data", "data.npy", "--output", "again.tflite"),
+    )
+    assert done.returncode == 0 and (folder / "again.tflite").read_bytes() == made
+
+
+def test_a_recipe_file_with_rules_reports_what_it_wants_in_float(folder):
+    rules = [{"kind": "SOFTMAX", "compute": "float"}]
+    (folder / "r.json").write_text(json.dumps({"io": "float", "overrides": rules}))
+    arguments = ["quantize", "float.tflite", "--data", "data.npy", "--output", "m.tflite"]
+    done = run(folder, *arguments, "--recipe", "r.json")
+    assert done.returncode == 0
+    assert "left in float: SOFTMAX 'softmax11': the recipe wants it so" in done.stderr
+    rules[0]["kind"] = "SOFTMIN"
+    (folder / "r.json").write_text(json.dumps({"io": "float", "overrides": rules}))
+    done = run(folder, *arguments, "--recipe", "r.json")
+    assert done.returncode == 1
+    assert "overrides[0]: no operator has kind 'SOFTMIN'" in done.stderr.splitlines()[-1]
 
 
 def test_ctrl_c_during_quantize_leaves_nothing(folder):

@@ -26,9 +26,10 @@ def cases() -> list[Case]:
     return single + [random_graph(seed)[0] for seed in range(4000, 4000 + GRAPHS)]
 
 
-def main(path: str) -> None:
+def write(path: str, written: list[Case]) -> None:
+    """Runs the cases and writes the archive."""
     arrays: dict[str, np.ndarray] = {}
-    for number, case in enumerate(cases()):
+    for number, case in enumerate(written):
         arrays[f"{number}/name"] = np.array(case.name)
         arrays[f"{number}/operator"] = np.array(case.operator)
         arrays[f"{number}/resolver"] = np.array(case.resolver)
@@ -41,4 +42,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    write(sys.argv[1], cases())

@@ -103,7 +103,7 @@ class Constants:
         key = (tensor, "half")
         if key not in self.made:
             largest = float(np.abs(tensor.values).max(initial=0))
-            if not largest <= np.finfo(np.float16).max:
+            if not largest <= float(np.finfo(np.float16).max):
                 raise QuantizeError(f"{tensor.name}: {largest:g} does not fit float16")
             self.made[key] = self.subgraph.add_constant(
                 tensor.name, tensor.values.astype(np.float16)

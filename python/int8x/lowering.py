@@ -211,6 +211,10 @@ class _Lowering:
             data = op.inputs[(RULES[op.kind].data or (0,))[0]].grid
             per_channel = self.precision.per_channel[op]
             self.constants.weigh(op, compute, data, read[op.outputs[0]], per_channel)
+        if bits == 16 and op.kind in ("ADD", "SUB"):
+            # The schema's default is a kernel for scales that are powers of two only.
+            op.options = op.options or make(f"{op.kind.capitalize()}Options")
+            op.options.potScaleInt16 = False
         op.version = version_for(op, read) if bits == 8 else int16_version(op)
 
     def constant_grid(self, op: Operator, tensor: Tensor, bits: int) -> QuantParams:

@@ -1,4 +1,4 @@
-"""int8x quantize FLOAT (--data D | --stats S) --output model.int8.tflite"""
+"""int8x quantize FLOAT [--data D | --stats S] [--recipe R] --output model.int8.tflite"""
 
 import dataclasses
 from collections import Counter
@@ -13,24 +13,32 @@ from int8x.cli import writable
 def command(
     model: Annotated[Path, typer.Argument(metavar="FLOAT", help="Float .tflite model.")],
     output: Annotated[
-        Path, typer.Option(help="Where the int8 .tflite goes; its recipe is written beside it.")
+        Path, typer.Option(help="Where the .tflite goes; its recipe is written beside it.")
     ],
     data: Annotated[
         Path | None,
-        typer.Option(help="Samples to calibrate with: .npy, .npz or a folder of .npy."),
+        typer.Option(
+            help="Samples to calibrate with: .npy, .npz or a folder of .npy. dynamic, weight_only "
+            "and float16 need none."
+        ),
     ] = None,
     stats: Annotated[
         Path | None, typer.Option(help="Statistics that int8x calibrate saved.")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Name of a preset, or a recipe file.")] = "int8",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="int8, int16x8, int8_w4, dynamic, weight_only, float16, or a recipe file (JSON)."
+        ),
+    ] = "int8",
     io: Annotated[
-        str | None, typer.Option(help="Type of inputs and outputs: int8, uint8 or float.")
+        str | None, typer.Option(help="Type of inputs and outputs: int8, uint8, int16 or float.")
     ] = None,
     allow_float: Annotated[
         bool, typer.Option("--allow-float", help="Leave operators without an int8 form in float.")
     ] = False,
 ) -> None:
-    """Make a float model full int8."""
+    """Make a float model full int8, or what the recipe says."""
     from int8x.graph import Graph
     from int8x.passes import prepare
     from int8x.progress import bar
@@ -39,22 +47,25 @@ def command(
 
     chosen = resolve(recipe)
     if io is not None:
-        if io not in ("int8", "uint8", "float"):
-            raise typer.BadParameter(f"--io must be int8, uint8 or float, got {io!r}")
+        if io not in ("int8", "uint8", "int16", "float"):
+            raise typer.BadParameter(f"--io must be int8, uint8, int16 or float, got {io!r}")
         chosen = dataclasses.replace(chosen, io=io)
     if allow_float:
         chosen = dataclasses.replace(chosen, allow_float=True)
     writable(output)
-    if data is None and stats is None and not prepare(Graph.load(model)).ranges:
+    given = data is not None or stats is not None
+    if not chosen.needs_ranges and given:
+        typer.echo(f"{chosen.compute} needs no --data and no --stats: they are not read", err=True)
+        data = stats = None
+    elif chosen.needs_ranges and not given and not prepare(Graph.load(model)).ranges:
         raise typer.BadParameter("the model carries no ranges: give --data or --stats")
     graph = quantize(model, stats, None if data is None else str(data), chosen, progress=bar)
     graph.save(output)
     result = graph.quantization
     assert result is not None  # quantize() sets it
     sources = Counter(grid.source.split(" of ")[0] for grid in result.grids.values())
-    typer.echo(
-        f"{output}: {len(graph.main.operators)} operators, ranges: "
-        + ", ".join(f"{count} {source}" for source, count in sorted(sources.items()))
-    )
+    told = ", ".join(f"{count} {source}" for source, count in sorted(sources.items()))
+    told = f", ranges: {told}" if told else ""
+    typer.echo(f"{output}: {len(graph.main.operators)} operators, {chosen.compute}{told}")
     for name, kind, reason in result.float_operators:
         typer.echo(f"left in float: {kind} {name!r}: {reason}", err=True)
