@@ -9,6 +9,7 @@ or batches.
 
 import dataclasses
 import itertools
+import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -120,7 +121,7 @@ class Samples:
                 "data must be a path, an array, a dict or an iterable of them, got "
                 f"{type(source).__name__}"
             )
-        return source, len(source) if isinstance(source, (list, tuple)) else None
+        return source, operator.length_hint(source) or None
 
     def _one(self, array: np.ndarray) -> bool:
         """Whether a slice of one sample, its first axis kept, is already a whole input."""

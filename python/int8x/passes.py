@@ -12,6 +12,7 @@ import numpy as np
 
 from int8x.graph import Graph
 from int8x.markers import recover_weight_grids, strip_markers
+from int8x.methods.equalization import equalize
 from int8x.recipe import Recipe, resolve
 from int8x.rules import RULES, Weights
 from int8x.schema import value
@@ -21,6 +22,7 @@ from int8x.subgraph import Operator, Subgraph, Tensor
 __all__ = [
     "PASSES",
     "add_biases",
+    "equalize",
     "fold_float16",
     "fold_multiply_add",
     "fold_reshape_shapes",
@@ -250,6 +252,7 @@ PASSES: list[Callable[[Graph, Recipe], None]] = [
     fold_multiply_add,
     fuse_activations,
     add_biases,
+    equalize,
     unique_names,
 ]
 

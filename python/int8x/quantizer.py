@@ -6,10 +6,14 @@ import warnings
 from typing import Any
 
 from int8x.calibration import calibrate_prepared
+from int8x.data import input_specs
 from int8x.errors import QuantizeError, StatsError
 from int8x.graph import Graph, load
-from int8x.grids import decide
+from int8x.grids import Grids, decide
 from int8x.lowering import IO_BITS, lower
+from int8x.methods.draft import Draft
+from int8x.methods.kept_samples import KeptSamples
+from int8x.methods.refinement import Step, refine
 from int8x.observer import Stats
 from int8x.passes import prepare
 from int8x.precision import assign, refuse_left_in_float
@@ -20,13 +24,15 @@ from int8x.recipe import Recipe, resolve
 
 @dataclasses.dataclass(frozen=True)
 class Quantization:
-    """What quantize() decided: the recipe, each quantized tensor's grid with its source, and the
-    operators left in float as (name of the first output, kind, reason).
+    """What quantize() decided: the recipe, each quantized tensor's grid with its source, the
+    operators left in float as (name of the first output, kind, reason), and what became of each
+    accuracy method.
     """
 
     recipe: Recipe
     grids: dict[str, QuantParams]
     float_operators: tuple[tuple[str, str, str], ...]
+    methods: tuple[Step, ...] = ()
 
 
 def quantize(
@@ -57,24 +63,45 @@ def quantize(
     graph = load(model)
     prepare(graph, resolved)
     _refuse_quantized(graph)
-    precision = assign(graph, resolved)
-    refuse_left_in_float(graph, precision)
-    bits = IO_BITS.get(resolved.io)
-    faces = [] if bits is None else [(t, bits) for t in (*graph.main.inputs, *graph.main.outputs)]
+    refuse_left_in_float(graph, assign(graph, resolved))
     gathered = _statistics(graph, stats, data is not None)
-    grids = decide(graph.main, precision, gathered, faces)
-    if grids.missing and data is not None:
-        gathered = calibrate_prepared(graph, data, progress=progress)
-        grids = decide(graph.main, precision, gathered, faces)
+    kept = None if data is None else KeptSamples(data, input_specs(graph))
+    if _decide(graph, gathered, resolved).missing and kept is not None:
+        gathered = calibrate_prepared(graph, kept, progress=progress)
+    _refuse_missing(graph, _decide(graph, gathered, resolved))
+    draft = Draft(
+        resolved,
+        lambda graph, recipe: _lower(graph.copy(), gathered, recipe),
+        lambda graph, recipe: _decide(graph, gathered, recipe),
+    )
+    graph, steps = refine(graph, draft, kept, progress)
+    graph = _lower(graph, gathered, resolved)
+    assert graph.quantization is not None  # _lower() sets it
+    graph.quantization = dataclasses.replace(graph.quantization, methods=steps)
+    return graph
+
+
+def _decide(graph: Graph, stats: Stats | None, recipe: Recipe) -> Grids:
+    bits = IO_BITS.get(recipe.io)
+    faces = [] if bits is None else [(t, bits) for t in (*graph.main.inputs, *graph.main.outputs)]
+    return decide(graph.main, assign(graph, recipe), stats, faces)
+
+
+def _lower(graph: Graph, stats: Stats | None, recipe: Recipe) -> Graph:
+    """The graph itself, quantized."""
+    precision = assign(graph, recipe)
+    sources = lower(graph, _decide(graph, stats, recipe), precision)
+    graph.quantization = Quantization(recipe, sources, tuple(precision.left))
+    return graph
+
+
+def _refuse_missing(graph: Graph, grids: Grids) -> None:
     if grids.missing:
         names = ", ".join(repr(tensor.name) for tensor in grids.missing[:5])
         more = f" and {len(grids.missing) - 5} more" if len(grids.missing) > 5 else ""
         raise QuantizeError(
             f"{graph.origin}: no range is known for {names}{more}: give data or statistics"
         )
-    sources = lower(graph, grids, precision)
-    graph.quantization = Quantization(resolved, sources, tuple(precision.left))
-    return graph
 
 
 def _refuse_quantized(graph: Graph) -> None:

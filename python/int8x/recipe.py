@@ -17,6 +17,7 @@ _CHOICES = {
 }
 # Computes whose activations are integers: they need ranges.
 _INTEGER = ("int8", "int16x8", "int8_w4")
+_SWITCHES = ("allow_float", "equalize", "bias_correction", "adaround", "range_search")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Recipe:
     allow_float: leave operators without an int8 form in float, behind DEQUANTIZE and QUANTIZE,
     instead of refusing.
     overrides: rules (Override, or plain data), applied in order; later ones win.
+    equalize, bias_correction, adaround, range_search: accuracy methods (int8x.methods); all but the
+    first need samples, and are left out where only statistics are given.
     Raises RecipeError for a value outside these.
 
     >>> Recipe(observer="percentile", percentile=99.9)
@@ -51,6 +54,10 @@ class Recipe:
     percentile: float = 99.99
     allow_float: bool = False
     overrides: tuple[Override, ...] = ()
+    equalize: bool = False
+    bias_correction: bool = False
+    adaround: bool = False
+    range_search: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -67,10 +74,11 @@ class Recipe:
                     f"{getattr(self, field)!r}"
                 )
         _check_percentile(self.percentile)
-        if not isinstance(self.allow_float, bool):
-            raise RecipeError(
-                f"recipe: allow_float must be true or false, got {self.allow_float!r}"
-            )
+        for field in _SWITCHES:
+            if not isinstance(getattr(self, field), bool):
+                raise RecipeError(
+                    f"recipe: {field} must be true or false, got {getattr(self, field)!r}"
+                )
         if not isinstance(self.overrides, (tuple, list)):
             raise RecipeError(
                 f"recipe: overrides must be a list of rules, got {type(self.overrides).__name__}"

@@ -1,0 +1,77 @@
+"""The methods of a recipe, one after the other, each kept only where it helps."""
+
+import dataclasses
+from collections.abc import Callable
+
+from int8x.data import Sample
+from int8x.graph import Graph
+from int8x.methods.adaround import learn_rounding
+from int8x.methods.bias_correction import correct_biases
+from int8x.methods.draft import Draft
+from int8x.methods.comparison import Reference
+from int8x.methods.kept_samples import KeptSamples, split
+from int8x.methods.pieces import can_walk
+from int8x.methods.range_search import search_ranges
+from int8x.progress import Progress, silent
+from int8x.recipe import Recipe
+
+Method = Callable[[Graph, Draft, list[Sample], Progress], Graph]
+
+# By the recipe's field: ranges first, since the others work on their grids; biases last, since they
+# make up for what is left.
+METHODS: dict[str, Method] = {
+    "range_search": search_ranges,
+    "adaround": learn_rounding,
+    "bias_correction": correct_biases,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What became of one method. before, after: SQNR of the worst output, in dB, on the samples set
+    aside to judge by, None where it was not tried; kept: whether its result is used; note: the same
+    in words.
+    """
+
+    method: str
+    before: float | None
+    after: float | None
+    kept: bool
+    note: str
+
+
+def wanted(recipe: Recipe) -> list[str]:
+    """The methods of a recipe that need samples."""
+    return [name for name in METHODS if getattr(recipe, name)]
+
+
+def refine(
+    graph: Graph, draft: Draft, samples: KeptSamples | None, progress: Progress = silent
+) -> tuple[Graph, tuple[Step, ...]]:
+    """The prepared graph after the methods of the draft's recipe, and what became of each.
+
+    Three quarters of the samples are learned from; a method is kept when the quantized model's
+    outputs on the last quarter are at least as close to the float model's as before it. Without
+    samples (None) every method is left out.
+    """
+    names, steps = wanted(draft.recipe), []
+    if not names:
+        return graph, ()
+    obstacle = can_walk(graph) if samples is not None else "it needs data"
+    if obstacle is not None or samples is None:
+        return graph, tuple(
+            Step(name, None, None, False, f"left out: {obstacle}") for name in names
+        )
+    learned_from, judged_by = split(samples.read())
+    reference = Reference(graph, judged_by)
+    score = reference.score(draft.quantized(graph))
+    for name in names:
+        changed = METHODS[name](graph, draft, learned_from, progress)
+        after = reference.score(draft.quantized(changed))
+        kept = sum(after.noise) <= sum(score.noise)
+        told = f"output SQNR {score.sqnr_db:.1f} to {after.sqnr_db:.1f} dB"
+        note = told if kept else f"left out: {told}"
+        steps.append(Step(name, score.sqnr_db, after.sqnr_db, kept, note))
+        if kept:
+            graph, score = changed, after
+    return graph, tuple(steps)
