@@ -1,4 +1,4 @@
-"""One-operator models of ADD, MUL, SOFTMAX, QUANTIZE and DEQUANTIZE."""
+"""One-operator models of operators on two tensors, SOFTMAX, QUANTIZE and DEQUANTIZE."""
 
 from collections.abc import Iterator
 
@@ -35,6 +35,13 @@ def binary_scales(draw: Draw, operator: str) -> tuple[np.float32, np.float32, np
                 * draw.pick(1, 0.5, 6, 33.3, 64, 100, 128, 128, 200, 256, 300)
             ),
         )
+    if operator in ("MAXIMUM", "MINIMUM"):
+        return left, left, left
+    if operator == "SQUARED_DIFFERENCE":  # the reference aborts below max^2 / 2^12
+        ratio = draw.pick(64, 128, 256, 500, 37.7, 1, 0.01)
+        return left, right, np.float32(max(float(left), float(right)) ** 2 * ratio)
+    if operator == "PRELU":
+        return left, draw.scale(1e-3, 0.05), np.float32(left * draw.pick(1, 1, 0.5, 2, 0.77))
     output = (
         draw.scale() if draw.chance(0.3) else max(left, right) * draw.pick(1, 2, 0.5, 1.5, 1.83)
     )
@@ -45,20 +52,31 @@ def binary_scales(draw: Draw, operator: str) -> tuple[np.float32, np.float32, np
 def binary(operator: str, seed: int, count: int) -> Iterator[Case]:
     for offset in range(count):
         draw = Draw(seed + offset)
-        shapes = BROADCASTS[offset % len(BROADCASTS)]
+        allowed = [
+            (left, right)
+            for left, right in BROADCASTS
+            # PRELU's output has the shape of its left side.
+            if operator != "PRELU" or left == np.broadcast_shapes(left, right)
+        ]
+        shapes = allowed[offset % len(allowed)]
         left, right, output = binary_scales(draw, operator)
         activation = draw.activation()
         model = ModelBuilder()
-        a = model.input(shapes[0], scale=left, zero_point=draw.zero_point())
+        left_zero, right_zero, output_zero = (draw.zero_point() for _ in range(3))
+        if operator in ("MAXIMUM", "MINIMUM"):
+            right_zero = output_zero = left_zero
+        a = model.input(shapes[0], scale=left, zero_point=left_zero)
         constant = draw.chance(0.25)
-        right_quantization = dict(scale=right, zero_point=draw.zero_point())
+        right_quantization = dict(scale=right, zero_point=right_zero)
         if constant:
             b = model.constant(draw.values(shapes[1]), np.int8, **right_quantization)
         else:
             b = model.input(shapes[1], **right_quantization)
-        y = model.tensor(np.broadcast_shapes(*shapes), scale=output, zero_point=draw.zero_point())
+        y = model.tensor(np.broadcast_shapes(*shapes), scale=output, zero_point=output_zero)
         options = dict(fusedActivationFunction=ACTIVATIONS[activation])
-        if operator == "ADD":
+        if operator not in ("ADD", "SUB", "MUL"):
+            options = {}
+        if operator in ("ADD", "SUB"):
             options["potScaleInt16"] = False
         model.operator(operator, [a, b], [y], **options)
         shapes_fed = shapes[:1] if constant else shapes
@@ -74,6 +92,26 @@ def add(count: int = 64) -> Iterator[Case]:
 
 def mul(count: int = 64) -> Iterator[Case]:
     return binary("MUL", 5000, count)
+
+
+def sub(count: int = 64) -> Iterator[Case]:
+    return binary("SUB", 30000, count)
+
+
+def maximum(count: int = 32) -> Iterator[Case]:
+    return binary("MAXIMUM", 31000, count)
+
+
+def minimum(count: int = 32) -> Iterator[Case]:
+    return binary("MINIMUM", 32000, count)
+
+
+def squared_difference(count: int = 64) -> Iterator[Case]:
+    return binary("SQUARED_DIFFERENCE", 33000, count)
+
+
+def prelu(count: int = 64) -> Iterator[Case]:
+    return binary("PRELU", 34000, count)
 
 
 def softmax(count: int = 48) -> Iterator[Case]:

@@ -1,5 +1,5 @@
-// Every ADD and MUL kernel equals plain loops over numpy-like broadcasting, in any division into
-// tiles; and broadcasting walks as it should.
+// Every ADD, SUB and MUL kernel equals plain loops over numpy-like broadcasting, in any division
+// into tiles; and broadcasting walks as it should.
 
 #include "delegate/fixed_point/requantize.h"
 #include "delegate/kernels/elementwise/add.h"
@@ -149,7 +149,7 @@ TEST(Add, EveryKernelEqualsTheFormula) {
       if (larger / 524288.0f >= q.output_scale) q.output_scale = larger;
       AddParams params;
       ASSERT_TRUE(make_add_params({q.lhs_scale, q.rhs_scale, q.output_scale, q.lhs_zero, q.rhs_zero,
-                                   q.output_zero, q.min, q.max},
+                                   q.output_zero, q.min, q.max, round % 2 == 1},
                                   lhs_dims.data(), static_cast<int>(lhs_dims.size()),
                                   rhs_dims.data(), static_cast<int>(rhs_dims.size()),
                                   arch::supported(), &params));
@@ -161,8 +161,9 @@ TEST(Add, EveryKernelEqualsTheFormula) {
       for (int64_t i = 0; i < size_of(output); ++i) {
         const int32_t a = lhs[static_cast<size_t>(element_of(lhs_dims, output, i))] - q.lhs_zero;
         const int32_t b = rhs[static_cast<size_t>(element_of(rhs_dims, output, i))] - q.rhs_zero;
-        const int32_t sum = multiply_by_quantized_multiplier(a * (1 << 20), params.lhs) +
-                            multiply_by_quantized_multiplier(b * (1 << 20), params.rhs);
+        const int32_t x = multiply_by_quantized_multiplier(a * (1 << 20), params.lhs);
+        const int32_t z = multiply_by_quantized_multiplier(b * (1 << 20), params.rhs);
+        const int32_t sum = round % 2 == 1 ? x - z : x + z;
         const int32_t y = multiply_by_quantized_multiplier(sum, params.output) + q.output_zero;
         wanted.push_back(static_cast<int8_t>(clamp(y, q.min, q.max)));
       }

@@ -9,8 +9,21 @@ from operator_cases import CASES
 
 pytest_plugins = ("arch_report",)
 
+OPERATORS = (
+    "ADD",
+    "SUB",
+    "MUL",
+    "MAXIMUM",
+    "MINIMUM",
+    "SQUARED_DIFFERENCE",
+    "PRELU",
+    "SOFTMAX",
+    "QUANTIZE",
+    "DEQUANTIZE",
+)
+
 
 @pytest.mark.parametrize("arch", archs.on_this_cpu())
-@pytest.mark.parametrize("operator", ["ADD", "MUL", "SOFTMAX", "QUANTIZE", "DEQUANTIZE"])
+@pytest.mark.parametrize("operator", OPERATORS)
 def test_pointwise_operators_equal_the_reference(operator, arch):
     assert_exact(CASES[operator](128), arch=arch)

@@ -89,7 +89,7 @@ def residual(graph: Graph, x: Value) -> Value:
         y = graph.value(x.shape, x.scale * other.scale * 100)
         return graph.add("MUL", [x.index, other.index], y, **activation)
     return graph.add(
-        "ADD",
+        graph.draw.pick("ADD", "ADD", "SUB"),
         [x.index, other.index],
         graph.value(x.shape, max(x.scale, other.scale) * 1.5),
         **activation,

@@ -1,4 +1,4 @@
-// ADD and MUL.
+// Operators on two s8 tensors that broadcast: ADD, SUB, MUL and their kin.
 
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
@@ -8,7 +8,14 @@ namespace int8x {
 namespace {
 
 int fused_activation(const NodeView& node) {
-  // ADD and MUL both begin with it.
+  switch (node.builtin()) {
+    case kTfLiteBuiltinAdd:
+    case kTfLiteBuiltinSub:
+    case kTfLiteBuiltinMul:
+      break;  // the options of all three begin with it
+    default:
+      return kTfLiteActNone;
+  }
   const auto* params = node.params<TfLiteMulParams>();
   return params == nullptr ? kTfLiteActNone : params->activation;
 }
@@ -28,20 +35,43 @@ Reason read_operands(const NodeView& node, Operands* out) {
   return nullptr;
 }
 
-bool make_params(const Operands& o, const Shape& lhs, const Shape& rhs, arch::ArchSet archs,
-                 AddParams* out) {
-  const AddQuantization q = {o.lhs.scale,      o.rhs.scale,      o.output.scale,
-                             o.lhs.zero_point, o.rhs.zero_point, o.output.zero_point,
-                             o.range.min,      o.range.max};
+// Each fills the parameters of its kernel for one node.
+bool make_params(const NodeView& node, const Operands& o, const Shape& lhs, const Shape& rhs,
+                 arch::ArchSet archs, AddParams* out) {
+  const AddQuantization q = {
+      o.lhs.scale,      o.rhs.scale,      o.output.scale,
+      o.lhs.zero_point, o.rhs.zero_point, o.output.zero_point,
+      o.range.min,      o.range.max,      node.builtin() == kTfLiteBuiltinSub};
   return make_add_params(q, lhs.dims, lhs.rank, rhs.dims, rhs.rank, archs, out);
 }
 
-bool make_params(const Operands& o, const Shape& lhs, const Shape& rhs, arch::ArchSet archs,
-                 MulParams* out) {
+bool make_params(const NodeView&, const Operands& o, const Shape& lhs, const Shape& rhs,
+                 arch::ArchSet archs, MulParams* out) {
   const MulQuantization q = {o.lhs.scale,      o.rhs.scale,      o.output.scale,
                              o.lhs.zero_point, o.rhs.zero_point, o.output.zero_point,
                              o.range.min,      o.range.max};
   return make_mul_params(q, lhs.dims, lhs.rank, rhs.dims, rhs.rank, archs, out);
+}
+
+BinaryKind kind_of(int builtin) {
+  switch (builtin) {
+    case kTfLiteBuiltinMaximum:
+      return BinaryKind::maximum;
+    case kTfLiteBuiltinMinimum:
+      return BinaryKind::minimum;
+    case kTfLiteBuiltinSquaredDifference:
+      return BinaryKind::squared_difference;
+    default:
+      return BinaryKind::prelu;
+  }
+}
+
+bool make_params(const NodeView& node, const Operands& o, const Shape& lhs, const Shape& rhs,
+                 arch::ArchSet archs, BinaryParams* out) {
+  const BinaryQuantization q = {o.lhs.scale,      o.rhs.scale,      o.output.scale,
+                                o.lhs.zero_point, o.rhs.zero_point, o.output.zero_point};
+  return make_binary_params(kind_of(node.builtin()), q, lhs.dims, lhs.rank, rhs.dims, rhs.rank,
+                            archs, out);
 }
 
 Shape broadcast(const Shape& a, const Shape& b) {
@@ -63,8 +93,8 @@ Reason refuse(const NodeView& node) {
   if (!read_shape(node.input(0), &lhs) || !read_shape(node.input(1), &rhs)) {
     return "a shape that cannot be read";
   }
-  if (!make_params(operands, lhs, rhs, arch::bit(arch::reference), &params)) {
-    return "scales that the reference refuses, or shapes that do not broadcast";
+  if (!make_params(node, operands, lhs, rhs, arch::bit(arch::reference), &params)) {
+    return "quantizations that the reference refuses, or shapes that do not broadcast";
   }
   return nullptr;
 }
@@ -79,7 +109,7 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
   if (Reason reason = read_operands(node, &operands)) return reason;
   Params params;
   const Shape left = builder->shape(lhs), right = builder->shape(rhs);
-  if (!make_params(operands, left, right, resources.archs, &params)) {
+  if (!make_params(node, operands, left, right, resources.archs, &params)) {
     return "shapes that do not broadcast";
   }
   if (builder->shape(output) != broadcast(left, right)) {
@@ -91,11 +121,23 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
   return nullptr;
 }
 
+template <typename Params, typename StepType>
+constexpr Operator operator_of(int builtin, const char* name, int max_version) {
+  return {builtin, name, max_version, refuse<Params>, nullptr, plan<Params, StepType>};
+}
+
 }  // namespace
 
-extern const Operator k_add = {kTfLiteBuiltinAdd, "ADD",   4,
-                               refuse<AddParams>, nullptr, plan<AddParams, AddStep>};
-extern const Operator k_mul = {kTfLiteBuiltinMul, "MUL",   4,
-                               refuse<MulParams>, nullptr, plan<MulParams, MulStep>};
+extern const Operator k_add = operator_of<AddParams, AddStep>(kTfLiteBuiltinAdd, "ADD", 4);
+extern const Operator k_sub = operator_of<AddParams, AddStep>(kTfLiteBuiltinSub, "SUB", 3);
+extern const Operator k_mul = operator_of<MulParams, MulStep>(kTfLiteBuiltinMul, "MUL", 4);
+extern const Operator k_maximum =
+    operator_of<BinaryParams, ElementwiseStep>(kTfLiteBuiltinMaximum, "MAXIMUM", 4);
+extern const Operator k_minimum =
+    operator_of<BinaryParams, ElementwiseStep>(kTfLiteBuiltinMinimum, "MINIMUM", 4);
+extern const Operator k_squared_difference = operator_of<BinaryParams, ElementwiseStep>(
+    kTfLiteBuiltinSquaredDifference, "SQUARED_DIFFERENCE", 2);
+extern const Operator k_prelu =
+    operator_of<BinaryParams, ElementwiseStep>(kTfLiteBuiltinPrelu, "PRELU", 1);
 
 }  // namespace int8x

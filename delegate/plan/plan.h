@@ -51,6 +51,7 @@ enum class StepKind : uint8_t {
   fully_connected,
   add,
   mul,
+  binary,
   pool,
   mean,
   lut,

@@ -12,6 +12,7 @@
 #include "delegate/kernels/copy/copy.h"
 #include "delegate/kernels/depthwise/depthwise.h"
 #include "delegate/kernels/elementwise/add.h"
+#include "delegate/kernels/elementwise/binary.h"
 #include "delegate/kernels/elementwise/mul.h"
 #include "delegate/kernels/fully_connected/fully_connected.h"
 #include "delegate/kernels/lut/lut.h"
@@ -89,6 +90,7 @@ INT8X_UNARY_STEP(DequantizeStep, convert, DequantizeParams, dequantize, int8_t, 
 INT8X_UNARY_STEP(PadStep, pad, PadParams, pad, int8_t, int8_t);
 INT8X_BINARY_STEP(AddStep, add, AddParams, add);
 INT8X_BINARY_STEP(MulStep, mul, MulParams, mul);
+INT8X_BINARY_STEP(ElementwiseStep, binary, BinaryParams, binary);
 
 // Keeps the packed weights alive that its parameters point to.
 class DepthwiseStep : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParams, depthwise),

@@ -1,9 +1,9 @@
-// ADD of int8 tensors with broadcasting (docs/numerics.md, `add_run`).
+// ADD and SUB of int8 tensors with broadcasting (docs/numerics.md, `add_run`).
 //
 //   twice  = float32(2 * max(lhs_scale, rhs_scale))
 //   a      = MBQM((lhs - lhs_zero_point) << 20, QM(double(lhs_scale) / twice))      b likewise
 //   output = clamp(MBQM(a + b, QM(twice / float32(2^20 * output_scale))) + output_zero_point,
-//                  activation_min, activation_max)
+//                  activation_min, activation_max)                 SUB: a - b
 
 #ifndef INT8X_KERNELS_ELEMENTWISE_ADD_H_
 #define INT8X_KERNELS_ELEMENTWISE_ADD_H_
@@ -21,6 +21,7 @@ struct AddQuantization {
   float lhs_scale, rhs_scale, output_scale;
   int32_t lhs_zero_point, rhs_zero_point, output_zero_point;
   int32_t activation_min, activation_max;  // the fused activation, within [-128, 127]
+  bool subtract = false;
 };
 
 struct AddKernel;
@@ -30,6 +31,7 @@ struct AddParams {
   Multiplier lhs, rhs, output;  // lhs and rhs at most 1/2, output below 1
   int32_t lhs_zero_point, rhs_zero_point, output_zero_point;
   int32_t activation_min, activation_max;
+  bool subtract;
   const AddKernel* kernel;
 };
 

@@ -9,9 +9,11 @@ namespace {
 constexpr AddKernel kKernels[] = {
 #define INT8X_ADD_KERNEL(arch, name) {arch, #name, name},
 #define INT8X_MUL_KERNEL(arch, name)
+#define INT8X_BINARY_KERNEL(arch, kind, name)
 #include "delegate/kernels/elementwise/kernels.inc"
 #undef INT8X_ADD_KERNEL
 #undef INT8X_MUL_KERNEL
+#undef INT8X_BINARY_KERNEL
 };
 constexpr int kKernelCount = sizeof(kKernels) / sizeof(kKernels[0]);
 
@@ -50,6 +52,7 @@ bool make_add_params(const AddQuantization& q, const int32_t* lhs_dims, int lhs_
   params.output_zero_point = q.output_zero_point;
   params.activation_min = q.activation_min;
   params.activation_max = q.activation_max;
+  params.subtract = q.subtract;
   params.kernel = kKernels;
   while (!arch::has(archs | arch::bit(arch::reference), params.kernel->arch)) ++params.kernel;
   *out = params;

@@ -1,4 +1,4 @@
-// ADD and MUL on 16 bytes at a time.
+// ADD, MUL and their kin on 16 bytes at a time.
 
 #include <arm_neon.h>
 
@@ -43,9 +43,21 @@ struct V {
     const int8x16_t low = vdupq_n_s8(static_cast<int8_t>(min));
     vst1q_s8(p, vminq_s8(vmaxq_s8(bytes, low), vdupq_n_s8(static_cast<int8_t>(max))));
   }
+  static LEAF_MEMBER Words square(Words a) { return vmulq_s32(a, a); }
+  static LEAF_MEMBER Words select_negative(Words x, Words a, Words b) {
+    return vbslq_s32(vcltzq_s32(x), a, b);
+  }
+  using Bytes = int8x16_t;
+  static LEAF_MEMBER Bytes load_bytes(const int8_t* p) { return vld1q_s8(p); }
+  static LEAF_MEMBER Bytes fill_bytes(int8_t x) { return vdupq_n_s8(x); }
+  static LEAF_MEMBER Bytes max_bytes(Bytes a, Bytes b) { return vmaxq_s8(a, b); }
+  static LEAF_MEMBER Bytes min_bytes(Bytes a, Bytes b) { return vminq_s8(a, b); }
+  static LEAF_MEMBER void store_bytes(int8_t* p, Bytes x) { vst1q_s8(p, x); }
 };
 
 #include "delegate/kernels/elementwise/rows.inc"
+// builds on it:
+#include "delegate/kernels/elementwise/binary_rows.inc"
 
 }  // namespace
 
@@ -57,6 +69,27 @@ void add_s8_s8_s8_neon(const AddParams& p, const int8_t* lhs, int64_t lhs_step, 
 void mul_s8_s8_s8_neon(const MulParams& p, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs,
                        int64_t rhs_step, int8_t* output, int64_t count) {
   mul(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void maximum_s8_s8_s8_neon(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                           const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
+  extremum<true>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void minimum_s8_s8_s8_neon(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                           const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
+  extremum<false>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void squared_difference_s8_s8_s8_neon(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                                      const int8_t* rhs, int64_t rhs_step, int8_t* output,
+                                      int64_t count) {
+  squared_difference(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void prelu_s8_s8_s8_neon(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                         const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
+  prelu(p, lhs, lhs_step, rhs, rhs_step, output, count);
 }
 
 }  // namespace int8x

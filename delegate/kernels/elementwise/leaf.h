@@ -4,6 +4,7 @@
 #define INT8X_KERNELS_ELEMENTWISE_LEAF_H_
 
 #include "delegate/kernels/elementwise/add.h"
+#include "delegate/kernels/elementwise/binary.h"
 #include "delegate/kernels/elementwise/mul.h"
 
 namespace int8x {
@@ -14,9 +15,13 @@ namespace int8x {
 #define INT8X_MUL_KERNEL(arch, name)                                                  \
   void name(const MulParams&, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs, \
             int64_t rhs_step, int8_t* output, int64_t count);
+#define INT8X_BINARY_KERNEL(arch, kind, name)                                            \
+  void name(const BinaryParams&, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs, \
+            int64_t rhs_step, int8_t* output, int64_t count);
 #include "delegate/kernels/elementwise/kernels.inc"
 #undef INT8X_ADD_KERNEL
 #undef INT8X_MUL_KERNEL
+#undef INT8X_BINARY_KERNEL
 
 }  // namespace int8x
 

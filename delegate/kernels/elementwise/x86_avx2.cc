@@ -1,4 +1,4 @@
-// ADD and MUL on 32 bytes at a time.
+// ADD, MUL and their kin on 32 bytes at a time.
 
 #include <immintrin.h>
 
@@ -46,9 +46,26 @@ struct V {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm256_min_epi8(_mm256_max_epi8(bytes, low), high));
   }
+  static LEAF_MEMBER Words square(Words a) { return _mm256_mullo_epi32(a, a); }
+  static LEAF_MEMBER Words select_negative(Words x, Words a, Words b) {
+    return _mm256_castps_si256(
+        _mm256_blendv_ps(_mm256_castsi256_ps(b), _mm256_castsi256_ps(a), _mm256_castsi256_ps(x)));
+  }
+  using Bytes = __m256i;
+  static LEAF_MEMBER Bytes load_bytes(const int8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static LEAF_MEMBER Bytes fill_bytes(int8_t x) { return _mm256_set1_epi8(x); }
+  static LEAF_MEMBER Bytes max_bytes(Bytes a, Bytes b) { return _mm256_max_epi8(a, b); }
+  static LEAF_MEMBER Bytes min_bytes(Bytes a, Bytes b) { return _mm256_min_epi8(a, b); }
+  static LEAF_MEMBER void store_bytes(int8_t* p, Bytes x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x);
+  }
 };
 
 #include "delegate/kernels/elementwise/rows.inc"
+// builds on it:
+#include "delegate/kernels/elementwise/binary_rows.inc"
 
 }  // namespace
 
@@ -60,6 +77,27 @@ void add_s8_s8_s8_avx2(const AddParams& p, const int8_t* lhs, int64_t lhs_step, 
 void mul_s8_s8_s8_avx2(const MulParams& p, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs,
                        int64_t rhs_step, int8_t* output, int64_t count) {
   mul(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void maximum_s8_s8_s8_avx2(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                           const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
+  extremum<true>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void minimum_s8_s8_s8_avx2(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                           const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
+  extremum<false>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void squared_difference_s8_s8_s8_avx2(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                                      const int8_t* rhs, int64_t rhs_step, int8_t* output,
+                                      int64_t count) {
+  squared_difference(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void prelu_s8_s8_s8_avx2(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                         const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
+  prelu(p, lhs, lhs_step, rhs, rhs_step, output, count);
 }
 
 }  // namespace int8x

@@ -1,4 +1,4 @@
-// ADD and MUL on 64 bytes at a time.
+// ADD, MUL and their kin on 64 bytes at a time.
 
 // GCC 12 says so of its own AVX-512 header.
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -49,9 +49,21 @@ struct V {
     const __m512i high = _mm512_set1_epi8(static_cast<char>(max));
     _mm512_storeu_si512(p, _mm512_min_epi8(_mm512_max_epi8(bytes, low), high));
   }
+  static LEAF_MEMBER Words square(Words a) { return _mm512_mullo_epi32(a, a); }
+  static LEAF_MEMBER Words select_negative(Words x, Words a, Words b) {
+    return _mm512_mask_mov_epi32(b, _mm512_movepi32_mask(x), a);
+  }
+  using Bytes = __m512i;
+  static LEAF_MEMBER Bytes load_bytes(const int8_t* p) { return _mm512_loadu_si512(p); }
+  static LEAF_MEMBER Bytes fill_bytes(int8_t x) { return _mm512_set1_epi8(x); }
+  static LEAF_MEMBER Bytes max_bytes(Bytes a, Bytes b) { return _mm512_max_epi8(a, b); }
+  static LEAF_MEMBER Bytes min_bytes(Bytes a, Bytes b) { return _mm512_min_epi8(a, b); }
+  static LEAF_MEMBER void store_bytes(int8_t* p, Bytes x) { _mm512_storeu_si512(p, x); }
 };
 
 #include "delegate/kernels/elementwise/rows.inc"
+// builds on it:
+#include "delegate/kernels/elementwise/binary_rows.inc"
 
 }  // namespace
 
@@ -63,6 +75,29 @@ void add_s8_s8_s8_avx512vnni(const AddParams& p, const int8_t* lhs, int64_t lhs_
 void mul_s8_s8_s8_avx512vnni(const MulParams& p, const int8_t* lhs, int64_t lhs_step,
                              const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
   mul(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void maximum_s8_s8_s8_avx512vnni(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                                 const int8_t* rhs, int64_t rhs_step, int8_t* output,
+                                 int64_t count) {
+  extremum<true>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void minimum_s8_s8_s8_avx512vnni(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                                 const int8_t* rhs, int64_t rhs_step, int8_t* output,
+                                 int64_t count) {
+  extremum<false>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void squared_difference_s8_s8_s8_avx512vnni(const BinaryParams& p, const int8_t* lhs,
+                                            int64_t lhs_step, const int8_t* rhs, int64_t rhs_step,
+                                            int8_t* output, int64_t count) {
+  squared_difference(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void prelu_s8_s8_s8_avx512vnni(const BinaryParams& p, const int8_t* lhs, int64_t lhs_step,
+                               const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
+  prelu(p, lhs, lhs_step, rhs, rhs_step, output, count);
 }
 
 }  // namespace int8x

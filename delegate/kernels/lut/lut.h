@@ -52,7 +52,7 @@ bool make_leaky_relu_lut(const LutQuantization& quantization, float alpha, uint8
 bool make_abs_lut(const LutQuantization& quantization, uint8_t* table);
 
 // x * relu6(x + 3) / 6 in 16 bits: x * 128 times clamp(x / 3, -1, 1) / 2 + 1/2, the last product
-// truncated. The reference wants input_scale / 128 < output_scale; shifts beyond 15 bits are
+// truncated. The reference wants input_scale / 128 < output_scale; right shifts beyond 15 bits are
 // refused.
 bool make_hard_swish_lut(const LutQuantization& quantization, uint8_t* table);
 

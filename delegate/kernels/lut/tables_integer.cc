@@ -71,7 +71,7 @@ bool make_hard_swish_lut(const LutQuantization& q, uint8_t* table) {
   const float fine_scale = (1.0f / 128.0f) * q.input_scale;
   Multiplier output, relu;
   if (!fits(fine_scale / q.output_scale, &output) || !fits(fine_scale / (3.0f / 32768.0f), &relu) ||
-      output.shift > 0 || output.shift < -15 || relu.shift > 15 || relu.shift < -15) {
+      output.shift > 0 || output.shift < -15 || relu.shift < -15) {
     return false;
   }
   const int32_t output_half = high_half(output.multiplier), relu_half = high_half(relu.multiplier);
