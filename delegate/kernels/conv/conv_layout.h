@@ -32,6 +32,9 @@ struct ConvLayout {
   int64_t lhs_bytes;  // scratch for the left side
 };
 
+// Whether output pixel i is computed from input pixel i alone: 1x1, stride 1, no padding.
+bool conv_reads_pixels(const ConvWeights& weights, const ConvGeometry& geometry);
+
 // All zero when the output is empty.
 ConvLayout conv_layout(const ConvWeights& weights, const ConvGeometry& geometry);
 

@@ -19,12 +19,15 @@ int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 bool readable_in_place(const ConvWeights& w, const ConvGeometry& g) {
-  return w.kernels.gemm->lhs == LhsFormat::s8 && w.kernel_h == 1 && w.kernel_w == 1 &&
-         g.stride_h == 1 && g.stride_w == 1 && g.pad_top == 0 && g.pad_left == 0 &&
-         g.out_h == g.in_h && g.out_w == g.in_w && w.padded_k == w.row_k;
+  return w.kernels.gemm->lhs == LhsFormat::s8 && conv_reads_pixels(w, g) && w.padded_k == w.row_k;
 }
 
 }  // namespace
+
+bool conv_reads_pixels(const ConvWeights& w, const ConvGeometry& g) {
+  return w.kernel_h == 1 && w.kernel_w == 1 && g.stride_h == 1 && g.stride_w == 1 &&
+         g.pad_top == 0 && g.pad_left == 0 && g.out_h == g.in_h && g.out_w == g.in_w;
+}
 
 ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
   const GemmKernel& gemm = *w.kernels.gemm;

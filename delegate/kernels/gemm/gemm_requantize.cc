@@ -6,14 +6,15 @@ namespace {
 struct Fused {
   const char* name;
   void (*gemm)(const GemmBlock& block);
+  int least_rest;
   void (*run)(const GemmBlock& block, const GemmOutput& output);
 };
 
 #define INT8X_GEMM_KERNEL(...)
-#define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm) {#name, gemm, name},
+#define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm, least_rest) {#name, gemm, least_rest, name},
 constexpr Fused kFused[] = {
 #include "delegate/kernels/gemm/kernels.inc"
-    {nullptr, nullptr, nullptr},
+    {nullptr, nullptr, 0, nullptr},
 };
 #undef INT8X_GEMM_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_KERNEL
@@ -62,8 +63,9 @@ void requantize_rows(const RequantizeKernel& kernel, const GemmOutput& o, int ro
 
 GemmRequantize gemm_requantize_kernels(arch::ArchSet archs, bool has_minus_128, bool in_double) {
   const GemmKernel& gemm = gemm_kernel(archs, has_minus_128);
-  if (in_double) return {&gemm, &requantize_double_kernel(archs), nullptr};
-  return {&gemm, &requantize_kernel(archs), fused_of(gemm).run};
+  if (in_double) return {&gemm, &requantize_double_kernel(archs), nullptr, 0};
+  const Fused& fused = fused_of(gemm);
+  return {&gemm, &requantize_kernel(archs), fused.run, fused.least_rest};
 }
 
 const char* gemm_requantize_name(const GemmRequantize& kernels, bool narrow) {
@@ -77,9 +79,8 @@ void gemm_requantize(const GemmRequantize& kernels, const GemmBlock& block,
   const GemmKernel& gemm = *kernels.gemm;
   int begin = 0;
   if (kernels.fused != nullptr && output.narrow && row_sums == nullptr) {
-    // A rest of half a tile or less goes the other way, which keeps more sums in flight.
     const int rest = block.m % gemm.mr;
-    begin = 2 * rest > gemm.mr ? block.m : block.m - rest;
+    begin = rest >= kernels.least_rest ? block.m : block.m - rest;
     GemmBlock whole = block;
     whole.m = begin;
     if (begin > 0) kernels.fused(whole, output);

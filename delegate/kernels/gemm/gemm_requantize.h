@@ -25,11 +25,13 @@ struct GemmOutput {
 };
 
 // A GEMM kernel and what turns its sums into int8. `fused` does both at once, for narrow
-// fixed-point output; it may be null.
+// fixed-point output; it may be null. Fewer than `least_rest` rows beyond whole tiles go the other
+// way, which keeps more sums in flight.
 struct GemmRequantize {
   const GemmKernel* gemm;
   const RequantizeKernel* requantize;
   void (*fused)(const GemmBlock& block, const GemmOutput& output);
+  int least_rest;
 };
 
 // The best kernels for these instruction sets. With `in_double` scales are used, else multipliers.
@@ -46,7 +48,7 @@ int64_t gemm_requantize_scratch();
 void gemm_requantize(const GemmRequantize& kernels, const GemmBlock& block,
                      const GemmOutput& output, const int32_t* row_sums, int32_t row_factor);
 
-#define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm) \
+#define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm, least_rest) \
   void name(const GemmBlock& block, const GemmOutput& output);
 #define INT8X_GEMM_KERNEL(...)
 #include "delegate/kernels/gemm/kernels.inc"

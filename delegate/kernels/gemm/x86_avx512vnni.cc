@@ -1,38 +1,14 @@
 #include <immintrin.h>
 
-#include "delegate/kernels/gemm/gemm.h"
+#include "delegate/kernels/gemm/x86_avx512vnni_sums.h"
 
 namespace int8x {
 namespace {
 
-// `rows` x (16 * `panels`) sums in registers: 6 x 4 of them, 4 weight vectors and 1 broadcast fill
-// 29 of the 32. vpdpbusd wants its first factor unsigned: that is the lhs, fed as v + 128.
-#define INT8X_UNROLL _Pragma("GCC unroll 8")  // sums stay in registers only if all is unrolled
-
 template <int rows, int panels>
 void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, int32_t* c) {
-  const int64_t stride = b.lhs_stride, panel_bytes = int64_t{b.taps} * b.k * 16;
   __m512i sum[rows][panels];
-  INT8X_UNROLL
-  for (int i = 0; i < rows; ++i) INT8X_UNROLL
-  for (int j = 0; j < panels; ++j) sum[i][j] = _mm512_setzero_si512();
-  for (int t = 0; t < b.taps; ++t) {
-    const uint8_t* row = lhs + b.tap_offsets[t];
-    for (int k = 0; k < b.k; k += 4, row += 4, rhs += 64) {
-      __m512i weights[panels];
-      INT8X_UNROLL
-      for (int j = 0; j < panels; ++j) weights[j] = _mm512_load_si512(rhs + j * panel_bytes);
-      INT8X_UNROLL
-      for (int i = 0; i < rows; ++i) {
-        int32_t four;
-        __builtin_memcpy(&four, row + i * stride, 4);
-        const __m512i values = _mm512_set1_epi32(four);
-        INT8X_UNROLL
-        for (int j = 0; j < panels; ++j)
-          sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], values, weights[j]);
-      }
-    }
-  }
+  avx512vnni::sum_tile(b, lhs, rhs, sum);
   INT8X_UNROLL
   for (int i = 0; i < rows; ++i) INT8X_UNROLL
   for (int j = 0; j < panels; ++j) _mm512_storeu_si512(c + i * b.c_stride + 16 * j, sum[i][j]);
@@ -40,7 +16,7 @@ void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, int32_t* c)
 
 template <int rows>
 void row_of_tiles(const GemmBlock& b, const uint8_t* lhs, int32_t* c) {
-  const int64_t panel_bytes = int64_t{b.taps} * b.k * 16;
+  const int64_t panel_bytes = avx512vnni::panel_bytes(b);
   const int8_t* rhs = b.rhs;
   int panels = (b.n + 15) / 16;
   for (; panels >= 4; panels -= 4, rhs += 4 * panel_bytes, c += 64) tile<rows, 4>(b, lhs, rhs, c);

@@ -1,0 +1,182 @@
+#include <immintrin.h>
+
+#include "delegate/fixed_point/vector_avx512.h"
+#include "delegate/kernels/gemm/gemm_requantize.h"
+#include "delegate/kernels/gemm/x86_avx512vnni_sums.h"
+
+// The sums of a tile become int8 in the registers they were summed in.
+
+namespace int8x {
+namespace {
+
+using avx512vnni::kPanels;
+using avx512vnni::kRows;
+
+// Parts of at most `most` that differ by one or not at all: no part is left with too few sums to
+// hide the latency of vpdpbusd.
+struct Even {
+  int parts, size, longer;  // the first `longer` parts have one more
+
+  Even(int total, int most)
+      : parts((total + most - 1) / most), size(total / parts), longer(total % parts) {}
+  int operator[](int part) const { return part < longer ? size + 1 : size; }
+};
+
+// What the columns of up to four panels need; in memory, since the registers hold the sums.
+struct alignas(64) Columns {
+  __m512i bias[kPanels];
+  avx512::Rounding rounding[kPanels];
+  __m512i zero_point, min, max, order;
+  int panels, last;  // last: columns of the last panel
+};
+
+void make_columns(const GemmBlock& b, const GemmOutput& o, bool half_up, int column, int panels,
+                  Columns* c) {
+  for (int j = 0; j < panels; ++j) {
+    const avx512::Rounding rounding = avx512::rounding(o.multipliers + column + 16 * j);
+    c->rounding[j] = half_up ? avx512::half_up(rounding) : rounding;
+    // 2^31 on top for multiply_narrow_biased().
+    c->bias[j] = _mm512_xor_si512(_mm512_loadu_si512(o.bias + column + 16 * j),
+                                  _mm512_set1_epi32(INT32_MIN));
+  }
+  // 16 bits: saturated there, values are out of int8's range.
+  c->zero_point = _mm512_set1_epi16(static_cast<short>(o.zero_point));
+  c->min = _mm512_set1_epi8(static_cast<char>(o.min));
+  c->max = _mm512_set1_epi8(static_cast<char>(o.max));
+  c->order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  c->panels = panels;
+  const int left = b.n - column;
+  c->last = left < 16 * panels ? left - 16 * (panels - 1) : 16;
+}
+
+// Where the rows go, one after the other.
+class Places {
+ public:
+  Places(const GemmOutput& o, int column) : o_(o), out_(o.out + column) {}
+  // Null for a row that is dropped.
+  int8_t* next() {
+    int8_t* place = x_ < o_.valid ? out_ : nullptr;
+    if (place != nullptr) out_ += o_.out_stride;
+    if (++x_ == o_.period) x_ = 0;
+    return place;
+  }
+
+ private:
+  const GemmOutput& o_;
+  int8_t* out_;
+  int x_ = 0;
+};
+
+template <int panels>
+void write(const Columns& c, __m512i bytes, int8_t* out) {
+  if (c.last == 16 && panels == 4) {
+    _mm512_storeu_si512(out, bytes);
+    return;
+  }
+  // The vectors that are whole, then the last one, of which a part may be written.
+  if (panels >= 3) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(bytes));
+  } else if (panels == 2) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_castsi512_si128(bytes));
+  }
+  if (panels == 4) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 32), _mm512_extracti32x4_epi32(bytes, 2));
+  }
+  const __m128i last = _mm512_extracti32x4_epi32(bytes, panels - 1);
+  int8_t* to = out + 16 * (panels - 1);
+  if (c.last == 16) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), last);
+  } else {
+    _mm_mask_storeu_epi8(to, static_cast<__mmask16>((1u << c.last) - 1), last);
+  }
+}
+
+template <int rows, int panels, bool half_up>
+void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, const Columns& c,
+          Places& places) {
+  __m512i sum[rows][panels];
+  avx512vnni::sum_tile(b, lhs, rhs, sum);
+  INT8X_UNROLL
+  for (int j = 0; j < panels; ++j) {
+    const avx512::Rounding& r = c.rounding[j];
+    INT8X_UNROLL
+    for (int i = 0; i < rows; ++i) {
+      const __m512i biased = _mm512_add_epi32(sum[i][j], c.bias[j]);
+      sum[i][j] = half_up ? avx512::multiply_half_up_biased(biased, r)
+                          : avx512::multiply_narrow_biased(biased, r);
+    }
+  }
+  INT8X_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    const __m512i* y = sum[i];
+    const __m512i low =
+        _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[panels > 1 ? 1 : 0]), c.zero_point);
+    const __m512i high =
+        panels <= 2 ? low
+                    : _mm512_adds_epi16(_mm512_packs_epi32(y[panels > 2 ? 2 : 0], y[panels - 1]),
+                                        c.zero_point);
+    __m512i bytes = _mm512_packs_epi16(low, high);
+    bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, c.min), c.max);
+    int8_t* out = places.next();
+    if (out != nullptr) write<panels>(c, _mm512_permutexvar_epi32(c.order, bytes), out);
+  }
+}
+
+template <int panels, bool half_up>
+void all_rows(const GemmBlock& b, const GemmOutput& o, const int8_t* rhs, int column,
+              const Columns& c) {
+  const uint8_t* lhs = static_cast<const uint8_t*>(b.lhs);
+  Places places(o, column);
+  const Even rows(b.m, kRows);
+  for (int part = 0; part < rows.parts; ++part) {
+    switch (rows[part]) {
+      case 6:
+        tile<6, panels, half_up>(b, lhs, rhs, c, places);
+        break;
+      case 5:
+        tile<5, panels, half_up>(b, lhs, rhs, c, places);
+        break;
+      case 4:
+        tile<4, panels, half_up>(b, lhs, rhs, c, places);
+        break;
+      case 3:
+        tile<3, panels, half_up>(b, lhs, rhs, c, places);
+        break;
+      case 2:
+        tile<2, panels, half_up>(b, lhs, rhs, c, places);
+        break;
+      default:
+        tile<1, panels, half_up>(b, lhs, rhs, c, places);
+    }
+    lhs += rows[part] * b.lhs_stride;
+  }
+}
+
+template <bool half_up>
+void all_columns(const GemmBlock& b, const GemmOutput& o) {
+  const Even panels((b.n + 15) / 16, kPanels);
+  const int8_t* rhs = b.rhs;
+  Columns columns;
+  for (int part = 0, column = 0; part < panels.parts; ++part) {
+    const int count = panels[part];
+    make_columns(b, o, half_up, column, count, &columns);
+    if (count == 4) all_rows<4, half_up>(b, o, rhs, column, columns);
+    if (count == 3) all_rows<3, half_up>(b, o, rhs, column, columns);
+    if (count == 2) all_rows<2, half_up>(b, o, rhs, column, columns);
+    if (count == 1) all_rows<1, half_up>(b, o, rhs, column, columns);
+    rhs += count * avx512vnni::panel_bytes(b);
+    column += 16 * count;
+  }
+}
+
+}  // namespace
+
+void gemm_u8_s8_s8_6x64x4_avx512vnni(const GemmBlock& b, const GemmOutput& o) {
+  if (rounds_of(true, o.zero_point, o.min) == Rounds::half_up) {
+    all_columns<true>(b, o);
+  } else {
+    all_columns<false>(b, o);
+  }
+}
+
+}  // namespace int8x
