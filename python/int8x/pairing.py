@@ -91,7 +91,7 @@ class _Search:
         return self.found
 
     def by_name(self, tensor: Tensor, names: dict[str, Tensor]) -> None:
-        for name in (tensor.name, f"{tensor.name}/int8"):
+        for name in (tensor.name, f"{tensor.name}/int8", f"{tensor.name}/int16"):
             other = names.get(name)
             if other is None or other.is_constant or other.shape != tensor.shape:
                 continue
