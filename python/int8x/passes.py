@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from int8x.equivalents import replace_operators
 from int8x.graph import Graph
 from int8x.markers import recover_weight_grids, strip_markers
 from int8x.methods.equalization import equalize
@@ -32,6 +33,7 @@ __all__ = [
     "recover_weight_grids",
     "remove_dead",
     "remove_no_ops",
+    "replace_operators",
     "strip_markers",
     "unique_names",
 ]
@@ -245,6 +247,7 @@ def unique_names(graph: Graph, recipe: Recipe | None = None) -> None:
 PASSES: list[Callable[[Graph, Recipe], None]] = [
     fold_sparse,
     fold_float16,
+    replace_operators,
     strip_markers,
     fold_reshape_shapes,
     remove_dead,
