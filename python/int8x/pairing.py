@@ -8,11 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from int8x.comparison import reals
+from int8x.float_islands import BORDERS
 from int8x.graph import Graph
 from int8x.rules import RULES
 from int8x.subgraph import Operator, Subgraph, Tensor
-
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
 # Weights are the same ones, quantized, when they point the same way or mostly lie within a step.
 _LEAST_COSINE = 0.9
@@ -58,10 +57,15 @@ def pair(reference: Graph, tested: Graph) -> Pairing:
 def origin(tensor: Tensor, producers: dict[Tensor, Operator]) -> Tensor:
     """The activation that `tensor` is another form of: QUANTIZE and DEQUANTIZE are walked up."""
     op = producers.get(tensor)
-    while op is not None and op.kind in CONVERSIONS and not op.inputs[0].is_constant:
+    while op is not None and is_conversion(op):
         tensor = op.inputs[0]
         op = producers.get(tensor)
     return tensor
+
+
+def is_conversion(op: Operator) -> bool:
+    """QUANTIZE or DEQUANTIZE of an activation."""
+    return op.kind in BORDERS and op.input(0) is not None and not op.inputs[0].is_constant
 
 
 class _Search:
@@ -104,7 +108,7 @@ class _Search:
 
     def operator(self, op: Operator) -> None:
         homes = [self.found.tensors.get(t) for t in op.outputs]
-        if not homes or op.kind in CONVERSIONS:
+        if not homes or op.kind in BORDERS:
             return
         if all(home is not None for home in homes):
             makers = {self.producers.get(home) for home in homes if home is not None}
@@ -154,7 +158,7 @@ class _Search:
 def constant_of(tensor: Tensor, producers: dict[Tensor, Operator]) -> Tensor | None:
     """The constant that a tensor is, or is the DEQUANTIZE of; None for activations."""
     op = producers.get(tensor)
-    while op is not None and op.kind in (*CONVERSIONS, "DENSIFY"):
+    while op is not None and op.kind in (*BORDERS, "DENSIFY") and op.input(0) is not None:
         tensor = op.inputs[0]
         op = producers.get(tensor)
     return tensor if tensor.is_constant else None
