@@ -3,7 +3,7 @@
 from int8x.float_islands import BORDERS, computes_in_float, float_islands
 from int8x.lints.finding import Place, Told, is_quantized
 from int8x.passes import FUSES
-from int8x.precision_rules import INT4, INT16, int16_version
+from int8x.precision_rules import INT16, int16_version
 from int8x.rules import RULES, version_for
 from int8x.subgraph import Operator
 
@@ -118,9 +118,6 @@ def _needed_version(op: Operator) -> int | None:
     if rule is None or not _in_integers(op):
         return None
     tensors = [t for t in [*op.inputs, *op.outputs] if t is not None]
-    weights = None if rule.weights is None else op.input(rule.weights.index)
-    if weights is not None and weights.dtype == "INT4":
-        return INT4.get(op.kind)
     if any(t.dtype == "INT16" for t in tensors):
         return int16_version(op) if op.kind in INT16 else None
     grids = {t: t.grid for t in tensors if is_quantized(t) and t.grid.axis is None}
