@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _ACTIVATIONS = {"RELU": "RELU", "RELU6": "RELU6", "RELU_N1_TO_1": "RELU_N1_TO_1"}
-_FUSES = (
+FUSES = (
     "CONV_2D",
     "DEPTHWISE_CONV_2D",
     "FULLY_CONNECTED",
@@ -107,7 +107,7 @@ def fuse_activations(graph: Graph, recipe: Recipe | None = None) -> None:
             producer = links.producer(op.inputs[0])
             if (
                 producer is None
-                or producer.kind not in _FUSES
+                or producer.kind not in FUSES
                 or not _only_reader(subgraph, links, op.inputs[0])
             ):
                 continue
