@@ -1,5 +1,7 @@
 """validate finds what corresponds: by name, by structure, by the recipe; and says what does not."""
 
+import dataclasses
+
 import int8x
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from int8x import passes
 from int8x.comparison import compare_outputs
 from int8x.graph import Graph
 from int8x.passes import prepare
+from int8x.recipe import resolve
 
 SHAPE = (1, 8, 8, 3)
 SAMPLES = on_grid(SHAPE)
@@ -96,7 +99,7 @@ def test_an_operator_answers_for_all_that_float_does_in_its_place():
         for _ in range(count):
             x = net.add("RELU", [x], 1, 8)
         x.name = "result"
-        return net.done(net.add("NEG", [x], 1, 8))
+        return net.done(net.add("SIN", [x], 1, 8))
 
     data = on_grid((1, 8))
     coded = int8x.quantize(relus(1), data=data, recipe=int8x.Recipe(allow_float=True))
@@ -104,7 +107,7 @@ def test_an_operator_answers_for_all_that_float_does_in_its_place():
     assert [(o.kind, o.covers) for o in report.operators] == [
         ("RELU", 2),
         ("DEQUANTIZE", 1),
-        ("NEG", 1),
+        ("SIN", 1),
         ("QUANTIZE", 1),
     ]
     assert report.notes[-1] == (
@@ -134,6 +137,29 @@ def test_without_its_recipe_an_equalized_model_is_compared_at_the_outputs(scalin
         equalizable(), coded.to_bytes(), SAMPLES, recipe=int8x.Recipe(name="scaled")
     )
     assert len(told.tensors) == 4 and not told.notes
+
+
+def test_weights_scaled_by_little_are_noticed_too():
+    """Equalization by 3% per channel leaves the weights' cosine near 1."""
+    plain, other = equalizable(), equalizable()
+    first, second = other.main.operators[:2]
+    for op, factor in ((first, 1.03), (second, 1 / 1.03)):
+        weights = op.inputs[1]
+        op.inputs[1] = other.main.add_constant(weights.name, weights.values * np.float32(factor))
+    first.inputs[2] = other.main.add_constant("b", first.inputs[2].values * np.float32(1.03))
+    report = int8x.validate(plain, int8x.quantize(other, data=SAMPLES), SAMPLES)
+    assert len(report.tensors) == 2 and "cosine 1.000" in report.notes[0]
+
+
+@pytest.mark.parametrize("weights", ["per_channel", "per_tensor"])
+@pytest.mark.parametrize("name", ["int8_w4", "dynamic", "weight_only", "float16", "int16x8"])
+def test_coarser_weights_and_float_activations_are_paired_all_the_same(name, weights):
+    plain = resolve(name)
+    if plain.compute in ("int8_w4", "dynamic", "weight_only"):
+        plain = dataclasses.replace(plain, weights=weights)
+    coded = int8x.quantize(small_network(), data=SAMPLES, recipe=plain)
+    report = int8x.validate(small_network(), coded.to_bytes(), SAMPLES)
+    assert report.notes == () and len(report.tensors) == 12 and len(report.operators) >= 11
 
 
 def test_a_recipe_that_does_not_fit_is_left_aside(scaling, tmp_path):

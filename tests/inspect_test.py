@@ -85,6 +85,46 @@ def test_float_islands_are_joined_by_float_tensors(model):
     )
 
 
+def sparse_weights() -> bytes:
+    """CONV_2D with 8 input channels: half of the weights zero, a quarter of the 1x4 blocks."""
+    model = ModelBuilder()
+    x = model.input((1, 4, 4, 8), scale=0.5)
+    values = np.ones((4, 1, 1, 8), np.int8)
+    values[:2, ..., :4] = 0  # 2 of 8 blocks, whole
+    values[2:, ..., ::2] = 0  # every other value
+    w = model.constant(values, np.int8, scale=np.full(4, 0.1))
+    bias = model.constant(np.zeros(4), np.int32, scale=np.full(4, 0.05))
+    y = model.tensor((1, 4, 4, 4), scale=0.5)
+    window = dict(strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1, padding=0)
+    model.operator("CONV_2D", [x, w, bias], [y], fusedActivationFunction=0, **window)
+    return model.finish([y])
+
+
+def test_an_inspection_tells_how_sparse_weights_are(tmp_path, capsys):
+    path = tmp_path / "sparse.tflite"
+    path.write_bytes(sparse_weights())
+    weights = inspection.inspect(path).operators[0].inputs[1]
+    assert (weights.zeros, weights.zero_blocks, weights.sparse) == (0.5, 0.25, False)
+    others = inspection.inspect(path).operators[0].outputs
+    assert [t.zeros for t in others] == [None]
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "50%/25%" in text
+    assert "weights: 32, 50.0% zeros; 25.0% of the 1x4 blocks are zero" in text
+
+
+def test_an_inspection_lists_what_is_wrong(model, tmp_path, capsys):
+    report = inspection.inspect(model)
+    assert [f.lint for f in report.findings] == ["weight-range", "float-island", "float-island"]
+    target = tmp_path / "report.json"
+    assert main(["inspect", str(model), "--json", str(target)]) == 0
+    text = capsys.readouterr().out
+    assert "lints: 3" in text and all(f"  {finding}" in text for finding in report.findings)
+    found = json.loads(target.read_text())["findings"]
+    assert [f["lint"] for f in found] == [f.lint for f in report.findings]
+    assert found[0]["operator"] == 1 and found[0]["wanted"] == "integers up to 127 in each channel"
+
+
 def test_a_custom_operator_is_shown_although_the_runtime_refuses_it():
     from int8x.graph import Graph
 

@@ -1,7 +1,7 @@
 """The named Python environments that bazelw made, as the repository @environments.
 
 bazelw exports INT8X_ENVIRONMENTS, "name=folder" words with a space between. The repository holds
-  defs.bzl      PYTHON = {name: path of its interpreter}
+  defs.bzl      PYTHON = {name: path of its interpreter}, MODELS = the folder of the real models
   :python       Python.h, for extension modules
   :pybind11     pybind11's headers, and :python
 """
@@ -35,6 +35,7 @@ def _python_environments(repository_ctx):
     folders = dict([word.split("=", 1) for word in words.split(" ") if word])
     if "main" not in folders:
         fail("INT8X_ENVIRONMENTS does not name the environment main: run ./bazelw, which makes it, instead of bazel")
+    models = folders.pop("models", "")
     interpreters = {name: folder + "/bin/python" for name, folder in folders.items()}
     main = interpreters["main"]
     repository_ctx.symlink(_ask(repository_ctx, main, "sysconfig.get_path('include')"), "python")
@@ -43,7 +44,7 @@ def _python_environments(repository_ctx):
         "pybind11_include",
     )
     repository_ctx.file("BUILD", _BUILD)
-    repository_ctx.file("defs.bzl", "PYTHON = %s\n" % repr(interpreters))
+    repository_ctx.file("defs.bzl", "PYTHON = %s\nMODELS = %s\n" % (repr(interpreters), repr(models)))
 
 python_environments = repository_rule(
     implementation = _python_environments,

@@ -81,7 +81,7 @@ def _without_strangers(
         notes.append(
             f"only inputs and outputs were compared: the weights of {len(pairing.strangers)} of "
             f"{len(pairing.likeness)} operators are not those of the float model, so that its "
-            f"inner tensors may be scaled otherwise ({op.kind} {op.name!r}: cosine {cosine:.3f})"
+            f"inner tensors may be scaled otherwise ({op.kind} {op.name.split(';')[0]!r}: cosine {cosine:.3f})"
         )
         return kept, tuple(notes)
     made = [t for op in reference.main.operators for t in op.outputs if t.is_float]

@@ -122,6 +122,7 @@ class _Decision:
                 self.share(op, bits)
         for op, bits in operators:
             self.least_scale(op, bits)
+            self.refuse_negative(op, bits)
 
     def start(self, tensor: Tensor, bits: int) -> None:
         """A group of the tensor alone, with what is known of its range."""
@@ -157,7 +158,10 @@ class _Decision:
         data = rule.data_inputs(op)
         moving = [i for i in data if not op.inputs[i].is_constant]
         outputs = [i for i, tensor in enumerate(op.outputs) if tensor.is_float]
-        if not outputs or not moving:
+        if not outputs:
+            return
+        if not moving:
+            self.cover_inputs(op, data, self.groups[op.outputs[outputs[0]], bits])
             return
         if len(data) == 1:
             home = self.groups[op.inputs[data[0]], bits]
@@ -281,6 +285,17 @@ class _Decision:
             self.raise_scale(
                 inputs[0], 2.0**-25 / max(getattr(op.options, "beta", 1.0), 2.0**-20), op
             )
+
+    def refuse_negative(self, op: Operator, bits: int) -> None:
+        """The kernels of SQRT and RSQRT fail, when they run, on what lies below zero."""
+        if op.kind in ("SQRT", "RSQRT") and (group := self.groups.get((op.inputs[0], bits))):
+            grid = self.grid(group)
+            low = 0.0 if grid is None else real_range(grid)[0]
+            if low < 0:
+                raise QuantizeError(
+                    f"{op.name}: the range of {op.kind}'s input must start at 0, it starts at "
+                    f"{low:g}: the int8 kernel fails below zero"
+                )
 
     def raise_scale(self, group: _Group, least: float, op: Operator) -> None:
         group.least_scale = max(group.least_scale, least)

@@ -1,5 +1,5 @@
 """What is in a .tflite and what the delegate makes of it: operators, types, scales, sizes,
-partitions, float islands.
+sparsity, partitions, float islands, and what is wrong or wasted.
 """
 
 import math
@@ -9,20 +9,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from int8x import claims as _claims
 from int8x import graph as _graph
+from int8x import lints
 from int8x.errors import ModelError
+from int8x.float_islands import float_islands
+from int8x.rules import RULES
 from int8x.runtime import Interpreter
-from int8x.subgraph import Operator, Subgraph, Tensor
-
-# Operators that stand between float and integers; they belong to neither side.
-BORDERS = ("QUANTIZE", "DEQUANTIZE")
+from int8x.sparsity import dense, is_sparse
+from int8x.subgraph import Operator, Tensor
 
 
 @dataclass(frozen=True)
 class TensorView:
     """A tensor as a reader wants it: `bytes` of a constant (0 for an activation), `axis` of
     per-channel scales.
+
+    Of weights also: zeros, the share of values that stand for zero; zero_blocks, the share of 1x4
+    blocks along input channels that hold nothing else (None where input channels do not divide by
+    4, and for depthwise); sparse, whether the file stores them so.
     """
 
     name: str
@@ -32,6 +39,9 @@ class TensorView:
     zero_points: tuple[int, ...]
     axis: int | None
     bytes: int
+    zeros: float | None = None
+    zero_blocks: float | None = None
+    sparse: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class Inspection:
     (subgraph, index) pairs.
 
     `problem` is why the runtime refuses the model; then nothing is known of the delegate.
+    `findings` are those of int8x.lints.
     """
 
     model: str
@@ -66,6 +77,7 @@ class Inspection:
     float_islands: tuple[tuple[tuple[int, int], ...], ...]
     claims: _claims.Claims | None
     problem: str
+    findings: tuple[lints.Finding, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -98,6 +110,7 @@ def inspect(
 
         report = int8x.inspection.inspect("model.int8.tflite")
         print(report.claims.partitions, report.float_islands)
+        print(*report.findings, sep="\n")
     """
     content = (
         bytes(model)
@@ -119,11 +132,12 @@ def inspect(
         if t.buffer is not None
     }
     islands = tuple(
-        island for number, s in enumerate(graph.subgraphs) for island in _float_islands(number, s)
+        tuple((number, index) for index in island)
+        for number, s in enumerate(graph.subgraphs)
+        for island in float_islands(s)
     )
-    return Inspection(
-        label, len(content), sum(constants.values()), operators, islands, claims, problem
-    )
+    sizes = len(content), sum(constants.values())
+    return Inspection(label, *sizes, operators, islands, claims, problem, lints.find(graph))
 
 
 def _operator_views(graph: _graph.Graph, claims: _claims.Claims | None) -> tuple[OperatorView, ...]:
@@ -139,8 +153,9 @@ def _operator_views(graph: _graph.Graph, claims: _claims.Claims | None) -> tuple
             node = known.get((number, index))
             claimed = node.claimed if node else False if claims else None
             reason = node.reason if node else "the delegate was not shown it" if claims else ""
-            tensors = tuple(_tensor_view(t) for t in op.inputs if t is not None)
-            outputs = tuple(_tensor_view(t) for t in op.outputs)
+            weights = _weights(op)
+            tensors = tuple(_tensor_view(t, t is weights, op) for t in op.inputs if t is not None)
+            outputs = tuple(_tensor_view(t, False, op) for t in op.outputs)
             kind = op.custom_code or op.kind if op.kind == "CUSTOM" else op.kind
             views.append(
                 OperatorView(
@@ -150,8 +165,9 @@ def _operator_views(graph: _graph.Graph, claims: _claims.Claims | None) -> tuple
     return tuple(views)
 
 
-def _tensor_view(tensor: Tensor) -> TensorView:
+def _tensor_view(tensor: Tensor, weights: bool, op: Operator) -> TensorView:
     quant = tensor.quant
+    zeros, zero_blocks = _sparsity(tensor, op) if weights else (None, None)
     return TensorView(
         tensor.name,
         tensor.dtype,
@@ -160,7 +176,35 @@ def _tensor_view(tensor: Tensor) -> TensorView:
         tuple(int(z) for z in quant.zero_points) if quant else (),
         quant.axis if quant else None,
         0 if tensor.buffer is None else tensor.buffer.nbytes,
+        zeros,
+        zero_blocks,
+        is_sparse(tensor),
     )
+
+
+def _weights(op: Operator) -> Tensor | None:
+    """The operator's constant weights."""
+    rule = RULES.get(op.kind)
+    found: Tensor | None = (
+        None if rule is None or rule.weights is None else op.input(rule.weights.index)
+    )
+    return found if found is not None and found.is_constant else None
+
+
+def _sparsity(tensor: Tensor, op: Operator) -> tuple[float | None, float | None]:
+    """The shares of zeros and of zero 1x4 blocks; None where there are none to count."""
+    try:
+        values = dense(tensor) if is_sparse(tensor) else tensor.values
+    except TypeError:  # a type that numpy does not have
+        return None, None
+    if not values.size:
+        return None, None
+    point = 0 if tensor.quant is None or tensor.quant.axis is not None else tensor.quant.zero_point
+    zero: np.ndarray = values == point
+    blocks = None
+    if op.kind != "DEPTHWISE_CONV_2D" and values.ndim and values.shape[-1] % 4 == 0:
+        blocks = float(zero.reshape(-1, 4).all(axis=1).mean())
+    return float(zero.mean()), blocks
 
 
 def _shape(op: Operator, index: int) -> tuple[int, ...]:
@@ -213,29 +257,3 @@ def macs(op: Operator) -> int:
         return _MACS[op.kind](op) if op.kind in _MACS else 0
     except IndexError:  # inputs missing, or of a rank that the operator does not have
         return 0
-
-
-def computes_in_float(op: Operator) -> bool:
-    activations = [t for t in (*op.inputs, *op.outputs) if t is not None and not t.is_constant]
-    return op.kind not in BORDERS and any(t.is_float for t in activations)
-
-
-def _float_islands(number: int, subgraph: Subgraph) -> list[tuple[tuple[int, int], ...]]:
-    floats = [(index, op) for index, op in enumerate(subgraph.operators) if computes_in_float(op)]
-    island_of: dict[Tensor, set[int]] = {}
-    islands: list[set[int]] = []
-    for index, op in floats:
-        tensors = [
-            t
-            for t in (*op.inputs, *op.outputs)
-            if t is not None and t.is_float and not t.is_constant
-        ]
-        joined = {index}.union(*(island_of[t] for t in tensors if t in island_of))
-        islands = [island for island in islands if not island & joined] + [joined]
-        for tensor, island in island_of.items():
-            if island & joined:
-                island_of[tensor] = joined
-        island_of.update(dict.fromkeys(tensors, joined))
-    return [
-        tuple((number, index) for index in sorted(island)) for island in sorted(islands, key=min)
-    ]

@@ -3,20 +3,12 @@ by structure.
 """
 
 import dataclasses
-from collections.abc import Iterator
-
 import numpy as np
 
-from int8x.comparison import reals
+from int8x.float_islands import BORDERS
 from int8x.graph import Graph
-from int8x.rules import RULES
+from int8x.likeness import constant_of, constants_agree, weights_likeness
 from int8x.subgraph import Operator, Subgraph, Tensor
-
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
-
-# Weights are the same ones, quantized, when they point the same way or mostly lie within a step.
-_LEAST_COSINE = 0.9
-_WITHIN_A_STEP = 0.9
 
 # Options that say how an operator is quantized, not what it computes.
 _NOT_MEANING = ("quantizedBiasType", "asymmetricQuantizeInputs", "weightsFormat", "potScaleInt16")
@@ -58,10 +50,15 @@ def pair(reference: Graph, tested: Graph) -> Pairing:
 def origin(tensor: Tensor, producers: dict[Tensor, Operator]) -> Tensor:
     """The activation that `tensor` is another form of: QUANTIZE and DEQUANTIZE are walked up."""
     op = producers.get(tensor)
-    while op is not None and op.kind in CONVERSIONS and not op.inputs[0].is_constant:
+    while op is not None and is_conversion(op):
         tensor = op.inputs[0]
         op = producers.get(tensor)
     return tensor
+
+
+def is_conversion(op: Operator) -> bool:
+    """QUANTIZE or DEQUANTIZE of an activation."""
+    return op.kind in BORDERS and op.input(0) is not None and not op.inputs[0].is_constant
 
 
 class _Search:
@@ -91,7 +88,7 @@ class _Search:
         return self.found
 
     def by_name(self, tensor: Tensor, names: dict[str, Tensor]) -> None:
-        for name in (tensor.name, f"{tensor.name}/int8"):
+        for name in (tensor.name, f"{tensor.name}/int8", f"{tensor.name}/int16"):
             other = names.get(name)
             if other is None or other.is_constant or other.shape != tensor.shape:
                 continue
@@ -104,14 +101,14 @@ class _Search:
 
     def operator(self, op: Operator) -> None:
         homes = [self.found.tensors.get(t) for t in op.outputs]
-        if not homes or op.kind in CONVERSIONS:
+        if not homes or op.kind in BORDERS:
             return
         if all(home is not None for home in homes):
             makers = {self.producers.get(home) for home in homes if home is not None}
             maker = makers.pop()
             if not makers and maker is not None and self.reads_the_same(op, maker):
                 self.found.operators[op] = maker
-                likeness = _likeness(op, maker, self.producers)
+                likeness = weights_likeness(op, maker, self.producers)
                 if likeness is not None:
                     self.found.likeness[op] = likeness
             return
@@ -151,15 +148,6 @@ class _Search:
         return True
 
 
-def constant_of(tensor: Tensor, producers: dict[Tensor, Operator]) -> Tensor | None:
-    """The constant that a tensor is, or is the DEQUANTIZE of; None for activations."""
-    op = producers.get(tensor)
-    while op is not None and op.kind in (*CONVERSIONS, "DENSIFY"):
-        tensor = op.inputs[0]
-        op = producers.get(tensor)
-    return tensor if tensor.is_constant else None
-
-
 def _same_meaning(tensor: Tensor, other: Tensor) -> bool:
     """A float tensor may be coded; any other keeps its type."""
     if tensor.dtype == other.dtype:
@@ -174,77 +162,9 @@ def _same_work(op: Operator, other: Operator, producers: dict[Tensor, Operator])
             return False
     if _meaning(op) != _meaning(other) or op.custom_options != other.custom_options:
         return False
-    return all(alike for _, alike in _constants(op, other, producers))
+    return constants_agree(op, other, producers)
 
 
 def _meaning(op: Operator) -> dict[str, object]:
     fields = {} if op.options is None else vars(op.options)
     return {n: np.asarray(f).tolist() for n, f in fields.items() if n not in _NOT_MEANING and f}
-
-
-def _likeness(
-    op: Operator, other: Operator, producers: dict[Tensor, Operator]
-) -> tuple[float, bool] | None:
-    """Of the weights of two paired operators, None where there are none to compare."""
-    rule = RULES.get(op.kind)
-    if rule is None or rule.weights is None:
-        return None
-    mine, its = op.input(rule.weights.index), other.input(rule.weights.index)
-    if mine is None or its is None or not mine.is_constant or not mine.is_float:
-        return None
-    constant = constant_of(its, producers)
-    return None if constant is None else _alike(mine, constant)
-
-
-def _constants(
-    op: Operator, other: Operator, producers: dict[Tensor, Operator]
-) -> Iterator[tuple[float, bool]]:
-    for place in range(min(len(op.inputs), len(other.inputs))):
-        mine, its = op.input(place), other.input(place)
-        if mine is None or its is None or not mine.is_constant:
-            continue
-        constant = constant_of(its, producers)
-        if constant is not None:
-            yield _alike(mine, constant)
-
-
-def _alike(mine: Tensor, its: Tensor) -> tuple[float, bool]:
-    """Cosine of two constants, and whether they are the same one up to rounding."""
-    try:
-        x, q = mine.values, its.values
-    except TypeError:  # strings, or stored sparse
-        return 1.0, mine.dtype == its.dtype or its.quant is not None
-    if x.size != q.size:
-        return 0.0, False
-    if not mine.is_float:
-        return (1.0, True) if np.array_equal(x, q.reshape(x.shape)) else (0.0, False)
-    y, step = dequantize(its), _step(its)
-    x = x.astype(np.float64)
-    y, step = y.reshape(x.shape), np.broadcast_to(step, q.shape).reshape(x.shape)
-    close = float(np.mean(np.abs(x - y) <= step)) if x.size else 1.0
-    norm = float(np.sqrt(np.sum(x * x)) * np.sqrt(np.sum(y * y)))
-    cosine = float(np.sum(x * y)) / norm if norm else float(close == 1.0)
-    return cosine, cosine >= _LEAST_COSINE or close >= _WITHIN_A_STEP
-
-
-def _step(tensor: Tensor) -> np.ndarray:
-    if tensor.quant is None:
-        return np.full((1,) * len(tensor.shape), 1e-3)
-    return _along(tensor.quant.scales, tensor)
-
-
-def dequantize(tensor: Tensor) -> np.ndarray:
-    """A constant as the reals it stands for, in double, per-channel scales included."""
-    quant = tensor.quant
-    if quant is None or quant.axis is None:
-        return reals(tensor.values, quant)
-    zeros = _along(quant.zero_points, tensor)
-    return (tensor.values.astype(np.float64) - zeros) * _along(quant.scales, tensor)
-
-
-def _along(numbers: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """One number per channel, shaped to meet the tensor."""
-    shape = [1] * len(tensor.shape)
-    if tensor.quant is not None and tensor.quant.axis is not None:
-        shape[tensor.quant.axis] = -1
-    return numbers.astype(np.float64).reshape(shape)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from int8x.equivalents import replace_operators
 from int8x.graph import Graph
 from int8x.markers import recover_weight_grids, strip_markers
 from int8x.methods.equalization import equalize
@@ -32,12 +33,13 @@ __all__ = [
     "recover_weight_grids",
     "remove_dead",
     "remove_no_ops",
+    "replace_operators",
     "strip_markers",
     "unique_names",
 ]
 
 _ACTIVATIONS = {"RELU": "RELU", "RELU6": "RELU6", "RELU_N1_TO_1": "RELU_N1_TO_1"}
-_FUSES = (
+FUSES = (
     "CONV_2D",
     "DEPTHWISE_CONV_2D",
     "FULLY_CONNECTED",
@@ -105,7 +107,7 @@ def fuse_activations(graph: Graph, recipe: Recipe | None = None) -> None:
             producer = links.producer(op.inputs[0])
             if (
                 producer is None
-                or producer.kind not in _FUSES
+                or producer.kind not in FUSES
                 or not _only_reader(subgraph, links, op.inputs[0])
             ):
                 continue
@@ -245,6 +247,7 @@ def unique_names(graph: Graph, recipe: Recipe | None = None) -> None:
 PASSES: list[Callable[[Graph, Recipe], None]] = [
     fold_sparse,
     fold_float16,
+    replace_operators,
     strip_markers,
     fold_reshape_shapes,
     remove_dead,

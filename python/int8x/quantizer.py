@@ -1,4 +1,4 @@
-"""quantize: a float .tflite to a full int8 one."""
+"""quantize: a float .tflite to a full int8 one, or to what the recipe says."""
 
 import dataclasses
 import os
@@ -43,8 +43,8 @@ def quantize(
     *,
     progress: Progress = silent,
 ) -> Graph:
-    """The model with int8 activations and weights, int32 biases, and inputs and outputs of the
-    recipe's type.
+    """The model in the recipe's precision, int8 activations and weights with int32 biases unless it
+    says otherwise, with inputs and outputs of its type.
 
     model: a float .tflite (path, bytes or Graph), which is prepared (passes.prepare) first.
     stats: statistics of the prepared model (Stats, or a path), and/or data to gather them from (see

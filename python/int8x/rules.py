@@ -71,6 +71,11 @@ RULES: dict[str, Rule] = {
     "HARD_SWISH": Rule(),
     "GELU": Rule(version=2),
     "EXP": Rule(version=2),
+    "LOG": Rule(version=2),
+    "SQRT": Rule(version=2),
+    "RSQRT": Rule(version=2),
+    "ELU": Rule(),
+    "RELU_0_TO_1": Rule(),
     "ABS": Rule(version=2),
     "ARG_MAX": Rule(version=2),
     "ARG_MIN": Rule(version=2),
@@ -87,7 +92,7 @@ RULES: dict[str, Rule] = {
     "RESIZE_BILINEAR": _SAME,
     "RESIZE_NEAREST_NEIGHBOR": _SAME,
     "SPACE_TO_DEPTH": _SAME,
-    "DEPTH_TO_SPACE": _SAME,
+    "DEPTH_TO_SPACE": _SAME_1,
     "SPACE_TO_BATCH_ND": _SAME,
     "BATCH_TO_SPACE_ND": _SAME,
     "PAD": _SAME,
@@ -102,7 +107,14 @@ RULES: dict[str, Rule] = {
     "RESHAPE": _SAME_1,
     "SQUEEZE": _SAME_1,
     "EXPAND_DIMS": _SAME_1,
-    "TILE": Rule("same", version=3),
+    "TILE": _SAME,
+    "REVERSE_V2": _SAME,
+    "TOPK_V2": _SAME,
+    "EMBEDDING_LOOKUP": Rule("same", data=(1,)),
+    "ONE_HOT": Rule("same", data=(2, 3)),
+    "SELECT": Rule("same", data=(1, 2)),
+    "SELECT_V2": Rule("same", data=(1, 2)),
+    "DYNAMIC_UPDATE_SLICE": Rule("same", data=(0, 1)),
     "BROADCAST_TO": Rule("same", version=3),
     "SPLIT": Rule("same", data=(1,), version=2),
     "PADV2": Rule("same", data=(0, 2), version=2),
@@ -111,6 +123,42 @@ RULES: dict[str, Rule] = {
     "CONCATENATION": Rule("same", data=None, version=2),
     "PACK": Rule("same", data=None, version=2),
 }
+
+# Why an operator whose int8 kernel exists, or could, is left in float all the same.
+_REASONS = {
+    "CAST": "its int8 kernel casts the stored integers, not what they stand for",
+    "DIV": "its int8 kernel fails where the divisor rounds to zero",
+    "SUM": "its int8 reference kernel reads int8 as uint8, and the sum has no fixed length",
+    "NEG": "its int8 kernel ignores scales and zero points",
+    "SCATTER_ND": "its int8 kernel fills with the integer 0, not with the zero point",
+    "MATRIX_DIAG": "its int8 kernel fills with the integer 0, not with the zero point",
+    "FLOOR_DIV": "its int8 kernel divides the stored integers",
+    "FLOOR_MOD": "its int8 kernel divides the stored integers",
+    "REDUCE_PROD": "the range of a product is beyond 256 steps",
+    "READ_VARIABLE": "its variable's state is kept in float",
+    "ASSIGN_VARIABLE": "its variable's state is kept in float",
+    "WHILE": "what crosses into its subgraphs is kept in float",
+    "IF": "what crosses into its subgraphs is kept in float",
+    "CALL": "what crosses into its subgraph is kept in float",
+    "CALL_ONCE": "what crosses into its subgraph is kept in float",
+    "STABLEHLO_COMPOSITE": "what crosses into its subgraph is kept in float",
+}
+_REASONS |= dict.fromkeys(
+    ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"),
+    "its int8 kernel compares in steps of 1/256, whatever the scales, and aborts for a scale of 1",
+)
+_REASONS |= dict.fromkeys(
+    (
+        "LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "RNN",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+        "SVDF",
+    ),
+    "its inner state and gates have no calibrated range",
+)
 
 
 def rule_for(op: Operator) -> Rule | None:
@@ -185,7 +233,7 @@ def obstacle(op: Operator) -> str | None:
         return (
             f"custom operator {op.custom_code!r}"
             if op.kind == "CUSTOM"
-            else "TFLite has no int8 kernel for it"
+            else _REASONS.get(op.kind, "TFLite has no int8 kernel for it")
         )
     if rule.weights is not None:
         weights, bias = op.input(rule.weights.index), op.input(rule.weights.bias)

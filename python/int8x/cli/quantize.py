@@ -40,6 +40,7 @@ def command(
 ) -> None:
     """Make a float model full int8, or what the recipe says."""
     from int8x.graph import Graph
+    from int8x.methods.refinement import wanted
     from int8x.passes import prepare
     from int8x.progress import bar
     from int8x.quantizer import quantize
@@ -54,7 +55,7 @@ def command(
         chosen = dataclasses.replace(chosen, allow_float=True)
     writable(output)
     given = data is not None or stats is not None
-    if not chosen.needs_ranges and given:
+    if not chosen.needs_ranges and given and not wanted(chosen):
         typer.echo(f"{chosen.compute} needs no --data and no --stats: they are not read", err=True)
         data = stats = None
     elif chosen.needs_ranges and not given and not prepare(Graph.load(model)).ranges:
