@@ -9,6 +9,8 @@
 namespace int8x {
 namespace {
 
+#define INT8X_INLINE static inline __attribute__((always_inline))
+
 using avx512vnni::kPanels;
 using avx512vnni::kRows;
 
@@ -67,27 +69,62 @@ class Places {
   int x_ = 0;
 };
 
+// Four vectors become 64 bytes at once: of one row, or of as many rows as fit.
 template <int panels>
-void write(const Columns& c, __m512i bytes, int8_t* out) {
+constexpr int kTogether = panels > 2 ? 1 : 4 / panels;
+
+// The columns of one row of those in `bytes`.
+template <int panels, int row>
+INT8X_INLINE void write(const Columns& c, __m512i bytes, int8_t* out) {
+  constexpr int kLast = row * panels + panels - 1;  // the lane of the last vector
   if (c.last == 16 && panels == 4) {
     _mm512_storeu_si512(out, bytes);
     return;
   }
-  // The vectors that are whole, then the last one, of which a part may be written.
-  if (panels >= 3) {
+  // The vectors before the last are whole.
+  if (panels > 2) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(bytes));
-  } else if (panels == 2) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_castsi512_si128(bytes));
   }
-  if (panels == 4) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 32), _mm512_extracti32x4_epi32(bytes, 2));
+  if (panels % 2 == 0) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * (panels - 2)),
+                     _mm512_extracti32x4_epi32(bytes, kLast > 0 ? kLast - 1 : 0));
   }
-  const __m128i last = _mm512_extracti32x4_epi32(bytes, panels - 1);
+  const __m128i last = _mm512_extracti32x4_epi32(bytes, kLast);
   int8_t* to = out + 16 * (panels - 1);
   if (c.last == 16) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), last);
   } else {
     _mm_mask_storeu_epi8(to, static_cast<__mmask16>((1u << c.last) - 1), last);
+  }
+}
+
+// Rows [first + row, ...) of those in `bytes`, as far as the tile has them.
+template <int rows, int panels, int first, int row = 0>
+INT8X_INLINE void write_rows(const Columns& c, __m512i bytes, Places& places) {
+  if constexpr (row < kTogether<panels> && first + row < rows) {
+    int8_t* out = places.next();
+    if (out != nullptr) write<panels, row>(c, bytes, out);
+    write_rows<rows, panels, first, row + 1>(c, bytes, places);
+  }
+}
+
+template <int rows, int panels, int first = 0>
+INT8X_INLINE void pack_rows(const Columns& c, const __m512i (&sum)[rows][panels], Places& places) {
+  if constexpr (first < rows) {
+    constexpr int kWidth = 4 / kTogether<panels>;  // vectors of a row
+    __m512i y[4];
+    INT8X_UNROLL
+    for (int v = 0; v < 4; ++v) {
+      const int row = first + v / kWidth, panel = v % kWidth;
+      y[v] = sum[row < rows ? row : rows - 1][panel < panels ? panel : panels - 1];
+    }
+    const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[1]), c.zero_point);
+    const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(y[2], y[3]), c.zero_point);
+    __m512i bytes = _mm512_packs_epi16(low, high);
+    bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, c.min), c.max);
+    bytes = _mm512_permutexvar_epi32(c.order, bytes);
+    write_rows<rows, panels, first>(c, bytes, places);
+    pack_rows<rows, panels, first + kTogether<panels>>(c, sum, places);
   }
 }
 
@@ -106,20 +143,7 @@ void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, const Colum
                           : avx512::multiply_narrow_biased(biased, r);
     }
   }
-  INT8X_UNROLL
-  for (int i = 0; i < rows; ++i) {
-    const __m512i* y = sum[i];
-    const __m512i low =
-        _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[panels > 1 ? 1 : 0]), c.zero_point);
-    const __m512i high =
-        panels <= 2 ? low
-                    : _mm512_adds_epi16(_mm512_packs_epi32(y[panels > 2 ? 2 : 0], y[panels - 1]),
-                                        c.zero_point);
-    __m512i bytes = _mm512_packs_epi16(low, high);
-    bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, c.min), c.max);
-    int8_t* out = places.next();
-    if (out != nullptr) write<panels>(c, _mm512_permutexvar_epi32(c.order, bytes), out);
-  }
+  pack_rows<rows, panels>(c, sum, places);
 }
 
 template <int panels, bool half_up>
