@@ -89,7 +89,7 @@ void check(const GemmKernel& kernel, const Case& at) {
         expected += lhs[i * depth + k] * weights[j * depth + k];
         column += weights[j * depth + k];
       }
-      if (kernel.lhs == LhsFormat::u8) expected += 128 * column;
+      expected += lhs_offset(kernel.lhs) * column;
       ASSERT_EQ(c.get()[i * c_stride + j], expected) << "row " << i << " column " << j;
     }
   }

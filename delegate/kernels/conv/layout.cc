@@ -9,6 +9,7 @@ constexpr int64_t kTileProducts = 1 << 20;
 constexpr int64_t kMostTiles = 32;
 // Bounds that keep a tile's two sides in a second-level cache.
 constexpr int64_t kLhsBytes = 256 << 10, kRhsBytes = 512 << 10;
+constexpr int64_t kNearRhsBytes = 16 << 10;
 constexpr int64_t kTileRows = 256, kLeastRows = 48;
 // A tile narrower than this does not pay for copying its left side again.
 constexpr int kCopiedColumns = 128, kInPlaceColumns = 64;
@@ -19,7 +20,7 @@ int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 bool readable_in_place(const ConvWeights& w, const ConvGeometry& g) {
-  return w.kernels.gemm->lhs == LhsFormat::s8 && conv_reads_pixels(w, g) && w.padded_k == w.row_k;
+  return reads_s8(w.kernels.gemm->lhs) && conv_reads_pixels(w, g) && w.padded_k == w.row_k;
 }
 
 }  // namespace
@@ -67,8 +68,9 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
   int64_t most = max(1, kTileRows / line_rows);
   if (line_bytes > 0) most = max(1, min(most, kLhsBytes / line_bytes));
   if (!window) most = max(gemm.mr, most / gemm.mr * gemm.mr);
-  if (l.source != ConvSource::in_place) {
-    // Copying less for one tile is free: cut lines before columns.
+  if (l.source != ConvSource::in_place || depth * w.group_out_c <= kNearRhsBytes) {
+    // Copying less for one tile is free, and so are weights that stay in the first-level cache: cut
+    // lines before columns.
     const int64_t least = max(1, max(kLeastRows, 2 * gemm.mr) / line_rows);
     most = min(most, max(least, l.lines * w.groups / wanted_tiles));
     if (!window) most = round_up(most, gemm.mr);

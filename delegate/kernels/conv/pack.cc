@@ -47,7 +47,7 @@ ConvWeightsPtr conv_pack(const ConvSpec& spec, arch::ArchSet archs) {
   std::memset(static_cast<void*>(multipliers), 0, static_cast<size_t>(column_bytes));
 
   bool narrow = true;
-  const int32_t lhs_offset = gemm.lhs == LhsFormat::u8 ? 128 : 0;
+  const int32_t offset = lhs_offset(gemm.lhs);
   for (int o = 0; o < spec.out_c; ++o) {
     const int8_t* weights = spec.weights + o * depth;
     int64_t sum = 0, magnitude = 0;
@@ -59,7 +59,7 @@ ConvWeightsPtr conv_pack(const ConvSpec& spec, arch::ArchSet archs) {
     const int64_t at = o / group_out_c * columns + o % group_out_c;
     bias[at] =
         static_cast<int32_t>(static_cast<uint32_t>(given) -
-                             static_cast<uint32_t>(sum * (spec.input_zero_point + lhs_offset)));
+                             static_cast<uint32_t>(sum * (spec.input_zero_point + offset)));
     multipliers[at] = spec.multipliers[o];
     const int64_t bound = magnitude * 255 + (given < 0 ? -int64_t{given} : int64_t{given});
     narrow = narrow && spec.multipliers[o].shift <= 0 && bound < (1 << 30);

@@ -78,7 +78,7 @@ class Run {
     const int8_t* input = input_ + first * w_.in_c;
     if (w_.weights_zero_point != 0) add_up(input, count);
 
-    if (gemm.lhs == LhsFormat::s8 && w_.padded_k == w_.in_c) {
+    if (reads_s8(gemm.lhs) && w_.padded_k == w_.in_c) {
       block(input, w_.in_c, count, first, column, columns);
     } else {
       const int64_t row_bytes = int64_t{w_.padded_k} * bytes_of(gemm.lhs);

@@ -41,13 +41,13 @@ FullyConnectedWeightsPtr fully_connected_pack(const FullyConnectedSpec& spec, ar
 
   // (q - zi) * (w - zw) = q * w - zi * w - zw * q + zi * zw; all but the first and third sum is
   // here.
-  const int64_t lhs_offset = gemm.lhs == LhsFormat::u8 ? 128 : 0;
+  const int64_t offset = lhs_offset(gemm.lhs);
   const int64_t zero_points = int64_t{spec.in_c} * spec.input_zero_point * spec.weights_zero_point;
   for (int o = 0; o < spec.out_c; ++o) {
     const int8_t* weights = spec.weights + int64_t{o} * spec.in_c;
     int64_t sum = 0;
     for (int i = 0; i < spec.in_c; ++i) sum += weights[i];
-    const int64_t constant = zero_points - sum * (spec.input_zero_point + lhs_offset);
+    const int64_t constant = zero_points - sum * (spec.input_zero_point + offset);
     const int32_t given = spec.bias == nullptr ? 0 : spec.bias[o];
     bias[o] = wrapping_add(given, static_cast<int32_t>(static_cast<uint64_t>(constant)));
     scales[o] = spec.scales[spec.scale_count == 1 ? 0 : o];

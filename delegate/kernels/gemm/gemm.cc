@@ -57,7 +57,7 @@ void gemm_pack_rhs(const GemmKernel& kernel, int n, int taps, int k, const int8_
 }
 
 void gemm_copy_lhs(LhsFormat format, void* to, const int8_t* from, int64_t count) {
-  if (format == LhsFormat::s8) {
+  if (reads_s8(format)) {
     std::memcpy(to, from, static_cast<size_t>(count));
   } else if (format == LhsFormat::u8) {
     uint8_t* bytes = static_cast<uint8_t*>(to);

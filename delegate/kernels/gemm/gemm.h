@@ -15,12 +15,24 @@
 namespace int8x {
 
 // How a kernel wants the left side.
-//   s8   as it is
-//   u8   v + 128: c grows by 128 * (sum of the column), which the caller takes back off
-//   s16  widened
-enum class LhsFormat : uint8_t { s8, u8, s16 };
+//   s8        as it is
+//   s8_to_u8  as it is, and the kernel adds 128 itself
+//   u8        v + 128
+//   s16       widened
+enum class LhsFormat : uint8_t { s8, s8_to_u8, u8, s16 };
 
 constexpr int bytes_of(LhsFormat format) { return format == LhsFormat::s16 ? 2 : 1; }
+
+// Whether the kernel reads int8 where they lie.
+constexpr bool reads_s8(LhsFormat format) {
+  return format == LhsFormat::s8 || format == LhsFormat::s8_to_u8;
+}
+
+// What is added to every v: c grows by this times the sum of its column of weights, which the
+// caller takes back off.
+constexpr int lhs_offset(LhsFormat format) {
+  return format == LhsFormat::u8 || format == LhsFormat::s8_to_u8 ? 128 : 0;
+}
 
 // One call. Rows are those of lhs and c, columns those of rhs and c.
 struct GemmBlock {

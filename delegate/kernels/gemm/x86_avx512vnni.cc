@@ -27,7 +27,7 @@ void row_of_tiles(const GemmBlock& b, const uint8_t* lhs, int32_t* c) {
 
 }  // namespace
 
-void gemm_u8_s8_s32_6x64x4_avx512vnni(const GemmBlock& b) {
+void gemm_s8_s8_s32_6x64x4_avx512vnni(const GemmBlock& b) {
   const uint8_t* lhs = static_cast<const uint8_t*>(b.lhs);
   int32_t* c = b.c;
   int m = b.m;

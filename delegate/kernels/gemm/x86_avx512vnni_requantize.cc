@@ -195,7 +195,7 @@ void all_columns(const GemmBlock& b, const GemmOutput& o) {
 
 }  // namespace
 
-void gemm_u8_s8_s8_6x64x4_avx512vnni(const GemmBlock& b, const GemmOutput& o) {
+void gemm_s8_s8_s8_6x64x4_avx512vnni(const GemmBlock& b, const GemmOutput& o) {
   if (rounds_of(true, o.zero_point, o.min) == Rounds::half_up) {
     all_columns<true>(b, o);
   } else {
