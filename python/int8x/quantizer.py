@@ -9,8 +9,8 @@ from int8x.calibration import calibrate_prepared
 from int8x.data import input_specs
 from int8x.errors import QuantizeError, StatsError
 from int8x.graph import Graph, load
-from int8x.grids import Grids, decide
-from int8x.lowering import IO_BITS, lower
+from int8x.grids import Grids
+from int8x.methods.auto import Outcome, search
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples
 from int8x.methods.refinement import Step, refine
@@ -25,14 +25,15 @@ from int8x.recipe import Recipe, resolve
 @dataclasses.dataclass(frozen=True)
 class Quantization:
     """What quantize() decided: the recipe, each quantized tensor's grid with its source, the
-    operators left in float as (name of the first output, kind, reason), and what became of each
-    accuracy method.
+    operators left in float as (name of the first output, kind, reason), what became of each
+    accuracy method, and what recipe "auto" tried.
     """
 
     recipe: Recipe
     grids: dict[str, QuantParams]
     float_operators: tuple[tuple[str, str, str], ...]
     methods: tuple[Step, ...] = ()
+    search: Outcome | None = None
 
 
 def quantize(
@@ -41,6 +42,7 @@ def quantize(
     data: Any = None,
     recipe: Any = "int8",
     *,
+    labels: Any = None,
     progress: Progress = silent,
 ) -> Graph:
     """The model in the recipe's precision, int8 activations and weights with int32 biases unless it
@@ -50,7 +52,8 @@ def quantize(
     stats: statistics of the prepared model (Stats, or a path), and/or data to gather them from (see
     int8x.data). Ranges in graph.ranges are used first; what they leave open is taken from the
     statistics.
-    recipe: a preset's name, a recipe file, plain data, or a Recipe. progress: see int8x.progress.
+    recipe: a preset's name, a recipe file, plain data, or a Recipe. labels: one integer per sample,
+    by which "auto" measures accuracy. progress: see int8x.progress.
     The result's `quantization` tells each tensor's grid and source. Raises QuantizeError, which
     lists the operators that have no int8 form unless the recipe allows them to stay float, or the
     tensors without a range; StatsError for another model's statistics; ModelError and DataError as
@@ -61,37 +64,39 @@ def quantize(
     """
     resolved = resolve(recipe)
     graph = load(model)
+    if resolved.auto:
+        return _searched(graph, stats, data, labels, resolved, progress)
     prepare(graph, resolved)
-    _refuse_quantized(graph)
+    refuse_quantized(graph)
     refuse_left_in_float(graph, assign(graph, resolved))
     gathered = _statistics(graph, stats, data is not None)
     kept = None if data is None else KeptSamples(data, input_specs(graph))
-    if _decide(graph, gathered, resolved).missing and kept is not None:
+    if Draft(resolved, gathered).decide(graph).missing and kept is not None:
         gathered = calibrate_prepared(graph, kept, progress=progress)
-    _refuse_missing(graph, _decide(graph, gathered, resolved))
-    draft = Draft(
-        resolved,
-        lambda graph, recipe: _lower(graph.copy(), gathered, recipe),
-        lambda graph, recipe: _decide(graph, gathered, recipe),
-    )
-    graph, steps = refine(graph, draft, kept, progress)
-    graph = _lower(graph, gathered, resolved)
-    assert graph.quantization is not None  # _lower() sets it
-    graph.quantization = dataclasses.replace(graph.quantization, methods=steps)
-    return graph
+    draft = Draft(resolved, gathered)
+    _refuse_missing(graph, draft.decide(graph))
+    graph, steps = refine(graph, draft, None if kept is None else kept.read, progress)
+    return _finished(graph, draft, steps)
 
 
-def _decide(graph: Graph, stats: Stats | None, recipe: Recipe) -> Grids:
-    bits = IO_BITS.get(recipe.io)
-    faces = [] if bits is None else [(t, bits) for t in (*graph.main.inputs, *graph.main.outputs)]
-    return decide(graph.main, assign(graph, recipe), stats, faces)
+def _searched(
+    graph: Graph, stats: Any, data: Any, labels: Any, recipe: Recipe, progress: Progress
+) -> Graph:
+    """quantize() for a recipe that is to be found first."""
+    if data is None:
+        raise QuantizeError(f"{graph.origin}: recipe {recipe.name!r} (auto) needs data")
+    if stats is not None:
+        warnings.warn("auto sets samples aside and calibrates itself: stats unused", stacklevel=3)
+    refuse_quantized(graph)
+    found = search(graph, data, labels, recipe, progress)
+    return _finished(found.graph, found.draft, found.steps, found.outcome)
 
 
-def _lower(graph: Graph, stats: Stats | None, recipe: Recipe) -> Graph:
-    """The graph itself, quantized."""
-    precision = assign(graph, recipe)
-    sources = lower(graph, _decide(graph, stats, recipe), precision)
-    graph.quantization = Quantization(recipe, sources, tuple(precision.left))
+def _finished(
+    graph: Graph, draft: Draft, steps: tuple[Step, ...], outcome: Outcome | None = None
+) -> Graph:
+    sources, left = draft.quantize(graph)
+    graph.quantization = Quantization(draft.recipe, sources, left, steps, outcome)
     return graph
 
 
@@ -104,7 +109,7 @@ def _refuse_missing(graph: Graph, grids: Grids) -> None:
         )
 
 
-def _refuse_quantized(graph: Graph) -> None:
+def refuse_quantized(graph: Graph) -> None:
     for tensor in graph.main.tensors:
         if tensor.quant is not None and tensor.dtype in ("INT8", "UINT8", "INT16", "INT4"):
             raise QuantizeError(

@@ -17,7 +17,7 @@ _CHOICES = {
 }
 # Computes whose activations are integers: they need ranges.
 _INTEGER = ("int8", "int16x8", "int8_w4")
-_SWITCHES = ("allow_float", "equalize", "bias_correction", "adaround", "range_search")
+_SWITCHES = ("allow_float", "equalize", "bias_correction", "adaround", "range_search", "auto")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Recipe:
     overrides: rules (Override, or plain data), applied in order; later ones win.
     equalize, bias_correction, adaround, range_search: accuracy methods (int8x.methods); all but the
     first need samples, and are left out where only statistics are given.
+    auto: find the operators that must compute in int16x8 (or float, with allow_float) for the
+    outputs to reach `target_sqnr` in dB, or for accuracy to fall by at most `max_drop` points.
     Raises RecipeError for a value outside these.
 
     >>> Recipe(observer="percentile", percentile=99.9)
@@ -58,6 +60,9 @@ class Recipe:
     bias_correction: bool = False
     adaround: bool = False
     range_search: bool = False
+    auto: bool = False
+    target_sqnr: float | None = None
+    max_drop: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -79,6 +84,8 @@ class Recipe:
                 raise RecipeError(
                     f"recipe: {field} must be true or false, got {getattr(self, field)!r}"
                 )
+        for field in ("target_sqnr", "max_drop"):
+            _check_target(field, getattr(self, field))
         if not isinstance(self.overrides, (tuple, list)):
             raise RecipeError(
                 f"recipe: overrides must be a list of rules, got {type(self.overrides).__name__}"
@@ -139,12 +146,23 @@ def _rule(number: int, plain: Any) -> Override:
     return rule
 
 
+def _check_target(field: str, given: Any) -> None:
+    if given is None:
+        return
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if not number or not 0 <= given <= 200:
+        raise RecipeError(f"recipe: {field} must lie in [0, 200], got {given!r}")
+
+
 def _check_percentile(percentile: Any) -> None:
     if not isinstance(percentile, (int, float)) or not 50 < percentile <= 100:
         raise RecipeError(f"recipe: percentile must lie in (50, 100], got {percentile!r}")
 
 
-PRESETS: dict[str, Recipe] = {name: Recipe(name) for name in COMPUTES if name != "float"}
+PRESETS: dict[str, Recipe] = {
+    **{name: Recipe(name) for name in COMPUTES if name != "float"},
+    "auto": Recipe("auto", auto=True, range_search=True, bias_correction=True),
+}
 
 
 def resolve(recipe: str | os.PathLike | dict | Recipe) -> Recipe:

@@ -1,26 +1,50 @@
 """How methods quantize on trial: a prepared graph to its quantized form, as often as wanted."""
 
 import dataclasses
-from collections.abc import Callable
 
 from int8x.graph import Graph
-from int8x.grids import Grids
+from int8x.grids import Grids, decide
+from int8x.lowering import IO_BITS, lower
+from int8x.observer import Stats
+from int8x.precision import assign
+from int8x.quant_params import QuantParams
 from int8x.recipe import Recipe
+
+Sources = dict[str, QuantParams]
+Left = tuple[tuple[str, str, str], ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """Calibrated, with a recipe, but not lowered for good.
+    """A recipe and statistics, with which prepared graphs are quantized on trial.
 
-    lower: the quantized form of a prepared graph under a recipe; a new graph. decide: the grids
-    that it would get. Both use the statistics of the graph that was calibrated, whatever a method has
-    made of its constants since.
+    stats: of the graph that was calibrated; they serve also after a method has changed constants.
+
+    >>> trial = Draft(recipe, stats).quantized(graph)
     """
 
     recipe: Recipe
-    lower: Callable[[Graph, Recipe], Graph]
-    decide: Callable[[Graph, Recipe], Grids]
+    stats: Stats | None
 
-    def quantized(self, graph: Graph) -> Graph:
-        """The quantized form under the draft's own recipe; `graph` stays as it is."""
-        return self.lower(graph, self.recipe)
+    def decide(self, graph: Graph, recipe: Recipe | None = None) -> Grids:
+        """The grids that the graph would get, under the draft's recipe or another one."""
+        recipe = recipe or self.recipe
+        bits = IO_BITS.get(recipe.io)
+        main = graph.main
+        faces = [] if bits is None else [(t, bits) for t in (*main.inputs, *main.outputs)]
+        return decide(main, assign(graph, recipe), self.stats, faces)
+
+    def quantized(self, graph: Graph, recipe: Recipe | None = None) -> Graph:
+        """The quantized form, a new graph; `graph` stays as it is."""
+        made = graph.copy()
+        self.quantize(made, recipe)
+        return made
+
+    def quantize(self, graph: Graph, recipe: Recipe | None = None) -> tuple[Sources, Left]:
+        """Quantizes the graph in place. Returns each tensor's grid and the operators left in
+        float.
+        """
+        recipe = recipe or self.recipe
+        precision = assign(graph, recipe)
+        sources = lower(graph, self.decide(graph, recipe), precision)
+        return sources, tuple(precision.left)

@@ -18,6 +18,8 @@ from int8x.recipe import Recipe
 from int8x.rules import RULES
 from int8x.subgraph import Operator, Subgraph, Tensor
 
+SEARCHED = ", chosen by output error"  # how the source of a range that was searched ends
+
 
 def candidates(recipe: Recipe) -> list[Recipe]:
     """The recipes whose grids are tried, the given one first: of two that cost the same the earlier
@@ -65,9 +67,7 @@ def search_ranges(
         costs = np.sum([reader.costs() for reader in ops], axis=0)
         best = each.grids[int(np.argmin(costs))]
         for tensor in each.tensors:
-            tensor.range = dataclasses.replace(
-                best, source=f"{best.source}, chosen by output error"
-            )
+            tensor.range = dataclasses.replace(best, source=f"{best.source}{SEARCHED}")
     return chosen
 
 
@@ -124,11 +124,11 @@ def _moves(tensor: Tensor | None) -> bool:
 
 def _sets(subgraph: Subgraph, decisions: list[Grids]) -> list[_Set]:
     """Calibrated activations, together where an operator that asks for one grid joined them."""
-    base = decisions[0].nominal
+    base = {t: grid for (t, bits), grid in decisions[0].nominal.items() if bits == 8}
     home = {
         tensor: tensor
-        for tensor, grid in base.items()
-        if tensor.range is None and all(tensor in d.nominal for d in decisions)
+        for tensor in base
+        if tensor.range is None and all((tensor, 8) in d.nominal for d in decisions)
     }
 
     def find(tensor: Tensor) -> Tensor:
@@ -146,9 +146,9 @@ def _sets(subgraph: Subgraph, decisions: list[Grids]) -> list[_Set]:
     for tensor in home:
         sets.setdefault(find(tensor), []).append(tensor)
     return [
-        _Set(tensors, [d.nominal[head] for d in decisions])
+        _Set(tensors, [d.nominal[head, 8] for d in decisions])
         for head, tensors in sets.items()
-        if len({d.nominal[head].to_json()["scale"] for d in decisions}) > 1
+        if len({d.nominal[head, 8].scale for d in decisions}) > 1
     ]
 
 

@@ -7,9 +7,9 @@ from int8x.data import Sample
 from int8x.graph import Graph
 from int8x.methods.adaround import learn_rounding
 from int8x.methods.bias_correction import correct_biases
-from int8x.methods.draft import Draft
 from int8x.methods.comparison import Reference
-from int8x.methods.kept_samples import KeptSamples, split
+from int8x.methods.draft import Draft
+from int8x.methods.kept_samples import split
 from int8x.methods.pieces import can_walk
 from int8x.methods.range_search import search_ranges
 from int8x.progress import Progress, silent
@@ -46,23 +46,26 @@ def wanted(recipe: Recipe) -> list[str]:
 
 
 def refine(
-    graph: Graph, draft: Draft, samples: KeptSamples | None, progress: Progress = silent
+    graph: Graph,
+    draft: Draft,
+    read: Callable[[], list[Sample]] | None,
+    progress: Progress = silent,
 ) -> tuple[Graph, tuple[Step, ...]]:
     """The prepared graph after the methods of the draft's recipe, and what became of each.
 
     Three quarters of the samples are learned from; a method is kept when the quantized model's
-    outputs on the last quarter are at least as close to the float model's as before it. Without
-    samples (None) every method is left out.
+    outputs on the last quarter are at least as close to the float model's as before it. read: gives
+    the samples; without it (None) every method is left out.
     """
     names, steps = wanted(draft.recipe), []
     if not names:
         return graph, ()
-    obstacle = can_walk(graph) if samples is not None else "it needs data"
-    if obstacle is not None or samples is None:
+    obstacle = can_walk(graph) if read is not None else "it needs data"
+    if obstacle is not None or read is None:
         return graph, tuple(
             Step(name, None, None, False, f"left out: {obstacle}") for name in names
         )
-    learned_from, judged_by = split(samples.read())
+    learned_from, judged_by = split(read())
     reference = Reference(graph, judged_by)
     score = reference.score(draft.quantized(graph))
     for name in names:
