@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import cases_move
 import cases_pointwise
 import cases_shape
 import cases_table
@@ -40,4 +41,5 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "CONCATENATION": cases_shape.concatenation,
     "QUANTIZE": cases_pointwise.quantize,
     "DEQUANTIZE": cases_pointwise.dequantize,
+    **{operator: cases_move.moves(operator) for operator in cases_move.MAKERS},
 }

@@ -1,4 +1,6 @@
-#include "delegate/ops/operator.h"
+// RESHAPE, SQUEEZE and EXPAND_DIMS: the same elements under another shape.
+
+#include "delegate/ops/move.h"
 #include "delegate/ops/quantized.h"
 #include "delegate/plan/steps.h"
 
@@ -7,16 +9,10 @@ namespace {
 
 Reason refuse(const NodeView& node) {
   if (Reason reason = check_counts(node, 1, 2, 1)) return reason;
-  if (node.input(0).type != kTfLiteInt8 || node.output(0).type != kTfLiteInt8) {
-    return "a tensor that is not int8";
-  }
+  if (Reason reason = check_types(node.input(0), node.output(0))) return reason;
   // A shape that is computed makes the output dynamic.
   if (node.has_input(1) && constant_data(node.input(1)) == nullptr) {
     return "a shape that is not constant";
-  }
-  Shape in, out;
-  if (!read_shape(node.input(0), &in) || !read_shape(node.output(0), &out)) {
-    return "a shape that cannot be read";
   }
   return nullptr;
 }
@@ -27,12 +23,17 @@ Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* 
   if (input < 0 || output < 0) return "a shape that cannot be read";
   const int64_t elements = builder->shape(input).elements();
   if (builder->shape(output).elements() != elements) return "an output of another size";
-  builder->add(std::make_unique<ViewStep>("RESHAPE", input, output, static_cast<size_t>(elements)));
+  const size_t bytes = static_cast<size_t>(elements * moved_bytes(node.input(0)));
+  builder->add(
+      std::make_unique<ViewStep>(find_operator(node.builtin())->name, input, output, bytes));
   return nullptr;
 }
 
 }  // namespace
 
 extern const Operator k_reshape = {kTfLiteBuiltinReshape, "RESHAPE", 1, refuse, nullptr, plan};
+extern const Operator k_squeeze = {kTfLiteBuiltinSqueeze, "SQUEEZE", 2, refuse, nullptr, plan};
+extern const Operator k_expand_dims = {
+    kTfLiteBuiltinExpandDims, "EXPAND_DIMS", 1, refuse, nullptr, plan};
 
 }  // namespace int8x

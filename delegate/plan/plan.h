@@ -58,6 +58,7 @@ enum class StepKind : uint8_t {
   softmax,
   convert,
   pad,
+  move,
   concatenate,
   view,
 };

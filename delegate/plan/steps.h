@@ -10,6 +10,7 @@
 #include "delegate/kernels/conv/conv.h"
 #include "delegate/kernels/convert/convert.h"
 #include "delegate/kernels/copy/copy.h"
+#include "delegate/kernels/copy/move.h"
 #include "delegate/kernels/depthwise/depthwise.h"
 #include "delegate/kernels/elementwise/add.h"
 #include "delegate/kernels/elementwise/binary.h"
@@ -88,6 +89,7 @@ INT8X_UNARY_STEP(SoftmaxStep, softmax, SoftmaxParams, softmax, int8_t, int8_t);
 INT8X_UNARY_STEP(QuantizeStep, convert, QuantizeParams, quantize, float, int8_t);
 INT8X_UNARY_STEP(DequantizeStep, convert, DequantizeParams, dequantize, int8_t, float);
 INT8X_UNARY_STEP(PadStep, pad, PadParams, pad, int8_t, int8_t);
+INT8X_UNARY_STEP(MoveStep, move, MoveParams, move, int8_t, int8_t);
 INT8X_BINARY_STEP(AddStep, add, AddParams, add);
 INT8X_BINARY_STEP(MulStep, mul, MulParams, mul);
 INT8X_BINARY_STEP(ElementwiseStep, binary, BinaryParams, binary);

@@ -49,8 +49,10 @@ enum TfLiteBuiltinOperator {
   kTfLiteBuiltinConcatenation = 2,
   kTfLiteBuiltinConv2d = 3,
   kTfLiteBuiltinDepthwiseConv2d = 4,
+  kTfLiteBuiltinDepthToSpace = 5,
   kTfLiteBuiltinDequantize = 6,
   kTfLiteBuiltinFullyConnected = 9,
+  kTfLiteBuiltinL2Normalization = 11,
   kTfLiteBuiltinLogistic = 14,
   kTfLiteBuiltinMaxPool2d = 17,
   kTfLiteBuiltinMul = 18,
@@ -58,24 +60,47 @@ enum TfLiteBuiltinOperator {
   kTfLiteBuiltinReluN1To1 = 20,
   kTfLiteBuiltinRelu6 = 21,
   kTfLiteBuiltinReshape = 22,
+  kTfLiteBuiltinResizeBilinear = 23,
   kTfLiteBuiltinSoftmax = 25,
+  kTfLiteBuiltinSpaceToDepth = 26,
   kTfLiteBuiltinTanh = 28,
   kTfLiteBuiltinCustom = 32,
   kTfLiteBuiltinPad = 34,
+  kTfLiteBuiltinGather = 36,
+  kTfLiteBuiltinTranspose = 39,
   kTfLiteBuiltinMean = 40,
   kTfLiteBuiltinSub = 41,
+  kTfLiteBuiltinSqueeze = 43,
+  kTfLiteBuiltinStridedSlice = 45,
   kTfLiteBuiltinExp = 47,
+  kTfLiteBuiltinSplit = 49,
+  kTfLiteBuiltinLogSoftmax = 50,
   kTfLiteBuiltinDelegate = 51,
   kTfLiteBuiltinPrelu = 54,
   kTfLiteBuiltinMaximum = 55,
   kTfLiteBuiltinMinimum = 57,
+  kTfLiteBuiltinPadv2 = 60,
+  kTfLiteBuiltinSlice = 65,
+  kTfLiteBuiltinTransposeConv = 67,
+  kTfLiteBuiltinTile = 69,
+  kTfLiteBuiltinExpandDims = 70,
+  kTfLiteBuiltinSum = 74,
   kTfLiteBuiltinRsqrt = 76,
+  kTfLiteBuiltinReduceMax = 82,
+  kTfLiteBuiltinPack = 83,
+  kTfLiteBuiltinUnpack = 88,
+  kTfLiteBuiltinReduceMin = 89,
+  kTfLiteBuiltinResizeNearestNeighbor = 97,
   kTfLiteBuiltinLeakyRelu = 98,
   kTfLiteBuiltinSquaredDifference = 99,
+  kTfLiteBuiltinMirrorPad = 100,
   kTfLiteBuiltinAbs = 101,
+  kTfLiteBuiltinSplitV = 102,
   kTfLiteBuiltinElu = 111,
   kTfLiteBuiltinQuantize = 114,
   kTfLiteBuiltinHardSwish = 117,
+  kTfLiteBuiltinBatchMatmul = 126,
+  kTfLiteBuiltinBroadcastTo = 130,
   kTfLiteBuiltinGelu = 150,
 };
 
@@ -254,6 +279,49 @@ struct TfLiteReducerParams {
 
 struct TfLiteSoftmaxParams {
   float beta;
+};
+
+// `offset`, from version 8 of the operator on, is appended.
+struct TfLiteStridedSliceParams {
+  int begin_mask;
+  int end_mask;
+  int ellipsis_mask;
+  int new_axis_mask;
+  int shrink_axis_mask;
+};
+
+struct TfLiteGatherParams {
+  int axis;
+  int batch_dims;
+};
+
+struct TfLitePackParams {
+  int values_count;
+  int axis;
+};
+
+struct TfLiteUnpackParams {
+  int num;
+  int axis;
+};
+
+struct TfLiteSpaceToDepthParams {
+  int block_size;
+};
+
+enum TfLiteMirrorPaddingMode {
+  kTfLiteMirrorPaddingReflect = 1,
+  kTfLiteMirrorPaddingSymmetric = 2,
+};
+
+struct TfLiteMirrorPaddingParams {
+  TfLiteMirrorPaddingMode mode;
+};
+
+// RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR.
+struct TfLiteResizeParams {
+  bool align_corners;
+  bool half_pixel_centers;
 };
 
 struct TfLiteLeakyReluParams {

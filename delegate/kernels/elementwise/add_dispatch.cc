@@ -9,7 +9,7 @@ namespace {
 constexpr AddKernel kKernels[] = {
 #define INT8X_ADD_KERNEL(arch, name) {arch, #name, name},
 #define INT8X_MUL_KERNEL(arch, name)
-#define INT8X_BINARY_KERNEL(arch, kind, name)
+#define INT8X_BINARY_KERNEL(arch, name, kind)
 #include "delegate/kernels/elementwise/kernels.inc"
 #undef INT8X_ADD_KERNEL
 #undef INT8X_MUL_KERNEL

@@ -15,7 +15,7 @@ namespace int8x {
 #define INT8X_MUL_KERNEL(arch, name)                                                  \
   void name(const MulParams&, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs, \
             int64_t rhs_step, int8_t* output, int64_t count);
-#define INT8X_BINARY_KERNEL(arch, kind, name)                                            \
+#define INT8X_BINARY_KERNEL(arch, name, kind)                                            \
   void name(const BinaryParams&, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs, \
             int64_t rhs_step, int8_t* output, int64_t count);
 #include "delegate/kernels/elementwise/kernels.inc"
