@@ -330,6 +330,28 @@ MORE = {
         [1, 1],
         [[0, 0], [0, 0]],
     ),
+    "REVERSE_V2": shaped("REVERSE_V2", (1, 6, 6, 4), "ReverseV2Options", [1]),
+    "SELECT": lambda net, x: net.add(
+        "SELECT",
+        [
+            net.constant(np.arange(144).reshape(SHAPE) % 3 == 0),
+            x,
+            net.constant(np.zeros(SHAPE, "f")),
+        ],
+        *x.shape,
+        options="SelectOptions",
+    ),
+    "SELECT_V2": lambda net, x: net.add(
+        "SELECT_V2",
+        [net.constant(np.arange(4) % 2 == 0), x, net.constant(np.zeros(SHAPE, "f"))],
+        *x.shape,
+        options="SelectV2Options",
+    ),
+    "DYNAMIC_UPDATE_SLICE": lambda net, x: net.add(
+        "DYNAMIC_UPDATE_SLICE",
+        [x, net.constant(np.ones((1, 2, 2, 4), "f")), net.constant(ints([0, 1, 1, 0]))],
+        *x.shape,
+    ),
     "SQUARED_DIFFERENCE": lambda net, x: net.add(
         "SQUARED_DIFFERENCE",
         [x, net.constant(np.float32([0.5]))],

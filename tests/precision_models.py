@@ -14,7 +14,7 @@ from float_nets import on_grid, small_network
 from float_operators import CASES, MORE, SHAPE, build
 from int8x import _native
 from int8x.graph import Graph
-from int8x.recipe import PRESETS
+from int8x.overrides import COMPUTES
 from operator_case import Case
 from write_cases import write
 
@@ -22,6 +22,8 @@ from write_cases import write
 # takes neither INT4 weights nor per-channel ones in its hybrid form; GELU has no int16 kernel.
 NEWER = ("FULLY_CONNECTED", "GELU")
 
+
+PRESETS = [compute for compute in COMPUTES if compute != "float"]
 
 # Precisions with float activations: sums of floats may differ in their last bits.
 FLOAT = ("dynamic", "weight_only", "float16")

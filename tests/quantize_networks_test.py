@@ -147,6 +147,26 @@ def test_float16_weights_quantize_like_float32_ones(network):
     assert int8x.validate(full, coded, data[:8]).agreement[0] >= 0.75
 
 
+@pytest.mark.parametrize(
+    "recipe, kind", [("dynamic", "INT8"), ("weight_only", "INT8"), ("float16", "FLOAT16")]
+)
+def test_weights_inside_a_loop_are_stored_smaller_too(recipe, kind):
+    keras.utils.set_random_seed(SEED)
+    x = inputs = L.Input((10, 8), batch_size=1)
+    x = L.Dense(4)(L.Flatten()(L.LSTM(24, return_sequences=True)(x)))
+    model = converted(keras.Model(inputs, x))
+    coded = int8x.quantize(model, recipe=recipe)
+    loops = [
+        s for s in coded.subgraphs[1:] if any(o.kind == "FULLY_CONNECTED" for o in s.operators)
+    ]
+    (body,) = loops
+    assert sum(t.dtype == kind and t.size > 100 for t in body.tensors) == 2
+    data = np.random.default_rng(SEED).normal(0, 1, (4, 10, 8)).astype(np.float32)
+    assert not coded.quantization.float_operators
+    report = int8x.validate(model, coded, data, resolver="BUILTIN_REF")
+    assert report.tensor(report.outputs[0]).sqnr_db > 35
+
+
 class FakeQuant(L.Layer):
     """A fake-quant node with constant ends, as quantization-aware training leaves it."""
 

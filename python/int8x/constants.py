@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from int8x.errors import QuantizeError
-from int8x.precision_rules import HYBRID
+from int8x.precision_rules import HYBRID, plain_constant, stored_weights
 from int8x.quant_params import QuantParams
 from int8x.rules import RULES, Weights
 from int8x.schema import make
@@ -75,6 +75,20 @@ class Constants:
             lambda: quantize_weights(weights, scales, axis, bits),
             _grid(scales, axis, source, bits),
         )
+
+    def store(self, op: Operator, compute: str | None, per_channel: bool) -> list[Operator]:
+        """Gives an operator that computes in float the weights that its precision wants, and
+        returns what must run before it.
+        """
+        place, before = stored_weights(op), []
+        if compute == "float16":
+            indices = [i for i, tensor in enumerate(op.inputs) if plain_constant(tensor)]
+            before = [self.opened_half(op, i) for i in indices]
+        elif compute == "dynamic" and place is not None:
+            self.hybrid(op, place, per_channel)
+        elif compute == "weight_only" and place is not None:
+            before = [self.opened_weights(op, place, per_channel)]
+        return [made for made in before if made is not None]
 
     def hybrid(self, op: Operator, place: Weights, per_channel: bool) -> None:
         """Gives an operator with float activations int8 weights, for its hybrid kernel."""

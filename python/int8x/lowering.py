@@ -7,11 +7,11 @@ from int8x.constants import Constants
 from int8x.graph import Graph
 from int8x.grids import Grids
 from int8x.precision import BITS, Precision
-from int8x.precision_rules import int16_version, plain_constant, stored_weights
+from int8x.precision_rules import int16_version
 from int8x.quant_params import QuantParams, from_range
 from int8x.rules import RULES, version_for
 from int8x.schema import make
-from int8x.subgraph import Operator, Tensor
+from int8x.subgraph import Operator, Subgraph, Tensor
 
 _FLOAT = ("FLOAT32", None, None)
 IO_BITS = {"int8": 8, "uint8": 8, "int16": 16}
@@ -19,13 +19,16 @@ IO_BITS = {"int8": 8, "uint8": 8, "int16": 16}
 
 def lower(graph: Graph, grids: Grids, precision: Precision) -> dict[str, QuantParams]:
     """Gives the operators of the first subgraph their precision, with conversions where types or
-    grids meet, in place.
+    grids meet, and those of the others their weights, in place.
 
     Returns the grid of each tensor that was quantized, weights and biases included, by name.
     """
     lowering = _Lowering(graph, grids, precision)
     lowering.run()
     sources = {**lowering.sources, **lowering.constants.sources}
+    for subgraph in graph.subgraphs[1:]:
+        sources |= _store_weights(subgraph, precision)
+    graph.compact()
     return {tensor.name: grid for tensor, grid in sources.items()}
 
 
@@ -56,14 +59,15 @@ class _Lowering:
                 self.lower(op)
             else:
                 op.inputs = [self.form(t, None) if t is not None else None for t in op.inputs]
-                self.store_weights(op)
+                compute = self.precision.compute.get(op)
+                per_channel = self.precision.per_channel.get(op, True)
+                self.emitted += self.constants.store(op, compute, per_channel)
             self.emitted.append(op)
             self.land(op)
         subgraph.outputs = [self.output(t) for t in subgraph.outputs]
         subgraph.operators = self.emitted
         for tensor in floats:
             tensor.range = None
-        self.graph.compact()
 
     # Activations: one float tensor may live as float and on several grids.
 
@@ -227,23 +231,15 @@ class _Lowering:
         low, high = float(tensor.values.min(initial=0)), float(tensor.values.max(initial=0))
         return from_range(low, high, "its values", bits)
 
-    def store_weights(self, op: Operator) -> None:
-        """Gives an operator that computes in float the weights that its precision wants."""
-        compute, place = self.precision.compute.get(op), stored_weights(op)
-        if compute == "float16":
-            for i, tensor in enumerate(op.inputs):
-                if plain_constant(tensor):
-                    self.emit(self.constants.opened_half(op, i))
-        elif compute is not None and place is not None:
-            per_channel = self.precision.per_channel[op]
-            if compute == "dynamic":
-                self.constants.hybrid(op, place, per_channel)
-            else:
-                self.emit(self.constants.opened_weights(op, place, per_channel))
 
-    def emit(self, op: Operator | None) -> None:
-        if op is not None:
-            self.emitted.append(op)
+def _store_weights(subgraph: Subgraph, precision: Precision) -> dict[Tensor, QuantParams]:
+    """Stores weights of an inner subgraph smaller; the grids of those that were quantized."""
+    constants, operators = Constants(subgraph), []
+    for op in subgraph.operators:
+        compute, per_channel = precision.compute.get(op), precision.per_channel.get(op, True)
+        operators += [*constants.store(op, compute, per_channel), op]
+    subgraph.operators = operators
+    return constants.sources
 
 
 def _key(grid: QuantParams) -> tuple[str, Any, Any]:

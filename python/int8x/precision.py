@@ -48,26 +48,32 @@ class Precision:
 def assign(graph: Graph, recipe: Recipe) -> Precision:
     """What becomes of each operator of the prepared graph.
 
+    Operators of other subgraphs than the first keep float activations: they can only store their
+    weights smaller. Rules with an index, or for integer activations, are of the first subgraph.
     Raises RecipeError for a rule that selects nothing, or sets what its operators cannot take.
     """
     precision = Precision(recipe)
     operators = graph.main.operators
+    inner = [op for subgraph in graph.subgraphs[1:] for op in subgraph.operators]
     wanted = {op: recipe.compute for op in operators if _is_float(op)}
-    per_channel = {op: recipe.weights == "per_channel" for op in wanted}
+    if recipe.compute not in BITS:
+        wanted |= {op: recipe.compute for op in inner if _is_float(op)}
+    per_channel: dict[Operator, bool] = {}
     activations = _activations(graph)
     by_rule: set[Operator] = set()
     for number, rule in enumerate(recipe.overrides):
-        selected = _selected(rule, f"overrides[{number}]", operators)
+        others = inner if rule.index is None and rule.compute not in BITS else []
+        selected = _selected(rule, f"overrides[{number}]", operators, others)
         tensors = rule.tensors(activations, selected)
         if rule.tensor is not None and not tensors:
             raise RecipeError(
                 f"recipe: overrides[{number}]: no float activation is named {rule.tensor!r}"
             )
         for op in selected:
-            if op in wanted and rule.compute is not None:
+            if _is_float(op) and rule.compute is not None:
                 wanted[op] = rule.compute
                 by_rule.add(op)
-            if op in wanted and rule.weights is not None:
+            if rule.weights is not None:
                 per_channel[op] = rule.weights == "per_channel"
         for tensor in tensors if rule.sets_tensors else ():
             precision.recipes[tensor] = _observed_by(rule, precision.recipe_for(tensor))
@@ -75,7 +81,8 @@ def assign(graph: Graph, recipe: Recipe) -> Precision:
                 precision.ranges[tensor] = rule.range
     for op, compute in wanted.items():
         _settle(precision, op, compute, by_rule=op in by_rule)
-    precision.per_channel = {op: per_channel[op] for op in precision.compute}
+    default = recipe.weights == "per_channel"
+    precision.per_channel = {op: per_channel.get(op, default) for op in precision.compute}
     return precision
 
 
@@ -117,11 +124,13 @@ def _settle(precision: Precision, op: Operator, compute: str, by_rule: bool) -> 
             precision.refused.append((op.name, op.kind, reason))
 
 
-def _selected(rule: Override, where: str, operators: list[Operator]) -> list[Operator]:
-    """The operators of a rule. Raises RecipeError when one of its keys selects none."""
+def _selected(
+    rule: Override, where: str, operators: list[Operator], others: list[Operator]
+) -> list[Operator]:
+    """The operators of a rule, `others` of inner subgraphs. Raises RecipeError when it has none."""
     if rule.tensor is not None:
         return []
-    found = rule.operators(operators)
+    found = rule.operators(operators) + rule.operators(others)
     indices = rule.index if isinstance(rule.index, tuple) else (rule.index,)
     beyond = [i for i in indices if i is not None and i >= len(operators)]
     if beyond:
@@ -157,7 +166,8 @@ def _is_float(op: Operator) -> bool:
 def _can_store(op: Operator, compute: str) -> bool:
     """Whether the operator reads float constants that the compute stores in a smaller type."""
     if compute == "float16":
-        return any(plain_constant(tensor) for tensor in op.inputs)
+        opaque = op.kind in ("CUSTOM", "WHILE", "IF", "CALL", "CALL_ONCE", "STABLEHLO_COMPOSITE")
+        return not opaque and any(plain_constant(tensor) for tensor in op.inputs)
     place = stored_weights(op)
     return (
         place is not None
