@@ -240,6 +240,29 @@ def test_the_recipe_sets_the_type_of_inputs_and_outputs(tmp_path):
     assert graph.main.inputs[0].dtype == "FLOAT32"
 
 
+def test_learned_ranges_serve_int16_too(trained, exported, tmp_path):
+    wide = int8x.export(trained, tmp_path / "m.tflite", recipe="int16x8")
+    narrow, grids = exported[0].quantization.grids, wide.quantization.grids
+    assert wide.main.inputs[0].dtype == "INT16"
+    for name in (t.name for t in wide.main.tensors if t.dtype == "INT16"):
+        assert grids[name].bits == 16 and grids[name].source == narrow[name].source
+    weights = [
+        [t.data for t in graph.main.tensors if t.dtype == "INT8" and t.is_constant]
+        for graph in (exported[0], wide)
+    ]
+    assert len(weights[0]) > 5
+    for mine, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("recipe", ["dynamic", "weight_only", "float16"])
+def test_recipes_with_float_activations_need_neither_ranges_nor_data(recipe, tmp_path):
+    model = nets.residual(16)
+    coded = int8x.export(model, tmp_path / "m.tflite", recipe=recipe)
+    assert {t.dtype for t in (*coded.main.inputs, *coded.main.outputs)} == {"FLOAT32"}
+    assert any(t.dtype in ("INT8", "FLOAT16") for t in coded.main.tensors)
+
+
 def test_float_conversion_equals_the_plain_model():
     nets.seed()
     model = train(nets.residual())

@@ -24,8 +24,9 @@ def export(
 
     model: a Keras 3 model, or the path of a float .tflite. Ranges that a Keras model learned with
     QATCallback are used: the file has exactly the scales, zero points and int8 weights that it was
-    trained with. Everything else needs `data` to calibrate (see int8x.data). recipe: a preset's
-    name, a recipe file, plain data, or a Recipe. progress: see int8x.progress.
+    trained with. Everything else needs `data` to calibrate (see int8x.data), unless the recipe
+    keeps activations in float. recipe: a preset's name, a recipe file, plain data, or a Recipe.
+    progress: see int8x.progress.
 
     Raises ModelError for a model of another kind, ValueError for a Keras model without learned
     ranges and without data, and what int8x.quantize raises: QuantizeError names operators that
@@ -35,10 +36,11 @@ def export(
     >>> graph = int8x.export(model, "model.int8.tflite")
     """
     from int8x.quantizer import quantize
+    from int8x.recipe import resolve
 
     _check_writable(path)
     if _is_instance(model, "keras", "Model"):
-        graph = _from_keras(model, data)
+        graph = _from_keras(model, data is not None or not resolve(recipe).needs_ranges)
     elif isinstance(model, (str, os.PathLike)):
         graph = _from_file(Path(model))
     else:
@@ -77,13 +79,16 @@ def convert(path: str | os.PathLike) -> "Graph":
     return convert_model(model)
 
 
-def _from_keras(model: Any, data: Any) -> "Graph":
+def _from_keras(model: Any, can_do_without: bool) -> "Graph":
+    """The float graph with the ranges that training learned, if any; can_do_without: whether there
+    need be none.
+    """
     from int8x.keras.attach import handle_of
     from int8x.keras.conversion import convert
 
     handle = handle_of(model)
     learned = handle is not None and handle.has_ranges()
-    if not learned and data is None:
+    if not learned and not can_do_without:
         raise ValueError(
             f"{model.name}: this Keras model has no learned ranges: "
             "train it with int8x.QATCallback, or give data to calibrate"
