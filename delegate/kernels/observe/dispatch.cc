@@ -73,8 +73,9 @@ ObserveSummary observe_run(const ObserveParams& params, const float* x, size_t r
   for (size_t begin = 0; begin < rows && channels > 0; begin += chunk_rows) {
     const float* chunk = x + begin * channels;
     const size_t count_rows = std::min(chunk_rows, rows - begin);
-    params.summarize->run(chunk, count_rows, channels, channel_min, channel_max, channel_sum);
+    // The histogram first: it reads in order, which is what the prefetcher of memory follows.
     count(*params.upper_halves, chunk, count_rows * channels, bins);
+    params.summarize->run(chunk, count_rows, channels, channel_min, channel_max, channel_sum);
   }
   ObserveSummary summary = {kInfinity, -kInfinity, non_finite(bins)};
   for (size_t c = 0; c < channels; ++c) {
