@@ -1,11 +1,15 @@
 """Samples: every form that is taken gives the same samples; every other is refused by name."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from int8x.data import InputSpec, Samples
 from int8x.errors import DataError
 
-X = InputSpec(("serving_default_x:0", "x"), (1, 4, 3), np.dtype(np.float32))
+X = InputSpec(
+    ("serving_default_x:0", "x"), (1, 4, 3), np.dtype(np.float32), ("serving_default", "other")
+)
 Y = InputSpec(("y",), (-1, 2), np.dtype(np.int32))
 DATA = np.arange(60, dtype=np.float32).reshape(5, 4, 3)
 SECOND = np.arange(10, dtype=np.int32).reshape(5, 2)
@@ -49,8 +53,10 @@ def expect(samples, *arrays):
         [Eager(DATA[:4]), Eager(DATA[4:])],
         [(Eager(DATA[:4]), Eager(SECOND[:4, 0])), (Eager(DATA[4:]), Eager(SECOND[4:, 0]))],
         [({"x": sample}, 1) for sample in DATA],
+        [("serving_default", {"x": sample}) for sample in DATA],
+        [("other", {"x": DATA})],
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_every_form_gives_the_same_samples(source):
     expect(listed(source), DATA)
@@ -81,11 +87,42 @@ def test_files_give_the_same_samples(tmp_path):
     expect(listed(tmp_path / "folder"), DATA)
 
 
-def test_an_array_is_not_read_before_it_is_used(tmp_path):
+@pytest.mark.parametrize("saved", [np.save, np.savez, np.savez_compressed])
+def test_files_are_read_row_by_row(tmp_path, saved):
+    path = tmp_path / ("d.npy" if saved is np.save else "d.npz")
+    data = np.ones((300, 4, 30_000), np.float32)  # 144 MB
+    saved(path, **({"arr": data} if saved is np.save else {"x": data}))
+    del data
+    spec = InputSpec(("x",), (1, 4, 30_000), np.dtype(np.float32))
+    tracemalloc.start()
+    samples = Samples(path, [spec])
+    assert samples.len_hint() == 300
+    assert sum(1 for _ in samples) == 300
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+
+
+def test_files_saved_by_columns_and_of_a_whole_input_are_read_too(tmp_path):
+    np.save(tmp_path / "columns.npy", np.asfortranarray(DATA))
+    np.save(tmp_path / "one.npy", DATA[:1])
+    np.save(tmp_path / "batches.npy", DATA[:, None])
+    expect(listed(tmp_path / "columns.npy"), DATA)
+    expect(listed(tmp_path / "one.npy"), DATA[:1])
+    expect(listed(tmp_path / "batches.npy"), DATA)
+
+
+def test_a_file_that_ends_early_names_its_sample(tmp_path):
     np.save(tmp_path / "d.npy", DATA)
-    samples = Samples(tmp_path / "d.npy", [X])
-    assert samples.len_hint() == 5
-    assert next(iter(samples))[0].shape == (1, 4, 3)
+    np.savez_compressed(tmp_path / "d.npz", x=np.random.default_rng(0).random((500, 4, 3), "f"))
+    whole = (tmp_path / "d.npy").read_bytes()
+    (tmp_path / "d.npy").write_bytes(whole[:-60])
+    with pytest.raises(DataError, match=r"d\.npy: the file ends within sample 3"):
+        listed(tmp_path / "d.npy")
+    damaged = bytearray((tmp_path / "d.npz").read_bytes())
+    damaged[9000:9100] = bytes(100)
+    (tmp_path / "d.npz").write_bytes(damaged)
+    with pytest.raises(DataError, match=r"d\.npz: x\.npy: sample \d+ cannot be read"):
+        listed(tmp_path / "d.npz")
 
 
 def test_free_dimensions_take_any_size():
@@ -121,6 +158,11 @@ def with_value(value):
         ({"x": DATA[:0]}, "holds no sample"),
         (with_value(np.nan), "sample 3 of input 'x' holds NaN"),
         (with_value(np.inf), "sample 3 of input 'x' holds NaN or infinities"),
+        (
+            [("train", {"x": DATA})],
+            "sample 0 is for signature 'train'; those of the model's first subgraph are "
+            "'serving_default', 'other'",
+        ),
         ({"z": DATA}, "sample 0 lacks input 'x'; it has .'z'."),
         ({"x": DATA, "z": DATA}, "the model has no input 'z'; its inputs are 'x'"),
         (np.float32(3), "data must be a path"),

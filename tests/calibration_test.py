@@ -17,7 +17,7 @@ SHAPE = (1, 8, 8, 3)
 
 def test_the_ranges_are_those_of_the_float_models_tensors():
     graph, samples = prepare(small_network()), on_grid(SHAPE)
-    stats = calibrate_prepared(graph, samples)
+    stats = calibrate_prepared(graph, samples, recipe=int8x.Recipe())
     assert stats.samples == len(samples) and stats.fingerprint == graph.fingerprint()
     runner = Runner(graph.to_bytes(), "model")
     low, high = {}, {}

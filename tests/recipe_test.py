@@ -63,7 +63,10 @@ def test_a_recipe_knows_whether_it_needs_ranges(plain, needed):
     [
         ({"weihgts": "per_tensor"}, "unknown key 'weihgts'; known are name, compute"),
         ({"io": "int9"}, "io must be one of int8, uint8, int16, float, got 'int9'"),
-        ({"observer": None}, "observer must be one of minmax, average, percentile, got None"),
+        (
+            {"observer": None},
+            "observer must be one of minmax, average, percentile, mse, entropy, moving_average,",
+        ),
         ({"percentile": 20}, r"percentile must lie in \(50, 100\], got 20"),
         ({"percentile": "99"}, "percentile must lie"),
         ({"allow_float": "yes"}, "allow_float must be true or false, got 'yes'"),

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -11,16 +12,15 @@
 
 #include "delegate/base/arch.h"
 #include "delegate/fixed_point/requantize.h"
+#include "delegate/kernels/observe/observe.h"
 #include "delegate/quantization/affine.h"
 #include "delegate/quantization/exact_sum.h"
-#include "delegate/quantization/histogram.h"
 
 namespace py = pybind11;
 
 namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
-using Doubles = py::array_t<double, py::array::c_style>;
 using Ints = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
 using Longs = py::array_t<int64_t, py::array::c_style>;
 
@@ -52,33 +52,44 @@ Floats dequantize(const Ints& q, double scale, int32_t zero_point) {
   return result;
 }
 
-py::tuple observe(const Floats& x, size_t channels, int exponent, Longs bins) {
+py::tuple observe(const Floats& x, Longs bins, Floats channel_min, Floats channel_max,
+                  Longs channel_sums, Longs sample_sums) {
+  const auto channels = static_cast<size_t>(channel_min.size());
+  const auto limbs = static_cast<py::ssize_t>(int8x::kExactLimbs);
   require(bins.size() == int8x::kHistogramBins, "observe: bins must have HISTOGRAM_BINS elements");
-  require(channels > 0 && static_cast<size_t>(x.size()) % channels == 0,
-          "observe: the number of elements must be a multiple of channels");
-  Floats channel_min(static_cast<py::ssize_t>(channels));
-  Floats channel_max(static_cast<py::ssize_t>(channels));
-  Doubles channel_sum(static_cast<py::ssize_t>(channels));
+  require(channels > 0 && static_cast<size_t>(x.size()) % channels == 0 && x.size() > 0,
+          "observe: the number of elements must be a positive multiple of the channels'");
+  require(
+      channel_max.size() == channel_min.size() && channel_sums.size() == channel_min.size() * limbs,
+      "observe: channel_max and channel_sums must have as many channels as channel_min");
+  require(sample_sums.size() == 2 * limbs, "observe: sample_sums must have 2 x EXACT_LIMBS");
   const float* data = x.data();
   const size_t rows = static_cast<size_t>(x.size()) / channels;
-  int64_t* to = bins.mutable_data();
-  float *min = channel_min.mutable_data(), *max = channel_max.mutable_data();
-  double* sum = channel_sum.mutable_data();
-  int8x::TensorSummary summary;
+  int64_t *counts = bins.mutable_data(), *sums = channel_sums.mutable_data();
+  int64_t* ends = sample_sums.mutable_data();
+  float *low = channel_min.mutable_data(), *high = channel_max.mutable_data();
+  int8x::ObserveSummary summary;
   {
     py::gil_scoped_release unlocked;
-    thread_local std::vector<uint32_t> scratch(int8x::kHistogramScratch);
-    summary =
-        int8x::add_to_histogram(data, rows, channels, exponent, to, min, max, sum, scratch.data());
+    static const int8x::ObserveParams params = int8x::make_observe_params(int8x::arch::supported());
+    thread_local std::vector<float> min, max;
+    thread_local std::vector<double> sum;
+    min.resize(channels);
+    max.resize(channels);
+    sum.resize(channels);
+    summary = int8x::observe_run(params, data, rows, channels, counts, min.data(), max.data(),
+                                 sum.data());
+    if (summary.non_finite == 0) {
+      for (size_t c = 0; c < channels; ++c) {
+        low[c] = std::min(low[c], min[c]);
+        high[c] = std::max(high[c], max[c]);
+      }
+      int8x::add_exactly(sum.data(), channels, sums);
+      const double sample[] = {summary.min, summary.max};
+      int8x::add_exactly(sample, 2, ends);
+    }
   }
-  return py::make_tuple(summary.min, summary.max, summary.exponent, summary.non_finite, channel_min,
-                        channel_max, channel_sum);
-}
-
-void add_exactly(const Doubles& x, Longs sums) {
-  require(sums.size() == x.size() * static_cast<py::ssize_t>(int8x::kExactLimbs),
-          "add_exactly: sums must have EXACT_LIMBS elements for each x");
-  int8x::add_exactly(x.data(), static_cast<size_t>(x.size()), sums.mutable_data());
+  return py::make_tuple(summary.min, summary.max, summary.non_finite);
 }
 
 void merge_exact_sums(const Longs& other, Longs sums) {
@@ -86,12 +97,6 @@ void merge_exact_sums(const Longs& other, Longs sums) {
           "merge_exact_sums: both must have EXACT_LIMBS elements for each sum");
   int8x::merge_exact_sums(other.data(), static_cast<size_t>(sums.size()) / int8x::kExactLimbs,
                           sums.mutable_data());
-}
-
-void widen_histogram(Longs bins, int steps) {
-  require(bins.size() == int8x::kHistogramBins,
-          "widen_histogram: bins must have HISTOGRAM_BINS elements");
-  int8x::widen_histogram(bins.mutable_data(), steps);
 }
 
 std::vector<std::string> cpu_features() {
@@ -139,16 +144,11 @@ PYBIND11_MODULE(_native, m) {
         "float32(scale * (q - zero_point)).");
 
   m.attr("HISTOGRAM_BINS") = int8x::kHistogramBins;
-  m.attr("HISTOGRAM_ZERO") = int8x::kHistogramZero;
-  m.attr("HISTOGRAM_MIN_EXPONENT") = int8x::kHistogramMinExponent;
   m.attr("EXACT_LIMBS") = int8x::kExactLimbs;
-  m.def("observe", &observe, py::arg("x"), py::arg("channels"), py::arg("exponent"),
-        py::arg("bins").noconvert(),
-        "Adds x to the histogram; (min, max, exponent, non_finite, channel min, max and sum).");
-  m.def("widen_histogram", &widen_histogram, py::arg("bins").noconvert(), py::arg("steps"),
-        "Moves the counts to an exponent that is `steps` larger, in place.");
-  m.def("add_exactly", &add_exactly, py::arg("x"), py::arg("sums").noconvert(),
-        "sums[i] += x[i] without rounding, in place.");
+  m.def("observe", &observe, py::arg("x"), py::arg("bins").noconvert(),
+        py::arg("channel_min").noconvert(), py::arg("channel_max").noconvert(),
+        py::arg("channel_sums").noconvert(), py::arg("sample_sums").noconvert(),
+        "Adds one sample to the statistics, in place; (min, max, non_finite) of the sample.");
   m.def("merge_exact_sums", &merge_exact_sums, py::arg("other"), py::arg("sums").noconvert(),
         "sums += other without rounding, in place.");
 }

@@ -18,6 +18,7 @@ from int8x.graph import Graph, load, write_file
 from int8x.observer import Stats
 from int8x.passes import prepare
 from int8x.progress import Progress, silent
+from int8x.recipe import Recipe, resolve
 from int8x.workers import Workers
 
 _CHECKPOINT_SECONDS = 30.0
@@ -38,7 +39,8 @@ def calibrate(
 
     model: a float .tflite (path, bytes or Graph); its prepared form (passes.prepare) is what runs,
     at batch 1.
-    data: see int8x.data. checkpoint: a file that keeps what was gathered, written every 30 seconds
+    data: see int8x.data. recipe: what its passes and a moving average need; all else may be chosen
+    afterwards. checkpoint: a file that keeps what was gathered, written every 30 seconds
     and on Ctrl-C, removed at the end; with resume=True its samples are not run again. progress: see
     int8x.progress. workers: processes of this machine that share the samples; any number gives the
     same bits, and an interrupted run may be resumed with another number.
@@ -49,9 +51,11 @@ def calibrate(
     >>> stats = int8x.calibrate("float.tflite", "samples.npy", workers=4)
     >>> stats.save("stats.npz")
     """
+    resolved = resolve(recipe)
     return calibrate_prepared(
-        prepare(load(model), recipe),
+        prepare(load(model), resolved),
         data,
+        recipe=resolved,
         checkpoint=checkpoint,
         resume=resume,
         progress=progress,
@@ -64,6 +68,7 @@ def calibrate_prepared(
     graph: Graph,
     data: Any,
     *,
+    recipe: Recipe,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = False,
     progress: Progress = silent,
@@ -73,11 +78,17 @@ def calibrate_prepared(
     """As calibrate(), for a graph that passes.prepare has made."""
     if not isinstance(workers, int) or workers < 1:
         raise WorkerError(f"workers must be a whole number from 1 on, got {workers!r}")
-    job = job_of(graph, num_threads)
+    momentum = recipe.momentum if recipe.observes("moving_average") else None
+    if momentum is not None and workers > 1:
+        raise WorkerError(
+            f"a moving average depends on the order of the samples: 1 worker is wanted, got "
+            f"{workers}"
+        )
+    job = job_of(graph, num_threads, momentum)
     samples = Samples(data, input_specs(graph))
     start = None
     if resume and checkpoint is not None and Path(checkpoint).exists():
-        start = restored(checkpoint, job.fingerprint)
+        start = restored(checkpoint, job)
     done = 0 if start is None else start.samples
     written = time.monotonic()
     with (

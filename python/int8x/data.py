@@ -3,15 +3,16 @@ one.
 
 A source is one .npy whose first axis counts samples, a .npz keyed by input name, a folder of .npy;
 in Python also an array, a dict of arrays by input name, or any iterable (a tf.data.Dataset too) of
-arrays, of tuples in the inputs' order, or of dicts by input name, whose elements are single samples
-or batches.
+arrays, of tuples in the inputs' order, of dicts by input name, or of (signature key, dict) as
+TFLite's representative_dataset gives them; its elements are single samples or batches. Files are
+read row by row.
 """
 
 import dataclasses
 import itertools
 import operator
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from int8x.errors import DataError
 from int8x.graph import Graph
+from int8x.numpy_files import Rows, open_arrays, read_array
 from int8x.schema import NUMPY_TYPES
 
 Sample = list[np.ndarray]
@@ -27,12 +29,13 @@ Sample = list[np.ndarray]
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
     """One model input. names: all it may be called by; shape: with batch, -1 for dimensions that
-    are free.
+    are free. signatures: keys of the signatures that samples may name.
     """
 
     names: tuple[str, ...]
     shape: tuple[int, ...]
     dtype: np.dtype
+    signatures: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -48,7 +51,8 @@ def input_specs(graph: Graph) -> list[InputSpec]:
                 f"input {names[-1]!r} is of type {tensor.dtype}, which calibration data cannot hold"
             )
         shape = tensor.signature or tensor.shape
-        specs.append(InputSpec(names, shape, np.dtype(NUMPY_TYPES[tensor.dtype])))
+        dtype = np.dtype(NUMPY_TYPES[tensor.dtype])
+        specs.append(InputSpec(names, shape, dtype, graph.signature_keys()))
     return specs
 
 
@@ -90,9 +94,9 @@ class Samples:
                 files = sorted(path.glob("*.npy"))
                 if not files:
                     raise DataError(f"{path}: the folder holds no .npy file")
-                return (_load(file) for file in files), None
-            source = _load(path)
-        if isinstance(source, np.ndarray):
+                return (read_array(file) for file in files), None
+            source = open_arrays(path)
+        if isinstance(source, (np.ndarray, Rows)):
             if not source.ndim:
                 raise DataError(
                     f"{self.origin}: an array's first axis must count samples, got a scalar"
@@ -103,19 +107,20 @@ class Samples:
                     f"give a dict or .npz keyed by {', '.join(repr(s.name) for s in self.specs)}"
                 )
             self._check_types([source], 0)
-            return (
-                source[i : i + 1] if self._one(source) else source[i] for i in range(len(source))
-            ), len(source)
+            whole = self._one(source)
+            return (row[None] if whole else row for row in source), len(source)
         if isinstance(source, Mapping):
-            arrays = [np.asarray(array) for array in self._by_name(source, 0)]
+            arrays = [
+                array if isinstance(array, Rows) else np.asarray(array)
+                for array in self._by_name(source, 0)
+            ]
             lengths = {len(array) if array.ndim else 0 for array in arrays}
             if len(lengths) != 1:
                 raise DataError(
                     f"{self.origin}: every input must have as many samples, got {sorted(lengths)}"
                 )
             self._check_types(arrays, 0)
-            count = lengths.pop()
-            return (tuple(array[i] for array in arrays) for i in range(count)), count
+            return zip(*arrays, strict=True), lengths.pop()
         if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
             raise DataError(
                 "data must be a path, an array, a dict or an iterable of them, got "
@@ -123,7 +128,7 @@ class Samples:
             )
         return source, operator.length_hint(source) or None
 
-    def _one(self, array: np.ndarray) -> bool:
+    def _one(self, array: np.ndarray | Rows) -> bool:
         """Whether a slice of one sample, its first axis kept, is already a whole input."""
         return _fits(array.shape[1:], self.specs[0].shape[1:]) and len(array.shape) == len(
             self.specs[0].shape
@@ -148,8 +153,20 @@ class Samples:
             )
         return chosen
 
+    def _of_signature(self, key: str, element: Any, number: int) -> Any:
+        """What stands beside the key of a signature of the first subgraph."""
+        known = self.specs[0].signatures if self.specs else ()
+        if key not in known:
+            raise DataError(
+                f"{self.origin}: sample {number} is for signature {key!r}; those of the model's "
+                f"first subgraph are {', '.join(map(repr, known)) or 'none'}"
+            )
+        return element
+
     def _arrays(self, element: Any, number: int) -> list[np.ndarray]:
         """An element's arrays, one per input."""
+        if isinstance(element, tuple) and len(element) == 2 and isinstance(element[0], str):
+            element = self._of_signature(*element, number)
         if isinstance(element, Mapping):
             parts = self._by_name(element, number)
         elif isinstance(element, (tuple, list)) and element and not np.isscalar(element[0]):
@@ -173,7 +190,7 @@ class Samples:
         self._check_types(arrays, number)
         return arrays
 
-    def _check_types(self, arrays: list[np.ndarray], number: int) -> None:
+    def _check_types(self, arrays: Sequence[np.ndarray | Rows], number: int) -> None:
         for spec, array in zip(self.specs, arrays, strict=True):
             if array.dtype == object:
                 raise DataError(
@@ -225,21 +242,6 @@ def _text(shape: tuple[int, ...]) -> str:
         + ("," if len(shape) == 1 else "")
         + ")"
     )
-
-
-def _load(path: Path) -> Any:
-    """The array of a .npy (not read until used) or the arrays of a .npz; pickles are refused."""
-    if path.suffix not in (".npy", ".npz"):
-        raise DataError(f"{path}: data must be a .npy, a .npz or a folder of .npy")
-    try:
-        if path.suffix == ".npy":
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except Exception as error:  # numpy raises whatever tokenizer, zip or header parser raised
-        raise DataError(f"{path}: not a plain numpy file ({error})") from None
 
 
 def take(samples: Iterable[Sample], skip: int) -> Iterator[Sample]:

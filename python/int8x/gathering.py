@@ -21,7 +21,7 @@ class Job:
     """What a process needs to gather: plain values, so that they can be sent to another.
 
     model: bytes of the prepared .tflite; origin: what errors call it. tensors: name and index of
-    each float activation.
+    each float activation. momentum: of the moving average to keep beside, if any.
     """
 
     model: bytes
@@ -29,9 +29,10 @@ class Job:
     fingerprint: str
     tensors: tuple[tuple[str, int], ...]
     num_threads: int = 1
+    momentum: float | None = None
 
 
-def job_of(graph: Graph, num_threads: int = 1) -> Job:
+def job_of(graph: Graph, num_threads: int = 1, momentum: float | None = None) -> Job:
     """The job of calibrating a prepared graph's first subgraph."""
     # A result that nobody reads may have no memory: runtimes leave its computation out.
     read = {t for op in graph.main.operators for t in op.inputs} | set(graph.main.outputs)
@@ -39,7 +40,7 @@ def job_of(graph: Graph, num_threads: int = 1) -> Job:
     tensors = tuple(
         (t.name, i) for i, t in enumerate(graph.main.tensors) if t.is_float and t in written & read
     )
-    return Job(graph.to_bytes(), graph.origin, graph.fingerprint(), tensors, num_threads)
+    return Job(graph.to_bytes(), graph.origin, graph.fingerprint(), tensors, num_threads, momentum)
 
 
 def environment() -> str:
@@ -62,7 +63,11 @@ class Gathered:
         self._environment = {environment(), *(() if start is None else start.environment)}
         self._runner = interpreter.Runner(job.model, job.origin, job.num_threads)
         self._tensors = [
-            (name, index, Accumulator(None if start is None else start.tensors.get(name)))
+            (
+                name,
+                index,
+                Accumulator(None if start is None else start.tensors.get(name), job.momentum),
+            )
             for name, index in job.tensors
         ]
 
@@ -84,12 +89,18 @@ class Gathered:
         )
 
 
-def restored(path: str | os.PathLike, fingerprint: str) -> Stats:
-    """The statistics that an interrupted run kept. Raises StatsError for another model's."""
+def restored(path: str | os.PathLike, job: Job) -> Stats:
+    """The statistics that an interrupted run of the same job kept. Raises StatsError for others."""
     stats = Stats.load(path)
-    if stats.fingerprint != fingerprint:
+    other = None
+    if stats.fingerprint != job.fingerprint:
+        other = "from another model"
+    elif {s.moving and s.moving.momentum for s in stats.tensors.values() if s.samples} != {
+        job.momentum
+    }:
+        other = f"for another recipe (momentum {job.momentum} is wanted)"
+    if other is not None:
         raise StatsError(
-            f"{path}: these samples were gathered from another model; remove the file or "
-            "leave out --resume"
+            f"{path}: these samples were gathered {other}; remove the file or leave out --resume"
         )
     return stats

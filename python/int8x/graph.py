@@ -195,6 +195,10 @@ class Graph:
         """
         return [self._aliases(tensor, "inputs") for tensor in self.main.inputs]
 
+    def signature_keys(self) -> tuple[str, ...]:
+        """The keys of the signatures of `main`."""
+        return tuple(_decoded(s.signatureKey) for s in self.signatures if s.subgraphIndex == 0)
+
     def _aliases(self, tensor: Tensor, side: str) -> tuple[str, ...]:
         found = [tensor.name]
         for signature in self.signatures:

@@ -11,6 +11,7 @@ from int8x.observer import Stats
 from int8x.precision import Precision
 from int8x.precision_rules import fixed_output
 from int8x.quant_params import QuantParams, from_range, real_range
+from int8x.range_choice import choose
 from int8x.recipe import Recipe
 from int8x.rules import RULES, Rule
 from int8x.subgraph import Operator, Subgraph, Tensor
@@ -54,20 +55,18 @@ def decide(
     return _Decision(subgraph, precision, stats, interface).grids()
 
 
-def observed_range(stats: Stats | None, tensor: Tensor, recipe: Recipe) -> tuple[Range, str] | None:
-    """The real range that the recipe's observer makes of a tensor's statistics, and its source in
-    words.
+def observed_range(
+    stats: Stats | None, tensor: Tensor, recipe: Recipe, bits: int = 8
+) -> tuple[Range, str] | None:
+    """The real range that the recipe's observer makes of a tensor's statistics, for a grid of
+    `bits`, and its source in words.
     """
     seen = None if stats is None else stats.tensors.get(tensor.name)
     if seen is None or not seen.samples:
         return None
-    if recipe.observer == "average":
-        return seen.mean_range(), f"average of {seen.samples} samples"
-    if recipe.observer == "percentile":
-        return seen.percentile_range(
-            recipe.percentile
-        ), f"percentile {recipe.percentile:g} of {seen.samples} samples"
-    return (seen.min, seen.max), f"minmax of {seen.samples} samples"
+    return choose(
+        seen, recipe.observer, percentile=recipe.percentile, momentum=recipe.momentum, bits=bits
+    )
 
 
 class _Group:
@@ -137,7 +136,7 @@ class _Decision:
         elif given is not None and given.axis is None:
             group.pin = from_range(*real_range(given), given.source, bits)
         else:
-            seen = observed_range(self.stats, tensor, self.precision.recipe_for(tensor))
+            seen = observed_range(self.stats, tensor, self.precision.recipe_for(tensor), bits)
             if seen is not None:
                 group.cover(*seen[0], seen[1])
 

@@ -72,7 +72,7 @@ def quantize(
     gathered = _statistics(graph, stats, data is not None)
     kept = None if data is None else KeptSamples(data, input_specs(graph))
     if Draft(resolved, gathered).decide(graph).missing and kept is not None:
-        gathered = calibrate_prepared(graph, kept, progress=progress)
+        gathered = calibrate_prepared(graph, kept, recipe=resolved, progress=progress)
     draft = Draft(resolved, gathered)
     _refuse_missing(graph, draft.decide(graph))
     graph, steps = refine(graph, draft, None if kept is None else kept.read, progress)

@@ -8,12 +8,13 @@ from typing import Any
 
 from int8x.errors import RecipeError
 from int8x.overrides import COMPUTES, WEIGHTS, Override
+from int8x.range_choice import OBSERVERS
 
 _CHOICES = {
     "compute": COMPUTES,
     "weights": WEIGHTS,
     "io": ("int8", "uint8", "int16", "float"),
-    "observer": ("minmax", "average", "percentile"),
+    "observer": OBSERVERS,
 }
 # Computes whose activations are integers: they need ranges.
 _INTEGER = ("int8", "int16x8", "int8_w4")
@@ -33,8 +34,9 @@ class Recipe:
     io: type of the model's inputs and outputs, "int8", "uint8", "int16" or "float"; "" takes int16
     for int16x8, int8 for the other integer computes, else float.
     observer: how an activation's range follows from its statistics: "minmax"; "average", the mean
-    of each sample's min and max; or "percentile", which leaves out 100 - `percentile` percent of
-    the values.
+    of each sample's min and max; "percentile", which leaves out 100 - `percentile` percent of the
+    values; "mse", of least squared error; "entropy", of least Kullback-Leibler divergence; or
+    "moving_average", exponential in the order of the samples, with `momentum` in [0, 1).
     allow_float: leave operators without an int8 form in float, behind DEQUANTIZE and QUANTIZE,
     instead of refusing.
     overrides: rules (Override, or plain data), applied in order; later ones win.
@@ -54,6 +56,7 @@ class Recipe:
     io: str = ""
     observer: str = "minmax"
     percentile: float = 99.99
+    momentum: float = 0.95
     allow_float: bool = False
     overrides: tuple[Override, ...] = ()
     equalize: bool = False
@@ -86,6 +89,8 @@ class Recipe:
                 )
         for field in ("target_sqnr", "max_drop"):
             _check_target(field, getattr(self, field))
+        if not isinstance(self.momentum, (int, float)) or not 0 <= self.momentum < 1:
+            raise RecipeError(f"recipe: momentum must lie in [0, 1), got {self.momentum!r}")
         if not isinstance(self.overrides, (tuple, list)):
             raise RecipeError(
                 f"recipe: overrides must be a list of rules, got {type(self.overrides).__name__}"
@@ -98,6 +103,10 @@ class Recipe:
         """Whether any activation can become an integer."""
         computes = {self.compute, *(rule.compute for rule in self.overrides)}
         return self.io != "float" or not computes.isdisjoint(_INTEGER)
+
+    def observes(self, observer: str) -> bool:
+        """Whether any activation gets its range by `observer`."""
+        return observer in {self.observer, *(rule.observer for rule in self.overrides)}
 
     def to_json(self) -> str:
         """The recipe as JSON text, one key a line."""

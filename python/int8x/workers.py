@@ -79,8 +79,11 @@ class Workers:
         self._drain()
         for worker in self._workers:
             worker.send(None)
-        parts = [self._start, *(worker.receive() for worker in self._workers)]
-        return functools.reduce(Stats.merge, [part for part in parts if part is not None])
+        parts = [worker.receive() for worker in self._workers]
+        stats = [Stats.from_bytes(p, "a worker")[0] for p in parts if p is not None]
+        return functools.reduce(
+            Stats.merge, stats if self._start is None else [self._start, *stats]
+        )
 
     def _drain(self) -> None:
         while any(worker.busy for worker in self._workers):
@@ -155,7 +158,8 @@ class _Worker:
 
 def serve(descriptor: int) -> None:
     """A worker's life: takes a Job, then samples (number, arrays), each answered by (number, error
-    or None), and None, answered by the Stats, or None before any sample; ends when the pipe does.
+    or None), and None, answered by the bytes of the Stats, or None before any sample; ends when the
+    pipe does.
     """
     connection = Connection(descriptor)
     inbox: queue.SimpleQueue = queue.SimpleQueue()
@@ -164,7 +168,7 @@ def serve(descriptor: int) -> None:
     job, gathered = inbox.get(), None
     while (message := inbox.get()) is not _END:
         if message is None:
-            connection.send(None if gathered is None else gathered.stats())
+            connection.send(None if gathered is None else gathered.stats().to_bytes())
             continue
         number, sample = message
         error = None

@@ -1,4 +1,4 @@
-"""int8x calibrate FLOAT --data D [--workers N] --output stats.npz"""
+"""int8x calibrate FLOAT --data D [--workers N] [--recipe R] --output stats.npz"""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,10 @@ def command(
         Path, typer.Option(help="Samples: a .npy, a .npz by input name, or a folder of .npy.")
     ],
     output: Annotated[Path, typer.Option(help="Where the statistics (.npz) go.")],
+    recipe: Annotated[
+        str,
+        typer.Option(help="Name of a preset, or a recipe file: its passes, its moving average."),
+    ] = "int8",
     workers: Annotated[
         int, typer.Option(min=1, help="Processes of this machine that share the samples.")
     ] = 1,
@@ -28,7 +32,13 @@ def command(
     kept = writable(output).with_name(f"{output.name}.partial")
     try:
         stats = calibrate(
-            model, str(data), checkpoint=kept, resume=resume, progress=bar, workers=workers
+            model,
+            str(data),
+            recipe=recipe,
+            checkpoint=kept,
+            resume=resume,
+            progress=bar,
+            workers=workers,
         )
     except KeyboardInterrupt:
         if kept.exists():

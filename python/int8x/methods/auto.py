@@ -315,7 +315,7 @@ def _start(
         graph = prepare(model.copy(), tried)
         if best is not None and graph.fingerprint() == best[1].fingerprint():
             break
-        draft = Draft(tried, calibrate_prepared(graph, samples, progress=progress))
+        draft = Draft(tried, calibrate_prepared(graph, samples, recipe=tried, progress=progress))
         score = Reference(graph, samples[: 2 * _PROBES]).score(draft.quantized(graph))
         if best is None or sum(score.noise) < best[0]:
             best = sum(score.noise), graph, draft

@@ -16,7 +16,7 @@ class KeptSamples:
     data: see int8x.data; iterating gives every sample, once. kept: what is remembered so far.
 
     >>> kept = KeptSamples(data, input_specs(graph))
-    >>> stats = calibrate_prepared(graph, kept)
+    >>> stats = calibrate_prepared(graph, kept, recipe=recipe)
     >>> kept.kept
     """
 

@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <limits>
+
+#include "delegate/kernels/observe/leaf.h"
+#include "delegate/kernels/observe/observe.h"
+
+namespace int8x {
+namespace {
+
+constexpr SummarizeKernel kSummarize[] = {
+#define INT8X_SUMMARIZE_KERNEL(arch, name) {arch, #name, name},
+#define INT8X_UPPER_HALVES_KERNEL(arch, name)
+#include "delegate/kernels/observe/kernels.inc"
+#undef INT8X_SUMMARIZE_KERNEL
+#undef INT8X_UPPER_HALVES_KERNEL
+};
+constexpr UpperHalvesKernel kUpperHalves[] = {
+#define INT8X_SUMMARIZE_KERNEL(arch, name)
+#define INT8X_UPPER_HALVES_KERNEL(arch, name) {arch, #name, name},
+#include "delegate/kernels/observe/kernels.inc"
+#undef INT8X_SUMMARIZE_KERNEL
+#undef INT8X_UPPER_HALVES_KERNEL
+};
+
+// So many elements are read twice in a row, from the first-level cache the second time.
+constexpr size_t kChunk = 4096;
+
+// Zeros are left out of `halves` and counted at once: ReLU's would otherwise make each increment
+// wait for the store of the last one.
+void count(const UpperHalvesKernel& kernel, const float* x, size_t n, int64_t* bins) {
+  uint32_t halves[kChunk + 15];
+  for (size_t begin = 0; begin < n; begin += kChunk) {
+    const size_t length = std::min(kChunk, n - begin);
+    const size_t kept = kernel.run(x + begin, length, halves);
+    for (size_t i = 0; i < kept; ++i) ++bins[halves[i]];
+    bins[0] += static_cast<int64_t>(length - kept);
+  }
+}
+
+int64_t non_finite(const int64_t* bins) {
+  int64_t found = 0;
+  for (int b = 0x7f80; b < 0x8000; ++b) found += bins[b] + bins[0x8000 + b];
+  return found;
+}
+
+template <typename Kernel>
+const Kernel* first(const Kernel* kernel, arch::ArchSet archs) {
+  while (!arch::has(archs | arch::bit(arch::reference), kernel->arch)) ++kernel;
+  return kernel;
+}
+
+}  // namespace
+
+SummarizeKernelList summarize_kernels() {
+  return {kSummarize, sizeof(kSummarize) / sizeof(*kSummarize)};
+}
+UpperHalvesKernelList upper_halves_kernels() {
+  return {kUpperHalves, sizeof(kUpperHalves) / sizeof(*kUpperHalves)};
+}
+
+ObserveParams make_observe_params(arch::ArchSet archs) {
+  return {first(kSummarize, archs), first(kUpperHalves, archs)};
+}
+
+ObserveSummary observe_run(const ObserveParams& params, const float* x, size_t rows,
+                           size_t channels, int64_t* bins, float* channel_min, float* channel_max,
+                           double* channel_sum) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::fill(channel_min, channel_min + channels, kInfinity);
+  std::fill(channel_max, channel_max + channels, -kInfinity);
+  std::fill(channel_sum, channel_sum + channels, 0.0);
+  const size_t chunk_rows = std::max<size_t>(1, kChunk / std::max<size_t>(channels, 1));
+  for (size_t begin = 0; begin < rows && channels > 0; begin += chunk_rows) {
+    const float* chunk = x + begin * channels;
+    const size_t count_rows = std::min(chunk_rows, rows - begin);
+    // The histogram first: it reads in order, which is what the prefetcher of memory follows.
+    count(*params.upper_halves, chunk, count_rows * channels, bins);
+    params.summarize->run(chunk, count_rows, channels, channel_min, channel_max, channel_sum);
+  }
+  ObserveSummary summary = {kInfinity, -kInfinity, non_finite(bins)};
+  for (size_t c = 0; c < channels; ++c) {
+    channel_min[c] += 0.0f;  // -0 becomes 0: which of the two came first must not matter
+    channel_max[c] += 0.0f;
+    summary.min = std::min(summary.min, channel_min[c]);
+    summary.max = std::max(summary.max, channel_max[c]);
+  }
+  return summary;
+}
+
+}  // namespace int8x

@@ -1,0 +1,57 @@
+// Channels 16 at a time, each in registers over all rows; the last ones behind a mask.
+
+// GCC 12 says so of its own AVX-512 header.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
+#include <immintrin.h>
+
+#include "delegate/kernels/observe/leaf.h"
+
+namespace int8x {
+namespace {
+
+// The mask of the last, short step.
+static inline __attribute__((always_inline)) __mmask16 first(size_t count) {
+  return static_cast<__mmask16>(count >= 16 ? 0xffff : (1u << count) - 1);
+}
+
+}  // namespace
+
+void summarize_f32_avx512vnni(const float* x, size_t rows, size_t channels, float* min, float* max,
+                              double* sum) {
+  for (size_t c = 0; c < channels; c += 16) {
+    const __mmask16 mask = first(channels - c);
+    const __mmask8 low = static_cast<__mmask8>(mask), high = static_cast<__mmask8>(mask >> 8);
+    __m512 least = _mm512_maskz_loadu_ps(mask, min + c);
+    __m512 most = _mm512_maskz_loadu_ps(mask, max + c);
+    __m512d sum0 = _mm512_maskz_loadu_pd(low, sum + c);
+    __m512d sum1 = _mm512_maskz_loadu_pd(high, sum + c + 8);
+    for (size_t r = 0; r < rows; ++r) {
+      const __m512 v = _mm512_maskz_loadu_ps(mask, x + r * channels + c);
+      least = _mm512_min_ps(v, least);  // v < least ? v : least, also for NaN and -0
+      most = _mm512_max_ps(v, most);
+      sum0 = _mm512_add_pd(sum0, _mm512_cvtps_pd(_mm512_castps512_ps256(v)));
+      sum1 = _mm512_add_pd(sum1, _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
+    }
+    _mm512_mask_storeu_ps(min + c, mask, least);
+    _mm512_mask_storeu_ps(max + c, mask, most);
+    _mm512_mask_storeu_pd(sum + c, low, sum0);
+    _mm512_mask_storeu_pd(sum + c + 8, high, sum1);
+  }
+}
+
+size_t upper_halves_f32_u32_avx512vnni(const float* x, size_t n, uint32_t* halves) {
+  size_t count = 0;
+  for (size_t i = 0; i < n; i += 16) {
+    const __m512i bits = _mm512_maskz_loadu_epi32(first(n - i), x + i);
+    const __m512i upper = _mm512_srli_epi32(bits, 16);
+    const __mmask16 kept = _mm512_test_epi32_mask(upper, upper);
+    // A whole store, whose rest the next one overwrites, is much faster than a compressing one.
+    _mm512_storeu_si512(halves + count, _mm512_maskz_compress_epi32(kept, upper));
+    count += static_cast<size_t>(__builtin_popcount(kept));
+  }
+  return count;
+}
+
+}  // namespace int8x
