@@ -78,10 +78,11 @@ def _without_strangers(
     kept = Pairing({t: pairing.tensors[t] for t in reference.main.inputs})
     if pairing.strangers:
         op, cosine = min(pairing.strangers.items(), key=lambda each: each[1])
+        name = f"{op.kind} {op.name.split(';')[0]!r}"
         notes.append(
             f"only inputs and outputs were compared: the weights of {len(pairing.strangers)} of "
             f"{len(pairing.likeness)} operators are not those of the float model, so that its "
-            f"inner tensors may be scaled otherwise ({op.kind} {op.name.split(';')[0]!r}: cosine {cosine:.3f})"
+            f"inner tensors may be scaled otherwise ({name}: cosine {cosine:.3f})"
         )
         return kept, tuple(notes)
     made = [t for op in reference.main.operators for t in op.outputs if t.is_float]

@@ -66,9 +66,9 @@ def _alike(mine: Tensor, its: Tensor) -> tuple[float, bool]:
         return 0.0, False
     if not mine.is_float:
         return (1.0, True) if np.array_equal(x, q.reshape(x.shape)) else (0.0, False)
-    y, step = dequantize(its), _step(its)
     x = x.astype(np.float64)
-    y, step = y.reshape(x.shape), np.broadcast_to(step, q.shape).reshape(x.shape)
+    y = dequantize(its).reshape(x.shape)
+    step = np.broadcast_to(_step(its), q.shape).reshape(x.shape)
     close = float(np.mean(np.abs(x - y) <= step)) if x.size else 1.0
     norm = float(np.sqrt(np.sum(x * x)) * np.sqrt(np.sum(y * y)))
     cosine = float(np.sum(x * y)) / norm if norm else float(close == 1.0)
@@ -77,15 +77,15 @@ def _alike(mine: Tensor, its: Tensor) -> tuple[float, bool]:
 
 def _rescaled(mine: Tensor, its: Tensor, axis: int) -> bool:
     """Whether channels are the float ones times a factor each."""
-    if is_sparse(its) or is_sparse(mine) or not mine.size:
+    if is_sparse(its) or is_sparse(mine) or not mine.size or len(its.shape) <= axis:
         return False
     y = dequantize(its)
     x = mine.values.astype(np.float64).reshape(y.shape)
-    step = np.broadcast_to(_step(its), y.shape)
-    x, y, step = (np.moveaxis(a, axis, 0).reshape(y.shape[axis], -1) for a in (x, y, step))
+    steps = np.broadcast_to(_step(its), y.shape)
+    rows = [np.moveaxis(a, axis, 0).reshape(y.shape[axis], -1) for a in (x, y, steps)]
+    live = np.any(rows[0], axis=1)
+    x, y, step = (a[live] for a in rows)
     power = np.sum(x * x, axis=1)
-    live = power > 0
-    x, y, step, power = x[live], y[live], step[live], power[live]
     factors = np.sum(x * y, axis=1) / power
     exact = np.mean(np.abs(y - factors[:, None] * x) <= step, axis=1) >= _WITHIN_A_STEP
     rounding = 0.5 * step[:, 0] / np.sqrt(power)  # of a factor, by errors of half a step

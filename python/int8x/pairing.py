@@ -3,6 +3,7 @@ by structure.
 """
 
 import dataclasses
+
 import numpy as np
 
 from int8x.float_islands import BORDERS
