@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import cases_move
 import cases_pointwise
+import cases_reduce
 import cases_shape
 import cases_table
 import cases_weights
@@ -23,6 +24,12 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "AVERAGE_POOL_2D": cases_shape.average_pool_2d,
     "MAX_POOL_2D": cases_shape.max_pool_2d,
     "MEAN": cases_shape.mean,
+    "SUM": cases_reduce.sum_,
+    "REDUCE_MAX": cases_reduce.reduce_max,
+    "REDUCE_MIN": cases_reduce.reduce_min,
+    "L2_NORMALIZATION": cases_reduce.l2_normalization,
+    "LOG_SOFTMAX": cases_reduce.log_softmax,
+    "RESIZE_BILINEAR": cases_reduce.resize_bilinear,
     "RESHAPE": cases_shape.reshape,
     "PAD": cases_shape.pad,
     "SOFTMAX": cases_pointwise.softmax,

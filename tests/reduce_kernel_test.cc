@@ -1,6 +1,8 @@
-// Every MEAN kernel equals the sum over the reduced axes and one rounding, for every set of axes.
+// Every MEAN and SUM kernel equals the sum over the reduced axes and one rounding, REDUCE_MAX and
+// REDUCE_MIN the extremum, for every set of axes.
 
 #include "delegate/fixed_point/requantize.h"
+#include "delegate/kernels/reduce/extremum.h"
 #include "delegate/kernels/reduce/mean.h"
 #include "tests/kernel_test.h"
 
@@ -27,6 +29,32 @@ std::vector<int64_t> sums_by_definition(const Dims& dims, const std::vector<bool
     sums[static_cast<size_t>(at)] += input[i];
   }
   return sums;
+}
+
+std::vector<int8_t> extrema_by_definition(const Dims& dims, const std::vector<bool>& reduced,
+                                          const std::vector<int8_t>& input, bool maximum) {
+  std::vector<int8_t> best;
+  for (size_t i = 0; i < input.size(); ++i) {
+    int64_t rest = static_cast<int64_t>(i), at = 0, stride = 1;
+    for (size_t axis = dims.size(); axis-- > 0; rest /= dims[axis]) {
+      if (reduced[axis]) continue;
+      at += rest % dims[axis] * stride;
+      stride *= dims[axis];
+    }
+    const size_t k = static_cast<size_t>(at);
+    if (best.size() < static_cast<size_t>(stride)) {
+      best.assign(static_cast<size_t>(stride), maximum ? INT8_MIN : INT8_MAX);
+    }
+    best[k] = maximum ? std::max(best[k], input[i]) : std::min(best[k], input[i]);
+  }
+  return best;
+}
+
+int8_t finish_sum(int64_t sum, int64_t n, const MeanQuantization& q) {
+  const Multiplier m = quantize_multiplier(double{q.input_scale} / double{q.output_scale});
+  const int32_t centred = static_cast<int32_t>(sum - q.input_zero_point * n);
+  return static_cast<int8_t>(clamp(
+      wrapping_add(multiply_by_quantized_multiplier(centred, m), q.output_zero_point), -128, 127));
 }
 
 // The formula of the header, spelt out.
@@ -77,6 +105,27 @@ void expect_all_equal(Random& random, const Dims& dims, const std::vector<int32_
     for (size_t k = wanted.size(); k < output.size(); ++k) ASSERT_EQ(output[k], 85);
     output.resize(wanted.size());
     ASSERT_EQ(output, wanted) << params.kernel->name;
+  }
+  ASSERT_TRUE(make_sum_params(q, dims.data(), static_cast<int>(dims.size()), axes.data(),
+                              static_cast<int>(axes.size()), arch::supported(), &params));
+  wanted.clear();
+  for (int64_t sum : sums_by_definition(dims, reduced, input)) {
+    wanted.push_back(finish_sum(sum, n, q));
+  }
+  std::vector<int8_t> output(wanted.size());
+  mean_run(params, input.data(), output.data(), 0, mean_tiles(params), nullptr);
+  ASSERT_EQ(output, wanted);
+  for (bool maximum : {true, false}) {
+    ExtremumParams extremum;
+    ASSERT_TRUE(make_extremum_params(maximum, dims.data(), static_cast<int>(dims.size()),
+                                     axes.data(), static_cast<int>(axes.size()), &extremum));
+    output.assign(wanted.size() + 64, 85);
+    for (int64_t tile = extremum_tiles(extremum) - 1; tile >= 0; --tile) {
+      extremum_run(extremum, input.data(), output.data(), tile, tile + 1, nullptr);
+    }
+    for (size_t k = wanted.size(); k < output.size(); ++k) ASSERT_EQ(output[k], 85);
+    output.resize(wanted.size());
+    ASSERT_EQ(output, extrema_by_definition(dims, reduced, input, maximum));
   }
 }
 

@@ -1,3 +1,5 @@
+// SOFTMAX and LOG_SOFTMAX.
+
 #include <cmath>
 
 #include "delegate/ops/operator.h"
@@ -50,8 +52,44 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
   return nullptr;
 }
 
+bool make_log_params(const Activation& input, const Shape& shape, LogSoftmaxParams* out) {
+  if (shape.rank < 1) return false;
+  const int64_t depth = shape.back(0);
+  return make_log_softmax_params(input.scale, shape.elements() / depth, depth, out);
+}
+
+Reason refuse_log(const NodeView& node) {
+  if (Reason reason = check_counts(node, 1, 1, 1)) return reason;
+  Activation input, output;
+  if (Reason reason = read_unary(node, &input, &output)) return reason;
+  if (output.zero_point != 127 || output.scale != 16.0f / 256) {
+    return "an output whose scale is not 16/256 or whose zero point is not 127";
+  }
+  Shape shape;
+  LogSoftmaxParams params;
+  if (!read_shape(node.input(0), &shape)) return "a shape that cannot be read";
+  return make_log_params(input, shape, &params) ? nullptr : "a scale or rows out of range";
+}
+
+Reason plan_log(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
+  const ValueId input = builder->input(node.input_index(0));
+  const ValueId output = builder->output(node.output_index(0));
+  if (input < 0 || output < 0) return "a shape that cannot be read";
+  const Shape shape = builder->shape(input);
+  if (builder->shape(output) != shape) return "an output of another shape";
+  Activation from, to;
+  if (Reason reason = read_unary(node, &from, &to)) return reason;
+  LogSoftmaxParams params;
+  if (!make_log_params(from, shape, &params)) return "a scale or rows out of range";
+  builder->add(std::make_unique<LogSoftmaxStep>("LOG_SOFTMAX", std::vector<ValueId>{input}, output,
+                                                params, Work{0, shape.elements() * 2}));
+  return nullptr;
+}
+
 }  // namespace
 
 extern const Operator k_softmax = {kTfLiteBuiltinSoftmax, "SOFTMAX", 3, refuse, nullptr, plan};
+extern const Operator k_log_softmax = {
+    kTfLiteBuiltinLogSoftmax, "LOG_SOFTMAX", 2, refuse_log, nullptr, plan_log};
 
 }  // namespace int8x

@@ -18,7 +18,11 @@
 #include "delegate/kernels/fully_connected/fully_connected.h"
 #include "delegate/kernels/lut/lut.h"
 #include "delegate/kernels/pool/pool.h"
+#include "delegate/kernels/reduce/extremum.h"
+#include "delegate/kernels/reduce/l2_normalization.h"
 #include "delegate/kernels/reduce/mean.h"
+#include "delegate/kernels/resize/resize_bilinear.h"
+#include "delegate/kernels/softmax/log_softmax.h"
 #include "delegate/kernels/softmax/softmax.h"
 #include "delegate/plan/plan.h"
 
@@ -84,6 +88,11 @@ class BinaryStep : public Base {
 
 INT8X_UNARY_STEP(PoolStep, pool, PoolParams, pool, int8_t, int8_t);
 INT8X_UNARY_STEP(MeanStep, mean, MeanParams, mean, int8_t, int8_t);
+INT8X_UNARY_STEP(ExtremumStep, extremum, ExtremumParams, extremum, int8_t, int8_t);
+INT8X_UNARY_STEP(L2NormalizationStep, l2_normalization, L2NormalizationParams, l2_normalization,
+                 int8_t, int8_t);
+INT8X_UNARY_STEP(LogSoftmaxStep, log_softmax, LogSoftmaxParams, log_softmax, int8_t, int8_t);
+INT8X_UNARY_STEP(ResizeBilinearStep, resize, ResizeParams, resize_bilinear, int8_t, int8_t);
 INT8X_UNARY_STEP(LutStep, lut, LutParams, lut, int8_t, int8_t);
 INT8X_UNARY_STEP(SoftmaxStep, softmax, SoftmaxParams, softmax, int8_t, int8_t);
 INT8X_UNARY_STEP(QuantizeStep, convert, QuantizeParams, quantize, float, int8_t);

@@ -324,6 +324,10 @@ struct TfLiteResizeParams {
   bool half_pixel_centers;
 };
 
+struct TfLiteL2NormParams {
+  TfLiteFusedActivation activation;
+};
+
 struct TfLiteLeakyReluParams {
   float alpha;
 };

@@ -20,53 +20,6 @@ constexpr int64_t kInnerTile = 256;
 
 bool usable(float scale) { return std::isfinite(scale) && scale > 0; }
 
-// Marks the reduced axes; false when one is out of range.
-bool mark(const int32_t* axes, int axis_count, int rank, bool* reduced) {
-  for (int i = 0; i < axis_count; ++i) {
-    const int axis = axes[i] < 0 ? axes[i] + rank : axes[i];
-    if (axis < 0 || axis >= rank) return false;
-    reduced[axis] = true;
-  }
-  return true;
-}
-
-// Fills extents and strides, axes of the same fate merged, outermost first.
-bool merge_axes(const int32_t* dims, int rank, const bool* reduced, MeanParams* p) {
-  int64_t extent[kMaxMeanRank], stride[kMaxMeanRank];
-  bool fate[kMaxMeanRank];
-  int merged = 0;
-  int64_t step = 1;
-  for (int axis = rank - 1; axis >= 0; --axis) {
-    const int64_t n = dims[axis];
-    if (n <= 0) return false;
-    if (n > 1) {
-      if (merged > 0 && fate[merged - 1] == reduced[axis]) {
-        extent[merged - 1] *= n;
-      } else {
-        extent[merged] = n;
-        stride[merged] = step;
-        fate[merged++] = reduced[axis];
-      }
-    }
-    if (__builtin_mul_overflow(step, n, &step)) return false;
-  }
-  p->inner = p->outer = p->count = 1;
-  for (int i = merged - 1; i >= 0; --i) {
-    if (fate[i]) {
-      p->reduced_extent[p->reduced_rank] = extent[i];
-      p->reduced_stride[p->reduced_rank++] = stride[i];
-      p->count *= extent[i];
-    } else if (stride[i] == 1) {
-      p->inner = extent[i];
-    } else {
-      p->kept_extent[p->kept_rank] = extent[i];
-      p->kept_stride[p->kept_rank++] = stride[i];
-      p->outer *= extent[i];
-    }
-  }
-  return p->count <= INT32_MAX;
-}
-
 // The multiplier with the division by n in it, as the reference builds it.
 Multiplier divided(Multiplier m, int64_t n) {
   int shift = 63 - __builtin_clzll(static_cast<uint64_t>(n));
@@ -75,38 +28,41 @@ Multiplier divided(Multiplier m, int64_t n) {
   return {static_cast<int32_t>((int64_t{m.multiplier} << shift) / n), m.shift - shift};
 }
 
-int64_t offset_of(int64_t index, int rank, const int64_t* extent, const int64_t* stride) {
-  int64_t offset = 0;
-  for (int axis = rank - 1; axis >= 0; --axis) {
-    offset += index % extent[axis] * stride[axis];
-    index /= extent[axis];
-  }
-  return offset;
-}
-
 int64_t inner_tiles(const MeanParams& p) { return (p.inner + kInnerTile - 1) / kInnerTile; }
 
 }  // namespace
 
 MeanKernelList mean_kernels() { return {kKernels, kKernelCount}; }
 
-bool make_mean_params(const MeanQuantization& q, const int32_t* dims, int rank, const int32_t* axes,
-                      int axis_count, arch::ArchSet archs, MeanParams* out) {
+namespace {
+
+bool make(const MeanQuantization& q, const int32_t* dims, int rank, const int32_t* axes,
+          int axis_count, bool divide, arch::ArchSet archs, MeanParams* out) {
   if (!usable(q.input_scale) || !usable(q.output_scale)) return false;
-  if (rank < 0 || rank > kMaxMeanRank) return false;
-  bool reduced[kMaxMeanRank] = {};
   MeanParams p = {};
-  if (!mark(axes, axis_count, rank, reduced) || !merge_axes(dims, rank, reduced, &p)) return false;
+  if (!make_reduce_axes(dims, rank, axes, axis_count, &p)) return false;
   const Multiplier scale =
       quantize_multiplier(static_cast<double>(q.input_scale) / static_cast<double>(q.output_scale));
   if (scale.shift > 30) return false;
-  p.multiplier = divided(scale, p.count);
+  p.multiplier = divide ? divided(scale, p.count) : scale;
   p.offset = static_cast<int32_t>(-q.input_zero_point * p.count);
   p.output_zero_point = q.output_zero_point;
   p.kernel = kKernels;
   while (!arch::has(archs | arch::bit(arch::reference), p.kernel->arch)) ++p.kernel;
   *out = p;
   return true;
+}
+
+}  // namespace
+
+bool make_mean_params(const MeanQuantization& q, const int32_t* dims, int rank, const int32_t* axes,
+                      int axis_count, arch::ArchSet archs, MeanParams* out) {
+  return make(q, dims, rank, axes, axis_count, true, archs, out);
+}
+
+bool make_sum_params(const MeanQuantization& q, const int32_t* dims, int rank, const int32_t* axes,
+                     int axis_count, arch::ArchSet archs, MeanParams* out) {
+  return make(q, dims, rank, axes, axis_count, false, archs, out);
 }
 
 int64_t mean_tiles(const MeanParams& params) { return params.outer * inner_tiles(params); }
@@ -123,11 +79,11 @@ void mean_run(const MeanParams& p, const int8_t* input, int8_t* output, int64_t 
     const int64_t outer = tile / blocks, first = tile % blocks * kInnerTile;
     const int64_t width = p.inner - first < kInnerTile ? p.inner - first : kInnerTile;
     const int8_t* from =
-        input + first + offset_of(outer, p.kept_rank, p.kept_extent, p.kept_stride);
+        input + first + reduce_offset(outer, p.kept_rank, p.kept_extent, p.kept_stride);
     int32_t sums[kInnerTile];
     std::memset(sums, 0, static_cast<size_t>(width) * sizeof(int32_t));
     for (int64_t i = 0; i < p.count / rows; ++i) {
-      const int8_t* at = from + offset_of(i, last, p.reduced_extent, p.reduced_stride);
+      const int8_t* at = from + reduce_offset(i, last, p.reduced_extent, p.reduced_stride);
       if (neighbours) {
         sums[0] = wrapping_add(sums[0], p.kernel->sum(at, rows));
       } else {

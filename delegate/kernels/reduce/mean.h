@@ -1,4 +1,4 @@
-// MEAN of an int8 tensor over any axes (docs/numerics.md, `mean_run`).
+// MEAN and SUM of an int8 tensor over any axes (docs/numerics.md, `mean_run`).
 //
 //   n      = number of inputs that meet in one output
 //   (m, e) = QM(double(input_scale) / double(output_scale))
@@ -6,7 +6,8 @@
 //   output = clamp(MBQM(sum(input) - input_zero_point * n, {trunc((m << k) / n), e - k})
 //                  + output_zero_point, -128, 127)
 //
-// The division by n sits in the multiplier, as in the reference; sums wrap in 32 bits.
+// The division by n sits in the multiplier, as in the reference; sums wrap in 32 bits. SUM is the
+// same with (m, e) itself: the reference, which reads int8 as uint8 there, is wrong.
 
 #ifndef INT8X_KERNELS_REDUCE_MEAN_H_
 #define INT8X_KERNELS_REDUCE_MEAN_H_
@@ -16,10 +17,9 @@
 
 #include "delegate/base/arch.h"
 #include "delegate/fixed_point/requantize.h"
+#include "delegate/kernels/reduce/axes.h"
 
 namespace int8x {
-
-constexpr int kMaxMeanRank = 8;
 
 struct MeanQuantization {
   float input_scale, output_scale;
@@ -28,15 +28,7 @@ struct MeanQuantization {
 
 struct MeanKernel;
 
-// Axes of the same fate are merged, so kept and reduced ones alternate. The innermost kept block
-// that is contiguous in the output is `inner`: 1 when the last axis is reduced.
-struct MeanParams {
-  int32_t kept_rank, reduced_rank;
-  int64_t kept_extent[kMaxMeanRank], kept_stride[kMaxMeanRank];  // without the inner axis
-  int64_t reduced_extent[kMaxMeanRank], reduced_stride[kMaxMeanRank];
-  int64_t inner;  // extent of the last axis when it is kept, else 1
-  int64_t outer;  // outputs = outer * inner
-  int64_t count;  // n
+struct MeanParams : ReduceAxes {
   Multiplier multiplier;
   int32_t offset;  // -input_zero_point * n, wrapped
   int32_t output_zero_point;
@@ -61,11 +53,14 @@ struct MeanKernelList {
 };
 MeanKernelList mean_kernels();
 
-// axes may be negative and may repeat. False when one is out of range, rank exceeds kMaxMeanRank,
+// axes may be negative and may repeat. False when one is out of range, rank exceeds kMaxReduceRank,
 // an extent is not positive, a scale is not finite and positive, or the multiplier is 2^30 and
 // more.
 bool make_mean_params(const MeanQuantization& quantization, const int32_t* dims, int rank,
                       const int32_t* axes, int axis_count, arch::ArchSet archs, MeanParams* out);
+
+bool make_sum_params(const MeanQuantization& quantization, const int32_t* dims, int rank,
+                     const int32_t* axes, int axis_count, arch::ArchSet archs, MeanParams* out);
 
 inline size_t mean_scratch_bytes(const MeanParams&) { return 0; }
 int64_t mean_tiles(const MeanParams& params);

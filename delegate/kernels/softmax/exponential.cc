@@ -5,12 +5,6 @@ namespace {
 
 int32_t mul(int32_t a, int32_t b) { return saturating_rounding_doubling_high_mul(a, b); }
 
-// (a + b) / 2, ties away from zero.
-int32_t rounding_half_sum(int32_t a, int32_t b) {
-  const int64_t sum = int64_t{a} + b;
-  return static_cast<int32_t>((sum + (sum >= 0 ? 1 : -1)) / 2);
-}
-
 // exp(a) for a in [-1/4, 0), Q0.31: exp(-1/8) times a Taylor polynomial about -1/8.
 int32_t exp_on_quarter(int32_t a) {
   constexpr int32_t kExpOfMinusEighth = 1895147668;  // exp(-1/8), Q0.31
@@ -27,6 +21,11 @@ int32_t exp_on_quarter(int32_t a) {
 }
 
 }  // namespace
+
+int32_t rounding_half_sum(int32_t a, int32_t b) {
+  const int64_t sum = int64_t{a} + b;
+  return static_cast<int32_t>((sum + (sum >= 0 ? 1 : -1)) / 2);
+}
 
 int32_t exp_on_negative_values(int32_t a) {
   if (a == 0) return INT32_MAX;

@@ -9,6 +9,9 @@
 
 namespace int8x {
 
+// (a + b) / 2, ties away from zero.
+int32_t rounding_half_sum(int32_t a, int32_t b);
+
 // exp(a) for a <= 0, from Q5.26 to Q0.31: the fraction by a polynomial, the rest of a by the
 // product of exp(-2^k) over its bits.
 int32_t exp_on_negative_values(int32_t a);
