@@ -12,6 +12,7 @@ import real_models
 from float_nets import Net, on_grid, small_network
 from int8x.graph import Graph, write_file
 from int8x.interpreter import Runner
+from int8x.passes import prepare
 from int8x.schema import make, schema
 
 SAMPLES = on_grid((1, 8, 8, 3))
@@ -30,7 +31,7 @@ def behind(graph: Graph) -> bytes:
 
 
 def test_constants_behind_the_flatbuffer_are_read_and_run_as_those_in_it():
-    graph = small_network()
+    graph = prepare(small_network())
     inside, outside = graph.to_bytes(), behind(graph)
     model = schema().ModelT.InitFromPackedBuf(outside, 0)
     moved = [b for b in model.buffers if b.offset > 1]
