@@ -75,6 +75,7 @@ def assign(graph: Graph, recipe: Recipe) -> Precision:
                 precision.ranges[tensor] = rule.range
     for op, compute in wanted.items():
         _settle(precision, op, compute, by_rule=op in by_rule)
+    _leave_other_subgraphs(graph, precision)
     precision.per_channel = {op: per_channel[op] for op in precision.compute}
     return precision
 
@@ -91,6 +92,16 @@ def refuse_left_in_float(graph: Graph, precision: Precision) -> None:
             "them so",
             tuple(left),
         )
+
+
+def _leave_other_subgraphs(graph: Graph, precision: Precision) -> None:
+    """What runs in branches, loops and other signatures stays as it is, and is told."""
+    for number, subgraph in enumerate(graph.subgraphs[1:], 1):
+        for op in filter(_is_float, subgraph.operators):
+            reason = f"it is in subgraph {number}, {subgraph.name!r}: only the first one is changed"
+            precision.left.append((op.name, op.kind, reason))
+            if precision.recipe.compute in BITS:
+                precision.refused.append(precision.left[-1])
 
 
 def _settle(precision: Precision, op: Operator, compute: str, by_rule: bool) -> None:
