@@ -27,9 +27,7 @@ def fingerprint(subgraphs: list[Subgraph]) -> str:
 
 
 def _tensor(tensor: Tensor) -> Any:
-    constant = (
-        None if tensor.buffer is None else hashlib.sha256(tensor.buffer.tobytes()).hexdigest()
-    )
+    constant = None if tensor.buffer is None else hashlib.sha256(tensor.buffer.data).hexdigest()
     quant = None if tensor.quant is None else tensor.quant.to_json()
     kind = (tensor.dtype, tensor.shape, tensor.signature, tensor.is_variable)
     return [tensor.name, *kind, constant, quant]

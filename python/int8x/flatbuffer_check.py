@@ -129,6 +129,7 @@ class _Walk:
         self.bytes_left = 4 * len(data) + (1 << 16)
         self.pending: list[tuple[int, str]] = []
         self.subgraphs = 0
+        self.end = 0
 
     def fail(self, what: str) -> ModelError:
         return ModelError(f"{self.origin}: broken .tflite file: {what}")
@@ -138,6 +139,7 @@ class _Walk:
             raise self.fail(
                 f"{what} lies at byte {position}, past the end of {len(self.data)} bytes"
             )
+        self.end = max(self.end, position + size)
         return int.from_bytes(self.data[position : position + size], "little")
 
     def vector(self, position: int, size: int, what: str) -> range:
@@ -146,6 +148,7 @@ class _Walk:
         length = self.unsigned(start, 4, what)
         if start + 4 + length * size > len(self.data):
             raise self.fail(f"{what} claims {length} elements, more than the file holds")
+        self.end = max(self.end, start + 4 + length * size)
         self.bytes_left -= length * size
         if self.bytes_left < 0:
             raise self.fail("its parts overlap: the content it claims is several times its size")
@@ -184,7 +187,7 @@ class _Walk:
         if isinstance(content, int):
             self.vector(at, content, what)
         elif content == "":
-            self.vector(at, 1, what)
+            self.end = max(self.end, self.vector(at, 1, what).stop + 1)
         elif isinstance(content, str):
             self.push(at, content)
         elif isinstance(content, list):
@@ -204,9 +207,9 @@ class _Walk:
                 self.push(at, (_NOT_OF_SCALARS[enum] if known is None else known).get(number, ""))
 
 
-def check(data: bytes, origin: str) -> None:
+def check(data: bytes, origin: str) -> int:
     """Raises ModelError, naming `origin`, unless every offset and length in the flatbuffer `data`
-    stays inside it.
+    stays inside it. Returns where its last part ends; strings end with a zero, which counts.
     """
     if len(data) < 8:
         raise ModelError(f"{origin}: not a .tflite file: it has {len(data)} bytes")
@@ -220,3 +223,4 @@ def check(data: bytes, origin: str) -> None:
         walk.table(*walk.pending.pop())
     if not walk.subgraphs:
         raise walk.fail("it has no subgraph")
+    return walk.end

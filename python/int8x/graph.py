@@ -2,6 +2,7 @@
 
 import copy
 import json
+import mmap
 import os
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from int8x.errors import ModelError
 from int8x.fingerprint import fingerprint
 from int8x.graph_reader import Reader
-from int8x.graph_writer import Writer
+from int8x.graph_writer import LARGEST_FLATBUFFER, Writer
 from int8x.quant_params import QuantParams
 from int8x.ranges import Ranges
 from int8x.schema import make
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from int8x.quantizer import Quantization
 
 _RANGES = "int8x.ranges"
+_MAPPED_SIZE = 1 << 26
 
 
 class Graph:
@@ -42,6 +44,7 @@ class Graph:
         self.metadata: list[tuple[str, np.ndarray | None]] = []
         self.description = ""
         self.raw: Any = None
+        self.appendix = b""  # what stands behind the model in the file: label files in a zip
         self.origin = "graph"
         self.quantization: Quantization | None = (
             None  # set by int8x.quantize: recipe, sources, float operators
@@ -60,7 +63,7 @@ class Graph:
         """Reads a .tflite file. Raises ModelError for anything that is not a sound one, OSError
         when it cannot be opened.
         """
-        return cls.from_bytes(Path(path).read_bytes(), str(path))
+        return cls.from_bytes(_contents(path), str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, origin: str = "model") -> "Graph":
@@ -90,6 +93,7 @@ class Graph:
                 graph._read_ranges(reader, array)
             else:
                 graph.metadata.append((name, array))
+        graph.appendix = reader.appendix()
         return graph
 
     def _read_ranges(self, reader: Reader, array: np.ndarray | None) -> None:
@@ -106,7 +110,16 @@ class Graph:
 
     def to_bytes(self) -> bytes:
         """The file's bytes; they depend on the graph alone."""
-        writer, metadata = Writer(), list(self.metadata)
+        pieces = self.pieces()
+        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+
+    def pieces(self, largest: int = LARGEST_FLATBUFFER) -> list[Any]:
+        """The file's bytes as a list of pieces, constants among them as they are, uncopied.
+
+        largest: the size beyond which the constants stand behind the flatbuffer, whose offsets
+        reach 2 GiB; runtimes for microcontrollers do not read such files.
+        """
+        writer, metadata = Writer(largest), list(self.metadata)
         indices = [
             {tensor: i for i, tensor in enumerate(subgraph.tensors)} for subgraph in self.subgraphs
         ]
@@ -131,11 +144,12 @@ class Graph:
             make(
                 "Metadata",
                 name=name.encode("utf-8", "surrogateescape"),
-                buffer=writer.buffer(array),
+                buffer=writer.buffer(array, inside=True),
             )
             for name, array in metadata
         ] or None
-        return writer.pack(model)
+        pieces = writer.pack(model)
+        return [*pieces, self.appendix] if self.appendix else pieces
 
     def _written_ranges(self, indices: list[dict[Tensor, int]]) -> np.ndarray | None:
         entries = [
@@ -158,7 +172,7 @@ class Graph:
         """Writes the .tflite file, through a temporary file that is renamed; a quantized graph's
         recipe goes beside it, as <stem>.recipe.json.
         """
-        write_file(path, self.to_bytes())
+        write_file(path, *self.pieces())
         if self.quantization is not None:
             recipe = Path(path).with_suffix(".recipe.json")
             write_file(recipe, self.quantization.recipe.to_json().encode())
@@ -240,13 +254,22 @@ def load(model: str | os.PathLike | bytes | Graph) -> Graph:
     raise ModelError(f"a model must be a path, bytes or an int8x.Graph, got {type(model).__name__}")
 
 
-def write_file(path: str | os.PathLike, data: bytes) -> None:
-    """Writes all of `data` or nothing: to a temporary file beside `path`, then renamed over it."""
+def _contents(path: str | os.PathLike) -> Any:
+    """The file's bytes; those of a large one are read when they are looked at."""
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size < _MAPPED_SIZE:
+            return file.read()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def write_file(path: str | os.PathLike, *pieces: Any) -> None:
+    """Writes all of `pieces` or nothing: to a temporary file beside `path`, renamed over it."""
     target = Path(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            for piece in pieces:
+                file.write(piece)
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)

@@ -6,6 +6,7 @@ import numpy as np
 
 from int8x import flatbuffer_check
 from int8x.errors import ModelError
+from int8x.graph_writer import ALIGNMENT
 from int8x.operator_check import complaint
 from int8x.quant_params import QuantParams
 from int8x.schema import BITS, NUMPY_TYPES, names, schema
@@ -17,7 +18,7 @@ class Reader:
 
     def __init__(self, data: bytes, origin: str):
         self.data, self.origin = data, origin
-        flatbuffer_check.check(data, origin)
+        self.end = flatbuffer_check.check(data, origin)
         try:
             self.model: Any = schema().ModelT.InitFromPackedBuf(data, 0)
         except (
@@ -29,6 +30,13 @@ class Reader:
         if self.model.version != 3:
             raise self.fail(f"schema version must be 3, got {self.model.version}")
         self.buffers = [self.buffer(i, raw) for i, raw in enumerate(self.model.buffers or [])]
+
+    def appendix(self) -> bytes:
+        """What stands behind the model in the file; ask when all else is read."""
+        behind = -self.end % ALIGNMENT
+        filled = bytes(self.data[self.end : self.end + behind])
+        start = self.end if any(filled) else self.end + behind
+        return bytes(self.data[start:])
 
     def fail(self, what: str) -> ModelError:
         return ModelError(f"{self.origin}: broken .tflite file: {what}")
@@ -44,8 +52,13 @@ class Reader:
                 raise self.fail(
                     f"buffer {index} ends at byte {raw.offset + raw.size} of {len(self.data)}"
                 )
-            return np.frombuffer(self.data, np.uint8, raw.size, raw.offset)
+            return self.behind(raw.offset, raw.size)
         return raw.data if raw.data is None else np.asarray(raw.data, np.uint8)
+
+    def behind(self, offset: int, size: int) -> np.ndarray:
+        """Bytes that the flatbuffer refers to by their place in the file."""
+        self.end = max(self.end, offset + size)
+        return np.frombuffer(self.data, np.uint8, size, offset)
 
     def text(self, raw: Any) -> str:
         return raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else (raw or "")
@@ -145,6 +158,11 @@ class Reader:
         op.custom_options = (
             None if raw.customOptions is None else bytes(np.asarray(raw.customOptions, np.uint8))
         )
+        if raw.largeCustomOptionsOffset > 1:
+            start, size = raw.largeCustomOptionsOffset, raw.largeCustomOptionsSize
+            if start + size > len(self.data):
+                raise self.fail(f"the options of {where} end at byte {start + size}")
+            op.custom_options = bytes(self.behind(start, size))
         wrong = complaint(op)
         if wrong is not None:
             raise self.fail(f"{where} ({kind}): {wrong}")

@@ -81,6 +81,8 @@ def assign(graph: Graph, recipe: Recipe) -> Precision:
                 precision.ranges[tensor] = rule.range
     for op, compute in wanted.items():
         _settle(precision, op, compute, by_rule=op in by_rule)
+    if recipe.compute in BITS:
+        _leave_other_subgraphs(graph, precision, wanted)
     default = recipe.weights == "per_channel"
     precision.per_channel = {op: per_channel.get(op, default) for op in precision.compute}
     return precision
@@ -98,6 +100,21 @@ def refuse_left_in_float(graph: Graph, precision: Precision) -> None:
             "them so",
             tuple(left),
         )
+
+
+def _leave_other_subgraphs(
+    graph: Graph, precision: Precision, wanted: dict[Operator, str]
+) -> None:
+    """What runs in branches, loops and other signatures keeps float activations, and is told."""
+    for number, subgraph in enumerate(graph.subgraphs[1:], 1):
+        for op in subgraph.operators:
+            if _is_float(op) and op not in wanted:
+                reason = (
+                    f"it is in subgraph {number}, {subgraph.name!r}: only the first one gets "
+                    "integer activations"
+                )
+                precision.left.append((op.name, op.kind, reason))
+                precision.refused.append(precision.left[-1])
 
 
 def _settle(precision: Precision, op: Operator, compute: str, by_rule: bool) -> None:

@@ -62,12 +62,15 @@ class _Cast:
             other = self.pairing.operators.get(op)
             inputs = [self.read(op, other, place) for place in range(len(op.inputs))]
             operators.append(dataclasses.replace(op, inputs=inputs))
+        # A result that nobody reads may have no memory.
+        read = {t for op in self.tested.main.operators for t in op.inputs}
+        read.update(self.tested.main.outputs)
         compared: dict[Operator, list[tuple[Tensor, Tensor, Operator]]] = {}
         for op in operators:
             for tensor in op.outputs:
                 home = pairs.get(tensor)
                 maker = None if home is None else self.producers.get(home)
-                if home is not None and maker is not None and tensor.is_float:
+                if home in read and home is not None and maker is not None and tensor.is_float:
                     compared.setdefault(maker, []).append((home, tensor, op))
         if not compared:
             return None
