@@ -102,9 +102,7 @@ def refuse_left_in_float(graph: Graph, precision: Precision) -> None:
         )
 
 
-def _leave_other_subgraphs(
-    graph: Graph, precision: Precision, wanted: dict[Operator, str]
-) -> None:
+def _leave_other_subgraphs(graph: Graph, precision: Precision, wanted: dict[Operator, str]) -> None:
     """What runs in branches, loops and other signatures keeps float activations, and is told."""
     for number, subgraph in enumerate(graph.subgraphs[1:], 1):
         for op in subgraph.operators:
