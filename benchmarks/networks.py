@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
+from architectures import efficientnet_lite0, fc_autoencoder, unet, vision_transformer
+
 
 @dataclass(frozen=True)
 class Network:
-    """`build()` gives an untrained Keras model for inputs of `shape` (height, width, channels),
-    batch 1.
+    """`build()` gives an untrained Keras model for inputs of `shape`, mostly (height, width,
+    channels), batch 1.
     """
 
     name: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     build: Callable[[], Any]
     standard: bool = True
 
@@ -147,6 +149,12 @@ NETWORKS = {
         application_network("mobilenet_v2_224", "MobileNetV2", 224, standard=True),
         application_network("mobilenet_v1_224", "MobileNet", 224),
         application_network("resnet_50_224", "ResNet50", 224),
+        application_network("mobilenet_v3_small_224", "MobileNetV3Small", 224),
+        application_network("efficientnet_b0_224", "EfficientNetB0", 224),
+        Network("efficientnet_lite0_224", (224, 224, 3), efficientnet_lite0, standard=False),
+        Network("fc_autoencoder", (640,), fc_autoencoder, standard=False),
+        Network("vit_2_blocks_96", (96, 96, 3), vision_transformer, standard=False),
+        Network("unet_128", (128, 128, 3), unet, standard=False),
         _layer("pointwise_14x14x512_512", (14, 14, 512), 512),
         _layer("depthwise_3x3_112x112x32", (112, 112, 32)),
         _layer("depthwise_3x3_14x14x512", (14, 14, 512)),
@@ -154,7 +162,7 @@ NETWORKS = {
 }
 
 
-def convert(model: Any, shape: tuple[int, int, int], samples: int = 4, io: str = "int8") -> bytes:
+def convert(model: Any, shape: tuple[int, ...], samples: int = 4, io: str = "int8") -> bytes:
     """Full int8 by TensorFlow's own converter, calibrated on uniform noise of a fixed seed; `io` is
     int8 or float32.
     """
@@ -175,7 +183,7 @@ def convert(model: Any, shape: tuple[int, int, int], samples: int = 4, io: str =
         return converter.convert()
 
 
-def settle(model: Any, shape: tuple[int, int, int]) -> None:
+def settle(model: Any, shape: tuple[int, ...]) -> None:
     """Gives every BatchNormalization the statistics of one batch of noise.
 
     With the initial ones the activations of a deep untrained net fade to nothing, and its logits

@@ -57,9 +57,8 @@ ConvWeightsPtr conv_pack(const ConvSpec& spec, arch::ArchSet archs) {
     }
     const int32_t given = spec.bias == nullptr ? 0 : spec.bias[o];
     const int64_t at = o / group_out_c * columns + o % group_out_c;
-    bias[at] =
-        static_cast<int32_t>(static_cast<uint32_t>(given) -
-                             static_cast<uint32_t>(sum * (spec.input_zero_point + offset)));
+    bias[at] = static_cast<int32_t>(static_cast<uint32_t>(given) -
+                                    static_cast<uint32_t>(sum * (spec.input_zero_point + offset)));
     multipliers[at] = spec.multipliers[o];
     const int64_t bound = magnitude * 255 + (given < 0 ? -int64_t{given} : int64_t{given});
     narrow = narrow && spec.multipliers[o].shift <= 0 && bound < (1 << 30);
