@@ -1,7 +1,7 @@
 """TensorFlow Lite Micro's interpreter runs the operators that it has with the bits of BUILTIN_REF.
 
-Where it does not, docs/numerics.md says how: FULLY_CONNECTED and LOGISTIC are fixed point there, off
-by one at most; RELU6 and TANH take only the grids that they are made for.
+Where it does not, docs/numerics.md says how: FULLY_CONNECTED and LOGISTIC are fixed point there,
+off by one at most; RELU6 and TANH take only the grids that they are made for.
 """
 
 import os
