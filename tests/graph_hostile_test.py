@@ -63,7 +63,7 @@ def mutant(data: bytes, kind: str, dice: random.Random) -> bytes:
 
 
 def refused(data: bytes) -> bool:
-    """Whether the file is refused, by int8x's own error and in little time, else read and written."""
+    """Whether the file is refused, by int8x's own error and in little time, or read and written."""
     started = time.monotonic()
     try:
         graph = prepare(Graph.from_bytes(data))
