@@ -3,6 +3,7 @@
 import int8x
 import numpy as np
 from float_nets import on_grid, small_network
+from float_operators import CASES, MORE, build
 from operator_case import Case
 
 SHAPE = (1, 8, 8, 3)
@@ -20,4 +21,15 @@ def quantized_cases() -> list[Case]:
             feeds = steps.astype(kind)
         single = tuple((feed[None],) for feed in feeds)
         cases.append(Case("graph", f"int8x.quantize, {io}", graph.to_bytes(), single))
+    return cases
+
+
+def quantized_operators() -> list[Case]:
+    """Each operator alone as int8x.quantize writes it, at the lowest version that it needs."""
+    cases = []
+    for name in (*CASES, *MORE):
+        graph, samples = build(name)
+        coded = int8x.quantize(graph, data=samples)
+        steps = np.random.default_rng(2).integers(-128, 128, coded.main.inputs[0].shape)
+        cases.append(Case("quantized", name, coded.to_bytes(), ((steps.astype(np.int8),),)))
     return cases

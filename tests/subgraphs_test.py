@@ -245,6 +245,47 @@ def test_several_inputs_and_outputs_and_several_signatures_of_one_subgraph_keep_
     assert runner(p=ones, q=ones)["sum"].dtype == np.int8
 
 
+def test_an_lstm_keeps_its_state_in_float_between_int8_neighbours():
+    net = Net(6)
+    x = net.input(1, 5, 8)
+
+    def matrix(*shape: int) -> Tensor:
+        return net.constant(np.float32(net.random.normal(size=shape) / 4))
+
+    weights = [matrix(4, 8) for _ in range(4)] + [matrix(4, 4) for _ in range(4)]
+    biases = [matrix(4) for _ in range(4)]
+    states = [net.main.add_tensor(name, (1, 4)) for name in ("hidden", "cell")]
+    for tensor in states:
+        tensor.is_variable = True
+    inputs = [net.dense(x, 8), *weights, None, None, None, *biases, None, None, *states]
+    fields = {"fusedActivationFunction": 4, "timeMajor": False}
+    y = net.add(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        inputs,
+        *(1, 5, 4),
+        options="UnidirectionalSequenceLSTMOptions",
+        **fields,
+    )
+    net.dense(y, 3)
+    for op in net.main.operators[0], net.main.operators[2]:
+        op.options.keepNumDims = True
+    result = net.main.operators[2].outputs[0]
+    graph = Graph.from_bytes(net.done(result).to_bytes())
+    samples = on_grid((1, 5, 8))
+    with pytest.raises(int8x.QuantizeError, match="state and gates have no calibrated range"):
+        int8x.quantize(graph, data=samples)
+    coded = int8x.quantize(graph, data=samples, recipe=ALLOWED)
+    assert [kind for _, kind, _ in coded.quantization.float_operators] == [
+        "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    ]
+    kinds = [op.kind for op in coded.main.operators]
+    assert kinds.count("DEQUANTIZE") == kinds.count("QUANTIZE") == 1
+    kept = coded.main.operators[2].inputs[18:20]
+    assert all(tensor.is_variable and tensor.is_float for tensor in kept)
+    expected, got = run(graph, samples), run(coded, samples)
+    assert np.abs(got - expected).max() < 0.1 * np.abs(expected).max()
+
+
 def test_a_branch_that_calls_a_subgraph_that_is_not_there_is_refused():
     graph = MODELS["IF"](Net(2))
     next(op for op in graph.main.operators if op.kind == "IF").options.thenSubgraphIndex = 9

@@ -13,7 +13,7 @@ import numpy as np
 from exactness import expected_outputs
 from operator_case import Case
 from operator_cases import CASES
-from quantized_cases import quantized_cases
+from quantized_cases import quantized_cases, quantized_operators
 from random_graphs import random_graph
 
 CASES_PER_OPERATOR = 12
@@ -22,7 +22,7 @@ GRAPHS = 40
 
 def cases() -> list[Case]:
     single = [case for generate in CASES.values() for case in generate(CASES_PER_OPERATOR)]
-    single += quantized_cases()
+    single += quantized_cases() + quantized_operators()
     return single + [random_graph(seed)[0] for seed in range(4000, 4000 + GRAPHS)]
 
 

@@ -21,6 +21,8 @@ def replace_operators(graph: Graph, recipe: "Recipe | None" = None) -> None:
     RSQRT(x), DIV(x, constant) x * (1 / constant), SUM(x) MEAN(x) * n, and MediaPipe's
     Convolution2DTransposeBias TRANSPOSE_CONV: each equal to it within float32 rounding.
 
+    PADV2 with an infinity pads with the largest float instead: both stand for what no pool picks.
+
     DIV's int8 kernel fails where a divisor rounds to zero, SUM's reads int8 as uint8.
     """
     for subgraph in graph.subgraphs:
@@ -98,6 +100,15 @@ def _sum(subgraph: Subgraph, op: Operator) -> None:
     _multiply(op, mean, _scalar(subgraph, op, count))
 
 
+def _pad(subgraph: Subgraph, op: Operator) -> None:
+    if len(op.inputs) == 3 and _is_float_constant(op.inputs[2]):
+        filler = op.inputs[2].values
+        if np.any(np.isinf(filler)):
+            largest = np.finfo(np.float32).max
+            finite = np.clip(filler, -largest, largest)
+            op.inputs[2] = subgraph.add_constant(f"{op.name}/filler", finite)
+
+
 def _transpose_conv(subgraph: Subgraph, op: Operator) -> None:
     """Its options are a TfLiteTransposeConvParams: padding, stride_width, stride_height."""
     options = op.custom_options or b""
@@ -133,5 +144,6 @@ _CHANGES: dict[str, Callable[[Subgraph, Operator], None]] = {
     "POW": _power,
     "DIV": _divide,
     "SUM": _sum,
+    "PADV2": _pad,
     "Convolution2DTransposeBias": _transpose_conv,
 }

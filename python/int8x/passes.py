@@ -322,7 +322,8 @@ def _scale_weights(subgraph: Subgraph, op: Operator, factors: np.ndarray) -> Non
     old = op.inputs[place.index]
     shape = [1] * len(old.shape)
     shape[place.axis] = -1
-    scaled = (old.values * factors.reshape(shape)).astype(np.float32)
+    with np.errstate(all="ignore"):  # what is no number is told when it is quantized
+        scaled = (old.values * factors.reshape(shape)).astype(np.float32)
     new = subgraph.add_constant(old.name, scaled)
     if old.range is not None and np.all(factors != 0):
         scales = (old.range.scales.astype(np.float64) * np.abs(factors)).astype(np.float32)

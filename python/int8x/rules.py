@@ -8,6 +8,8 @@ runtimes load the file.
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from int8x.quant_params import QuantParams
 from int8x.subgraph import Operator, Tensor
 
@@ -245,6 +247,9 @@ def obstacle(op: Operator) -> str | None:
             return f"its weights are {weights.dtype}"
         if bias is not None and not bias.is_constant:
             return "its bias is not constant"
+        for tensor in (weights, bias):
+            if tensor is not None and tensor.is_float and not np.isfinite(tensor.values).all():
+                return f"its constant {tensor.name!r} holds NaN or infinities"
         if getattr(op.options, "weightsFormat", 0):
             return "its weights are stored shuffled"
     for tensor in [*op.inputs, *op.outputs]:
