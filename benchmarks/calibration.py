@@ -5,7 +5,8 @@ and by TensorFlow's calibrator (extremes alone), and measures how much memory ea
 
 Every run is a process of its own, the runners take turns, and all read the same float .tflite and
 the same samples, which are made as they are read. Time runs from the loaded libraries to the
-statistics, the start of worker processes included; memory is the highest resident set, of all
+statistics, the start of worker processes included; the processor's own seconds stand beside it, for
+machines that have other work; memory is the highest resident set, of all
 processes together, and what of it the libraries took before.
 """
 
@@ -74,15 +75,22 @@ def measure(runner: str, model: Path, count: int, workers: int) -> dict[str, Any
     """One run in this process."""
     if runner == "TensorFlow":
         import tensorflow  # noqa: F401
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before, used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, processor_seconds()
     workers = workers if runner == "int8x, workers" else 1
     seconds = (
         run_tensorflow(model, count) if runner == "TensorFlow" else run_int8x(model, count, workers)
     )
+    used = processor_seconds() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if workers > 1:
         peak += workers * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return {"seconds": seconds, "peak": peak / 1024, "before": before / 1024}
+    return {"seconds": seconds, "cpu": used, "peak": peak / 1024, "before": before / 1024}
+
+
+def processor_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def child(*arguments: str) -> str:
@@ -126,9 +134,10 @@ def main() -> None:
         os.replace(partial, model)
     runners = ["int8x", "int8x, workers", "TensorFlow"]
     print(
-        "| samples | runner | seconds | samples/s | times TensorFlow's speed | peak MB | before |"
+        "| samples | runner | seconds | processor s | samples/s | times TensorFlow's speed "
+        "| peak MB | before |"
     )
-    print("|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|")
     for count in options.samples:
         runs: dict[str, list[dict[str, Any]]] = {runner: [] for runner in runners}
         for _ in range(options.rounds):
@@ -148,11 +157,12 @@ def show(count: int, runs: dict[str, list[dict[str, Any]]], workers: int) -> Non
         for runner, records in runs.items()
     }
     for runner, took in seconds.items():
+        cpu = statistics.median(record["cpu"] for record in runs[runner])
         peak = max(record["peak"] for record in runs[runner])
         before = statistics.median(record["before"] for record in runs[runner])
         name = runner.replace("workers", f"{workers} workers")
         print(
-            f"| {count} | {name} | {took:.2f} | {count / took:.0f} | "
+            f"| {count} | {name} | {took:.2f} | {cpu:.2f} | {count / took:.0f} | "
             f"{seconds['TensorFlow'] / took:.1f} | {peak:.0f} | {before:.0f} |",
             flush=True,
         )

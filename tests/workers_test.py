@@ -125,6 +125,13 @@ def test_a_worker_that_cannot_start_is_named_with_its_last_words(monkeypatch):
         running.stats()
 
 
+def test_files_of_the_working_folder_are_not_taken_for_modules(tmp_path, monkeypatch):
+    for name in ("numpy", "queue", "platform", "ai_edge_litert"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not the module')")
+    monkeypatch.chdir(tmp_path)
+    assert int8x.calibrate(small_network(), samples(), workers=2) == whole()
+
+
 @pytest.mark.parametrize("workers", [0, -1, 1.5, None])
 def test_a_number_of_workers_that_cannot_be_is_refused(workers):
     with pytest.raises(int8x.WorkerError, match="workers must be a whole number"):

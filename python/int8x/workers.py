@@ -27,6 +27,8 @@ from int8x.observer import Stats
 
 # One sample is at work, the next one waits in the worker: it never idles, and memory stays flat.
 _AT_ONCE = 2
+# -c puts the working folder first, where any file may be called like a module.
+_LIFE = "import sys; sys.path = [p for p in sys.path if p]; import int8x.workers as w; w.serve({})"
 _LAST_WORDS = 2000  # characters of a dead worker's stderr that its error quotes
 
 
@@ -116,8 +118,8 @@ class _Worker:
         self.connection, theirs = Pipe()
         # Of a session of its own: Ctrl-C in the terminal is the parent's to handle.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"import {__name__} as w; w.serve({theirs.fileno()})"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            [sys.executable, "-c", _LIFE.format(theirs.fileno())],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
             stdin=subprocess.DEVNULL,
             stdout=self._said,
             stderr=self._said,
