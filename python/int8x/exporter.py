@@ -78,8 +78,8 @@ def convert(path: str | os.PathLike) -> "Graph":
 
 
 def _from_keras(model: Any, data: Any) -> "Graph":
-    from int8x.keras.attach import handle_of
     from int8x.keras.conversion import convert
+    from int8x.keras.handle import handle_of
 
     handle = handle_of(model)
     learned = handle is not None and handle.has_ranges()
