@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from int8x.keras import QATCallback, attach, private, strip
-from int8x.keras.attach import handle_of
+from int8x.keras.handle import handle_of
 from int8x.keras.ranges import SUBLAYER
 from keras import layers as L
 

@@ -14,7 +14,8 @@ _HOME = {
     "Int8xError": "errors",
     "Interpreter": "runtime",
     "ModelError": "errors",
-    "QATCallback": "keras.qat",
+    "PruningCallback": "keras.pruning_callback",
+    "QATCallback": "keras.qat_callback",
     "QuantParams": "quant_params",
     "QuantizeError": "errors",
     "Recipe": "recipe",
@@ -37,6 +38,7 @@ __all__ = [
     "Int8xError",
     "Interpreter",
     "ModelError",
+    "PruningCallback",
     "QATCallback",
     "QuantParams",
     "QuantizeError",
@@ -66,7 +68,8 @@ if TYPE_CHECKING:
     )
     from int8x.exporter import export
     from int8x.graph import Graph
-    from int8x.keras.qat import QATCallback
+    from int8x.keras.pruning_callback import PruningCallback
+    from int8x.keras.qat_callback import QATCallback
     from int8x.observer import Stats
     from int8x.quant_params import QuantParams
     from int8x.quantizer import quantize

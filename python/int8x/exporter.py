@@ -83,8 +83,8 @@ def _from_keras(model: Any, can_do_without: bool) -> "Graph":
     """The float graph with the ranges that training learned, if any; can_do_without: whether there
     need be none.
     """
-    from int8x.keras.attach import handle_of
     from int8x.keras.conversion import convert
+    from int8x.keras.handle import handle_of
 
     handle = handle_of(model)
     learned = handle is not None and handle.has_ranges()

@@ -1,14 +1,31 @@
-"""Keras 3 models: quantization-aware training in place, and their float .tflite files.
+"""Keras 3 models: quantization-aware training and pruning in place, and their .tflite files.
 
-    int8x.keras.attach(model)     instrument a model, for example to load ranges saved with it
-    int8x.keras.strip(model)      the plain float model again
-    int8x.keras.convert(model)    its float .tflite as an int8x.Graph
+    int8x.keras.attach(model)            instrument a model, for example to load saved ranges
+    int8x.keras.strip(model)             the plain float model again
+    int8x.keras.keep_zeros(model)        masks over the zeros of a pruned model that was loaded
+    int8x.keras.sparsity_report(model)   zeros and sizes by layer
+    int8x.keras.convert(model)           the float .tflite as an int8x.Graph
 
 Importing this package imports TensorFlow and Keras; importing int8x does not.
 """
 
-from int8x.keras.attach import attach, strip
 from int8x.keras.conversion import convert
-from int8x.keras.qat import QATCallback
+from int8x.keras.handle import attach, strip
+from int8x.keras.masks import keep_zeros
+from int8x.keras.pruning_callback import PruningCallback
+from int8x.keras.qat_callback import QATCallback
+from int8x.keras.schedules import ConstantSparsity, PolynomialDecay
+from int8x.keras.sparsity_report import SparsityReport, sparsity_report
 
-__all__ = ["QATCallback", "attach", "convert", "strip"]
+__all__ = [
+    "ConstantSparsity",
+    "PolynomialDecay",
+    "PruningCallback",
+    "QATCallback",
+    "SparsityReport",
+    "attach",
+    "convert",
+    "keep_zeros",
+    "sparsity_report",
+    "strip",
+]

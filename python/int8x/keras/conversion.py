@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from int8x.keras import private
-from int8x.keras.attach import handle_of
+from int8x.keras.handle import handle_of
 
 if TYPE_CHECKING:
     from int8x.graph import Graph

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers as L
 
 from int8x.demo.datasets import Dataset
-from int8x.keras.qat import QATCallback
+from int8x.keras.qat_callback import QATCallback
 from int8x.progress import Progress
 
 SEED = 0

@@ -8,6 +8,7 @@ attribute replaces the class's method without changing class, name or configurat
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,11 +38,22 @@ def check_version(version: str = keras.__version__) -> None:
         )
 
 
+class StateLayer(keras.layers.Layer):
+    """A sub-layer that holds variables of int8x: saved with its host, never called."""
+
+    def __init__(self, host: str, purpose: str) -> None:
+        super().__init__(name=f"{host}_{purpose}", dtype="float32")
+        self.built = True
+
+
 def all_layers(model: keras.Layer) -> list[keras.Layer]:
-    """Every layer below the model, nested ones included, without the model itself, each once."""
+    """Every layer below the model, nested ones included, each once: without the model itself and
+    without what int8x added.
+    """
     seen: dict[int, keras.Layer] = {}
     for layer in model._flatten_layers(include_self=False, recursive=True):
-        seen.setdefault(id(layer), layer)
+        if not isinstance(layer, StateLayer):
+            seen.setdefault(id(layer), layer)
     return list(seen.values())
 
 
@@ -135,6 +147,12 @@ def remove_sublayer(layer: keras.Layer, name: str) -> None:
     if sublayer in layer._layers:
         layer._layers.remove(sublayer)
     delattr(layer, name)
+
+
+def scope_of(model: keras.Model) -> Any:
+    """The context in which variables of the model are made: its distribution strategy's."""
+    strategy = getattr(model, "_distribute_strategy", None)
+    return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
 def reset_functions(model: keras.Model) -> None:

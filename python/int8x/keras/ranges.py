@@ -12,11 +12,11 @@ SUBLAYER = "_int8x_qat"
 MEMORY = 0.99  # the moving average forgets no faster than this per batch
 
 
-class RangeState(keras.layers.Layer):
+class RangeState(private.StateLayer):
     """The ranges of one layer: per site (low, high, batches seen), float32, zeros at first."""
 
     def __init__(self, host: str, names: tuple[str, ...]) -> None:
-        super().__init__(name=f"{host}_int8x_qat", dtype="float32")
+        super().__init__(host, "int8x_qat")
         self.sites = {
             name: self.add_weight(
                 name=name,
@@ -28,7 +28,6 @@ class RangeState(keras.layers.Layer):
             )
             for name in names
         }
-        self.built = True
 
 
 def updated(state: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from int8x.keras import private
-from int8x.keras.attach import Handle, attach
+from int8x.keras.handle import Handle, attach
 
 _SUPPORTED: dict[str, tuple[Any, ...]] = {
     "weights": ("per_channel",),

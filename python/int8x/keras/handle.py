@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from int8x.keras import forward, private
+from int8x.keras import forward, masks, private
 from int8x.keras.forward import EXPORT, INFER, TRAIN, Forward, Switches
 from int8x.keras.plan import CallPlan, Plan, make_plan
 from int8x.keras.ranges import Ranges
@@ -200,6 +200,8 @@ def attach(model: keras.Model) -> Handle:
             raise ValueError(
                 f"{model.name}: its part {part.name!r} is itself instrumented: strip that first"
             )
+    if model.built:
+        masks.keep_zeros(model)
     handle = Handle(model)
     object.__setattr__(model, _HANDLE, handle)
     private.reset_functions(model)
@@ -207,13 +209,18 @@ def attach(model: keras.Model) -> Handle:
 
 
 def strip(model: keras.Model) -> keras.Model:
-    """Takes fake quantization and ranges away: the model is plain float again, as trained."""
+    """Takes fake quantization, ranges and masks away: the model is plain float again, as trained.
+
+    Pruned weights stay zero until it is trained on.
+    """
     handle = handle_of(model)
+    masks.remove_masks(model)
     if handle is not None:
         handle.restore()
         if handle.ranges is not None:
             handle.ranges.remove()
         vars(model).pop(_HANDLE)
+    private.reset_functions(model)
     return model
 
 

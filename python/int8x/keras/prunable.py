@@ -1,0 +1,146 @@
+"""The kernels of a model that can be pruned, and why the others stay dense."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from int8x.keras import private
+from int8x.keras.patterns import Pattern
+
+_L = keras.layers
+_TRANSPOSED = (_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose)
+_KERNEL = (_L.Dense, _L.Conv1D, _L.Conv2D, _L.Conv3D, *_TRANSPOSED)
+_SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
+_DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel variable: `name` is the layer's attribute, the axes count its channels."""
+
+    layer: keras.Layer
+    name: str
+    variable: keras.Variable
+    output_axis: int
+    input_axis: int
+
+    def value(self) -> np.ndarray:
+        """The variable as it stands."""
+        return self.variable.numpy()
+
+    def to_rows(self, array: np.ndarray) -> np.ndarray:
+        """Like TFLite's rows: [output channels, positions, input channels]."""
+        moved = np.moveaxis(array, (self.output_axis, self.input_axis), (0, -1))
+        return moved.reshape(moved.shape[0], -1, moved.shape[-1])
+
+    def from_rows(self, rows: np.ndarray) -> np.ndarray:
+        """The inverse of to_rows()."""
+        shape = self.variable.shape
+        axes = {self.output_axis, self.input_axis}
+        inner = [size for axis, size in enumerate(shape) if axis not in axes]
+        rows = rows.reshape(rows.shape[0], *inner, rows.shape[-1])
+        return np.moveaxis(rows, (0, -1), (self.output_axis, self.input_axis))
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Output and input channels."""
+        return self.variable.shape[self.output_axis], self.variable.shape[self.input_axis]
+
+
+def kernel_of(layer: keras.Layer) -> Kernel | None:
+    """The layer's prunable kernel; None for layers without one, depthwise ones among them."""
+    name = "pointwise_kernel" if isinstance(layer, _SEPARABLE) else "kernel"
+    if not isinstance(layer, (*_KERNEL, *_SEPARABLE)) or isinstance(layer, _DEPTHWISE):
+        return None
+    variable = getattr(layer, name, None)
+    if not isinstance(variable, keras.Variable):
+        return None
+    rank = len(variable.shape)
+    outputs, inputs = (
+        (rank - 2, rank - 1) if isinstance(layer, _TRANSPOSED) else (rank - 1, rank - 2)
+    )
+    return Kernel(layer, name, variable, outputs, inputs)
+
+
+def kernels_of(model: keras.Model) -> list[Kernel]:
+    """The prunable kernels of a model in the order of its layers, each variable once."""
+    found: dict[int, Kernel] = {}
+    for layer in private.all_layers(model):
+        kernel = kernel_of(layer)
+        if kernel is not None:
+            found.setdefault(id(kernel.variable), kernel)
+    return list(found.values())
+
+
+def choose(
+    model: keras.Model, pattern: Pattern, exclude: Iterable[Any]
+) -> tuple[list[Kernel], dict[str, str]]:
+    """The kernels to prune, and of every other layer with a kernel the reason why it stays dense.
+
+    ValueError when none is left, or an entry of `exclude` fits no layer.
+    """
+    left_out = excluded(model, exclude, "PruningCallback")
+    chosen, dense = [], {}
+    for layer in private.all_layers(model):
+        if isinstance(layer, _DEPTHWISE):
+            dense[layer.name] = "depthwise"
+    for kernel in kernels_of(model):
+        misfit = pattern.misfit(*kernel.channels)
+        if id(kernel.layer) in left_out:
+            dense[kernel.layer.name] = "excluded"
+        elif not kernel.variable.trainable or not kernel.layer.trainable:
+            dense[kernel.layer.name] = "frozen"
+        elif misfit is not None:
+            dense[kernel.layer.name] = misfit
+        else:
+            chosen.append(kernel)
+    if not chosen:
+        told = "; ".join(f"{name}: {reason}" for name, reason in dense.items())
+        raise ValueError(
+            f"{model.name}: a layer with {pattern} to prune was wanted, got none"
+            f"{f' ({told})' if told else ''}"
+        )
+    return chosen, dense
+
+
+def excluded(model: keras.Model, exclude: Iterable[Any], who: str) -> set[int]:
+    """The ids of the layers that `exclude` names by name, pattern or class.
+
+    ValueError for an entry that fits none.
+    """
+    layers, found = private.all_layers(model), set()
+    for entry in exclude:
+        fitting = {
+            id(layer)
+            for layer in layers
+            if (isinstance(layer, entry) if isinstance(entry, type) else _named(layer, entry))
+        }
+        if not fitting:
+            shown = entry.__name__ if isinstance(entry, type) else repr(entry)
+            names = ", ".join(layer.name for layer in layers if layer.weights)
+            raise ValueError(
+                f"{who}: exclude: no layer of {model.name} fits {shown}; it has {names}"
+            )
+        found |= fitting
+    return found
+
+
+def check_exclude(exclude: Any, who: str) -> tuple[Any, ...]:
+    """The entries as a tuple; ValueError unless all are names, patterns or layer classes."""
+    entries = tuple(exclude) if isinstance(exclude, (tuple, list, set)) else (exclude,)
+    for entry in entries:
+        if not isinstance(entry, (str, type)):
+            raise ValueError(
+                f"{who}: exclude must hold layer names, patterns or layer classes, got {entry!r}"
+            )
+    return entries
+
+
+def _named(layer: keras.Layer, pattern: str) -> bool:
+    return layer.name == pattern or fnmatch.fnmatchcase(layer.name, pattern)

@@ -1,0 +1,268 @@
+"""Pruning as a callback of `model.fit`."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from int8x.keras import masks, private
+from int8x.keras.patterns import Pattern, Units, parse_pattern, smallest
+from int8x.keras.prunable import Kernel, check_exclude, choose
+from int8x.keras.schedules import Schedule, ask, polynomial
+from int8x.keras.sparsity_report import SparsityReport, sparsity_of, sparsity_report
+
+_UPDATES = 32  # how often masks are chosen within the ramp of a fit
+_SCOPES = ("layer", "global")
+_RAMPS = ("polynomial", "constant")
+
+
+class PruningCallback(keras.callbacks.Callback):
+    """Prunes kernels by magnitude during `fit`: the smallest become zero, and stay exactly zero.
+
+    Zeros stay through later fits (also without the callback, also by QATCallback, in the same fit
+    too) and in the exported int8 file. `int8x.keras.strip` lifts the masks, `keep_zeros` brings
+    them back to a model that was loaded from a file. Depthwise kernels stay dense, and so do layers
+    whose channels do not divide by the block: `report` names them.
+
+    Args:
+        sparsity: the share of zeros wanted, 0.5 if not given, or for N:M what it comes to; or a
+            dict from layer name or pattern to share (other layers stay dense).
+        block: None, single weights; (1, 4) or (1, 16), consecutive input channels of one output
+            channel at one kernel position; (4, 1), consecutive output channels.
+        pattern: "2:4", "4:8", ...: of every 4 consecutive input channels 2 stay.
+        scope: "layer", each layer gets the sparsity; "global", the smallest of all layers together.
+        schedule: "polynomial", a ramp that is fast at first (arXiv:1710.01878); "constant", all at
+            once; or a callable `schedule(step) -> (whether to prune, sparsity)`, such as
+            `int8x.keras.PolynomialDecay` or TFMOT's schedules, asked with the optimizer's step.
+        ramp: the share of the fit's steps, in [0, 1), after which "polynomial" ends.
+        exclude: names, patterns or classes of layers that stay dense.
+
+    Attributes: `report`, a SparsityReport after `fit`. `logs["sparsity"]` holds the share of zeros
+    in the pruned kernels after each epoch.
+
+    Raises ValueError for what is not known, and in `fit` when no layer can be pruned.
+
+    Example:
+        >>> import keras, numpy, int8x
+        >>> model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(32)])
+        >>> model.compile("adam", "mse")
+        >>> x = numpy.random.rand(64, 64).astype("float32")
+        >>> pruning = int8x.PruningCallback(sparsity=0.75, block=(1, 4))
+        >>> history = model.fit(x, x[:, :32], epochs=2, verbose=0, callbacks=[pruning])
+        >>> pruning.report.sparsity
+        0.75
+    """
+
+    def __init__(
+        self,
+        sparsity: float | Mapping[str, float] | None = None,
+        block: tuple[int, int] | None = None,
+        pattern: str | None = None,
+        scope: str = "layer",
+        schedule: str | Schedule = "polynomial",
+        ramp: float = 0.5,
+        exclude: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.pattern = parse_pattern(block, pattern)
+        self.sparsity = _checked_sparsity(sparsity, self.pattern)
+        if scope not in _SCOPES:
+            raise ValueError(f"PruningCallback: scope must be 'layer' or 'global', got {scope!r}")
+        if scope == "global" and isinstance(self.sparsity, dict):
+            raise ValueError("PruningCallback: scope 'global' takes one sparsity, got a dict")
+        if schedule not in _RAMPS and not callable(schedule):
+            raise ValueError(
+                "PruningCallback: schedule must be 'polynomial', 'constant' or a callable, got "
+                f"{schedule!r}"
+            )
+        if callable(schedule) and sparsity is not None:
+            raise ValueError("PruningCallback: a schedule sets the sparsity: give one of both")
+        if isinstance(ramp, bool) or not isinstance(ramp, (int, float)) or not 0 <= ramp < 1:
+            raise ValueError(f"PruningCallback: ramp must be a share in [0, 1), got {ramp!r}")
+        self.scope, self.schedule, self.ramp = scope, schedule, float(ramp)
+        self.exclude = check_exclude(exclude, "PruningCallback")
+        self.report: SparsityReport | None = None
+        self._kernels: list[Kernel] = []
+        self._dense: dict[str, str] = {}
+        self._ready = False
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        private.check_version()
+        self.report, self._kernels, self._ready = None, [], False
+        self._first_epoch: int | None = None
+        self._done = -1.0  # the progress at which masks were last chosen
+        self._asked: int | None = None
+        if model.built:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Finds the kernels, hangs masks on them; the next step traces the constraints."""
+        self._kernels, self._dense = choose(self.model, self.pattern, self.exclude)
+        if isinstance(self.sparsity, dict):
+            self._leave_unnamed(self.sparsity)
+        misfits = [f"{n} ({r})" for n, r in self._dense.items() if "divide" in r]
+        if misfits:
+            warnings.warn(
+                f"{self.model.name}: left dense, not in {self.pattern}: {', '.join(misfits)}",
+                stacklevel=2,
+            )
+        masks.keep_zeros(self.model)
+        for kernel in self._kernels:
+            if masks.mask_of(kernel) is None:
+                masks.set_mask(self.model, kernel, np.ones(tuple(kernel.variable.shape), bool))
+        self._start = sparsity_of(self._kernels)
+        self._ready = True
+        private.reset_functions(self.model)
+
+    def _leave_unnamed(self, sparsity: dict[str, float]) -> None:
+        for kernel in list(self._kernels):
+            if _share_for(kernel, sparsity) is None:
+                self._dense[kernel.layer.name] = "not named in sparsity"
+                self._kernels.remove(kernel)
+        for name in sparsity:
+            if not any(fnmatch.fnmatchcase(k.layer.name, name) for k in self._kernels):
+                raise ValueError(f"PruningCallback: sparsity: no layer to prune is called {name!r}")
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch = epoch
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+        if self._ready and not self.params.get("steps") and not callable(self.schedule):
+            epochs = max(self.params["epochs"] - self._first_epoch, 1)
+            self._ramp_to((epoch - self._first_epoch + 0.5) / epochs)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self._ready:
+            return
+        if callable(self.schedule):
+            self._follow(self.schedule)
+            return
+        steps = self.params.get("steps")
+        if steps:
+            assert self._first_epoch is not None
+            total = max(self.params["epochs"] - self._first_epoch, 1) * steps
+            done = (self._epoch - self._first_epoch) * steps + batch
+            end = int(total * self.ramp)
+            every = max(end // _UPDATES, 1)
+            # The last mask is chosen when the ramp ends, those before at every so many steps.
+            self._ramp_to(1.0 if done >= end else done // every * every / total)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self._ready:  # the first step has built the model
+            self._prepare()
+            private.remake_train_function(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs is not None and self._kernels:
+            logs["sparsity"] = sparsity_of(self._kernels)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        for kernel in self._kernels:  # averaged weights come past the constraints
+            masks.apply_mask(kernel)
+        if callable(self.schedule):
+            self._warn_if_unfinished(self.schedule)
+        notes = {kernel.layer.name: repr(self.pattern) for kernel in self._kernels}
+        self.report = sparsity_report(self.model, {**notes, **self._dense})
+
+    def _ramp_to(self, share: float) -> None:
+        """Masks for a share of the fit's steps, if they were not yet chosen for it."""
+        if share <= self._done:
+            return
+        self._done = share
+        progress = 1.0
+        if self.schedule == "polynomial" and share < self.ramp:
+            progress = polynomial(0.0, 1.0, share / self.ramp)
+
+        def at(final: float) -> float:
+            start = min(self._start, final)
+            return start + (final - start) * progress
+
+        self._prune(at)
+
+    def _follow(self, schedule: Callable[[int], Any]) -> None:
+        """Asks a schedule for every step since it was last asked."""
+        now = int(self.model.optimizer.iterations)
+        first = now if self._asked is None else self._asked + 1
+        wanted = None
+        for step in range(first, now + 1):
+            due, sparsity = ask(schedule, step)
+            if due:
+                wanted = sparsity
+        self._asked = now
+        if wanted is not None:
+            self._prune(lambda _: wanted)
+
+    def _warn_if_unfinished(self, schedule: Callable[[int], Any]) -> None:
+        step = int(self.model.optimizer.iterations)
+        _, wanted = ask(schedule, 2**31 - 1)
+        reached = sparsity_of(self._kernels)
+        if wanted - reached > 0.01:
+            warnings.warn(
+                f"PruningCallback: the fit ended at step {step} with sparsity {reached:.3f}, the "
+                f"schedule goes on to {wanted:.3f}",
+                stacklevel=2,
+            )
+
+    def _prune(self, at: Callable[[float], float]) -> None:
+        """Chooses the masks anew; `at` gives the sparsity of now from the final one."""
+        rows = [k.to_rows(k.value()) for k in self._kernels]
+        units = [Units(row, self.pattern) for row in rows]
+        if self.scope == "global":
+            assert not isinstance(self.sparsity, dict)
+            scores = [unit.scores for unit in units]
+            off = smallest(scores, self._count(sum(map(len, scores)), at(self.sparsity)))
+            for score, gone in zip(scores, off, strict=True):
+                if gone.all() and not self.pattern.keep:  # a layer without weights cuts the net
+                    gone[score.argmax()] = False
+        else:
+            off = [
+                smallest([unit.scores], self._count(len(unit.scores), at(self._final(kernel))))[0]
+                for kernel, unit in zip(self._kernels, units, strict=True)
+            ]
+        for kernel, unit, gone in zip(self._kernels, units, off, strict=True):
+            masks.set_mask(self.model, kernel, kernel.from_rows(unit.mask(gone)))
+
+    def _final(self, kernel: Kernel) -> float:
+        if not isinstance(self.sparsity, dict):
+            return self.sparsity
+        share = _share_for(kernel, self.sparsity)
+        assert share is not None
+        return share
+
+    def _count(self, units: int, sparsity: float) -> int:
+        """How many units are off at a sparsity, rounded half up; one block always stays."""
+        most = units if self.pattern.keep else units - 1
+        return min(math.floor(units * sparsity / self.pattern.most + 0.5), most)
+
+
+def _share_for(kernel: Kernel, sparsity: dict[str, float]) -> float | None:
+    """The share of the first name or pattern that fits."""
+    for name, share in sparsity.items():
+        if fnmatch.fnmatchcase(kernel.layer.name, name):
+            return share
+    return None
+
+
+def _checked_sparsity(sparsity: Any, pattern: Pattern) -> float | dict[str, float]:
+    if sparsity is None:
+        return pattern.most if pattern.keep else 0.5
+    if isinstance(sparsity, Mapping):
+        return {str(name): _checked_share(share, pattern) for name, share in sparsity.items()}
+    return _checked_share(sparsity, pattern)
+
+
+def _checked_share(share: Any, pattern: Pattern) -> float:
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+        raise ValueError(f"PruningCallback: sparsity must be a share in [0, 1), got {share!r}")
+    if pattern.keep and share != pattern.most:
+        raise ValueError(
+            f"PruningCallback: {pattern} comes to a sparsity of {pattern.most:g}, got {share!r}"
+        )
+    return float(share)
