@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from float_nets import RELU, Net
 from int8x.graph import Graph
+from int8x.methods.comparison import Reference
+from int8x.passes import prepare
 from int8x.recipe import PRESETS
 from uneven_nets import SHAPE, gaussian, images
 
@@ -71,7 +73,7 @@ def test_a_higher_target_is_met_by_some_operators_in_int16():
 
 
 def test_sensitivities_name_each_operator_and_its_noise_alone():
-    found = quantize(200.0 / 5).quantization.search.sensitivities
+    found = quantize(32.0).quantization.search.sensitivities
     assert sorted(s.index for s in found) == list(range(6))
     assert {s.kind for s in found} == {"CONV_2D", "SUB"}
     alone = {s.index: s.sqnr_db for s in found}
@@ -93,7 +95,7 @@ def test_float_is_used_only_where_it_is_allowed():
 
 
 def test_the_found_recipe_is_plain_data_that_needs_no_search(tmp_path):
-    coded = quantize(40.0)
+    coded = quantize(30.0)
     coded.save(tmp_path / "m.tflite")
     recipe = int8x.Recipe.load(tmp_path / "m.recipe.json")
     assert recipe == coded.quantization.recipe and not recipe.auto and recipe.target_sqnr is None
@@ -103,34 +105,34 @@ def test_the_found_recipe_is_plain_data_that_needs_no_search(tmp_path):
 
 
 def test_equal_inputs_give_equal_bytes():
-    assert quantize(40.0).to_bytes() == quantize(40.0).to_bytes()
+    assert quantize(30.0).to_bytes() == quantize(30.0).to_bytes()
 
 
 def labels(count: int, seed: int = 0) -> np.ndarray:
     """The float model's own choices: its accuracy is 1."""
-    from int8x.methods.comparison import Reference
-    from int8x.passes import prepare
-
     samples = [[s[None]] for s in images(count, seed)]
     outputs = Reference(prepare(flat()), samples).outputs
     return np.array([int(np.argmax(o[0])) for o in outputs])
 
 
 def flat() -> Graph:
+    """mixed() with a mean over space: four classes."""
     graph = mixed()
     net = Net(9)
     net.graph, net.main = graph, graph.main
     y = graph.main.outputs[0]
-    return net.done(net.reshape(y, 1, y.size))
+    axes = net.constant(np.array([1, 2], np.int32))
+    mean = net.add("MEAN", [y, axes], 1, 4, options="ReducerOptions", keepDims=False)
+    return net.done(mean)
 
 
 def test_labels_set_the_target_in_points():
-    recipe = dataclasses.replace(AUTO, max_drop=2.0)
+    recipe = dataclasses.replace(AUTO, max_drop=10.0)
     coded = int8x.quantize(flat(), data=images(128), labels=labels(128), recipe=recipe)
     search = coded.quantization.search
     last = search.trials[-1]
     assert search.met and search.float_accuracy == 1.0
-    assert 100 * (1.0 - last.accuracy) <= 2.0
+    assert 100 * (1.0 - last.accuracy) <= 10.0
 
 
 @pytest.mark.parametrize(
@@ -158,18 +160,9 @@ def test_the_command_prints_what_it_tried_and_fails_when_the_target_is_not_met(
 ):
     mixed().save(tmp_path / "f.tflite")
     np.save(tmp_path / "d.npy", images(64))
-    arguments = [
-        "f.tflite",
-        "--data",
-        "d.npy",
-        "--recipe",
-        "auto",
-        "--output",
-        "m.tflite",
-        "--target-sqnr",
-    ]
+    arguments = ["f.tflite", "--data=d.npy", "--recipe=auto", "--output=m.tflite"]
     done = subprocess.run(
-        [sys.executable, "-m", "int8x", "quantize", *arguments, target],
+        [sys.executable, "-m", "int8x", "quantize", *arguments, "--target-sqnr", target],
         cwd=tmp_path,
         capture_output=True,
         text=True,
