@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from float_nets import RELU, Net
 from int8x.graph import Graph
-from int8x.methods.comparison import Reference
+from int8x.methods.scoring import Reference
 from int8x.passes import prepare
 from int8x.recipe import PRESETS
 from uneven_nets import SHAPE, gaussian, images

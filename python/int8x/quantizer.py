@@ -55,10 +55,10 @@ def quantize(
     recipe: a preset's name, a recipe file, plain data, or a Recipe. labels: one integer per sample,
     by which "auto" measures accuracy. progress: see int8x.progress.
     The result's `quantization` tells each tensor's grid and source, what the accuracy methods of
-    the recipe did, and what "auto" tried; a target that "auto" cannot meet is a warning. Raises QuantizeError, which
-    lists the operators that have no int8 form unless the recipe allows them to stay float, or the
-    tensors without a range; StatsError for another model's statistics; ModelError and DataError as
-    calibrate() does.
+    the recipe did, and what "auto" tried; a target that "auto" cannot meet is a warning.
+    Raises QuantizeError, which lists the operators that have no int8 form unless the recipe allows
+    them to stay float, or the tensors without a range; StatsError for another model's statistics;
+    ModelError and DataError as calibrate() does.
 
     >>> graph = int8x.quantize("float.tflite", data="samples.npy")
     >>> graph.save("model.int8.tflite")

@@ -71,10 +71,11 @@ def command(
         chosen = dataclasses.replace(chosen, io=io)
     if allow_float:
         chosen = dataclasses.replace(chosen, allow_float=True)
-    asked = {"target_sqnr": target_sqnr, "max_drop": max_drop}
-    if not chosen.auto and (labels is not None or any(v is not None for v in asked.values())):
+    targeted = target_sqnr is not None or max_drop is not None
+    if not chosen.auto and (labels is not None or targeted):
         raise typer.BadParameter("--labels, --target-sqnr and --max-drop belong to --recipe auto")
-    chosen = dataclasses.replace(chosen, **{k: v for k, v in asked.items() if v is not None})
+    if targeted:
+        chosen = dataclasses.replace(chosen, target_sqnr=target_sqnr, max_drop=max_drop)
     if chosen.auto and data is None:
         raise typer.BadParameter("--recipe auto needs --data")
     writable(output)
