@@ -149,6 +149,12 @@ def test_behind_relu6_only_what_stays_below_6_is_scaled():
     assert_same_function(graph, 20 * images(32))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_channels_that_are_even_already_are_left_alone(seed):
+    plain, equalized = pair(chain(seed, spread=0.0))
+    assert plain.to_bytes() == equalized.to_bytes()
+
+
 def test_without_the_switch_and_twice_over_nothing_moves():
     graph = chain(0, spread=2.0)
     off = prepare(graph.copy(), int8x.Recipe())
