@@ -13,7 +13,7 @@ from int8x.grids import Grids
 from int8x.methods.auto import Outcome, search
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples
-from int8x.methods.refinement import Step, refine
+from int8x.methods.refinement import Step, refine, wanted
 from int8x.observer import Stats
 from int8x.passes import prepare
 from int8x.precision import assign, refuse_left_in_float
@@ -54,10 +54,11 @@ def quantize(
     statistics.
     recipe: a preset's name, a recipe file, plain data, or a Recipe. labels: one integer per sample,
     by which "auto" measures accuracy. progress: see int8x.progress.
-    The result's `quantization` tells each tensor's grid and source. Raises QuantizeError, which
-    lists the operators that have no int8 form unless the recipe allows them to stay float, or the
-    tensors without a range; StatsError for another model's statistics; ModelError and DataError as
-    calibrate() does.
+    The result's `quantization` tells each tensor's grid and source, what the accuracy methods of
+    the recipe did, and what "auto" tried; a target that "auto" cannot meet is a warning.
+    Raises QuantizeError, which lists the operators that have no int8 form unless the recipe allows
+    them to stay float, or the tensors without a range; StatsError for another model's statistics;
+    ModelError and DataError as calibrate() does.
 
     >>> graph = int8x.quantize("float.tflite", data="samples.npy")
     >>> graph.save("model.int8.tflite")
@@ -67,15 +68,18 @@ def quantize(
     if resolved.auto:
         return _searched(graph, stats, data, labels, resolved, progress)
     prepare(graph, resolved)
-    refuse_quantized(graph)
+    _refuse_quantized(graph)
     refuse_left_in_float(graph, assign(graph, resolved))
     gathered = _statistics(graph, stats, data is not None)
-    kept = None if data is None else KeptSamples(data, input_specs(graph))
-    if Draft(resolved, gathered).decide(graph).missing and kept is not None:
-        gathered = calibrate_prepared(graph, kept, recipe=resolved, progress=progress)
+    read = None
+    if data is not None and wanted(resolved):
+        data = KeptSamples(data, input_specs(graph))
+        read = data.read
+    if data is not None and Draft(resolved, gathered).decide(graph).missing:
+        gathered = calibrate_prepared(graph, data, recipe=resolved, progress=progress)
     draft = Draft(resolved, gathered)
     _refuse_missing(graph, draft.decide(graph))
-    graph, steps = refine(graph, draft, None if kept is None else kept.read, progress)
+    graph, steps = refine(graph, draft, read, progress)
     return _finished(graph, draft, steps)
 
 
@@ -87,7 +91,7 @@ def _searched(
         raise QuantizeError(f"{graph.origin}: recipe {recipe.name!r} (auto) needs data")
     if stats is not None:
         warnings.warn("auto sets samples aside and calibrates itself: stats unused", stacklevel=3)
-    refuse_quantized(graph)
+    _refuse_quantized(graph)
     found = search(graph, data, labels, recipe, progress)
     return _finished(found.graph, found.draft, found.steps, found.outcome)
 
@@ -109,7 +113,7 @@ def _refuse_missing(graph: Graph, grids: Grids) -> None:
         )
 
 
-def refuse_quantized(graph: Graph) -> None:
+def _refuse_quantized(graph: Graph) -> None:
     for tensor in graph.main.tensors:
         if tensor.quant is not None and tensor.dtype in ("INT8", "UINT8", "INT16", "INT4"):
             raise QuantizeError(

@@ -1,6 +1,7 @@
 """int8x quantize FLOAT [--data D | --stats S] [--recipe R] --output model.int8.tflite"""
 
 import dataclasses
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,8 @@ def command(
     recipe: Annotated[
         str,
         typer.Option(
-            help="int8, int16x8, int8_w4, dynamic, weight_only, float16, or a recipe file (JSON)."
+            help="int8, int16x8, int8_w4, dynamic, weight_only, float16, auto, or a recipe file "
+            "(JSON)."
         ),
     ] = "int8",
     io: Annotated[
@@ -37,14 +39,30 @@ def command(
     allow_float: Annotated[
         bool, typer.Option("--allow-float", help="Leave operators without an int8 form in float.")
     ] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Right answers, a .npy of integers: auto measures accuracy with them."),
+    ] = None,
+    target_sqnr: Annotated[
+        float | None, typer.Option(help="auto: the least SQNR of the outputs, in dB.")
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="auto: the most accuracy to lose, in points.")
+    ] = None,
 ) -> None:
-    """Make a float model full int8, or what the recipe says."""
+    """Make a float model full int8, or what the recipe says.
+
+    Exit status 1, with the file written, when auto cannot meet its target.
+    """
+    from rich.console import Console
+
     from int8x.graph import Graph
     from int8x.methods.refinement import wanted
     from int8x.passes import prepare
     from int8x.progress import bar
     from int8x.quantizer import quantize
     from int8x.recipe import resolve
+    from int8x.validation import load_labels
 
     chosen = resolve(recipe)
     if io is not None:
@@ -53,14 +71,26 @@ def command(
         chosen = dataclasses.replace(chosen, io=io)
     if allow_float:
         chosen = dataclasses.replace(chosen, allow_float=True)
+    targeted = target_sqnr is not None or max_drop is not None
+    if not chosen.auto and (labels is not None or targeted):
+        raise typer.BadParameter("--labels, --target-sqnr and --max-drop belong to --recipe auto")
+    if targeted:
+        chosen = dataclasses.replace(chosen, target_sqnr=target_sqnr, max_drop=max_drop)
+    if chosen.auto and data is None:
+        raise typer.BadParameter("--recipe auto needs --data")
     writable(output)
+    known = None if labels is None else load_labels(labels)
     given = data is not None or stats is not None
     if not chosen.needs_ranges and given and not wanted(chosen):
         typer.echo(f"{chosen.compute} needs no --data and no --stats: they are not read", err=True)
         data = stats = None
     elif chosen.needs_ranges and not given and not prepare(Graph.load(model)).ranges:
         raise typer.BadParameter("the model carries no ranges: give --data or --stats")
-    graph = quantize(model, stats, None if data is None else str(data), chosen, progress=bar)
+    source = None if data is None else str(data)
+    with warnings.catch_warnings():
+        if chosen.auto:  # what it found is told below
+            warnings.filterwarnings("ignore", "(?s).*auto: the target")
+        graph = quantize(model, stats, source, chosen, labels=known, progress=bar)
     graph.save(output)
     result = graph.quantization
     assert result is not None  # quantize() sets it
@@ -70,3 +100,15 @@ def command(
     typer.echo(f"{output}: {len(graph.main.operators)} operators, {chosen.compute}{told}")
     for name, kind, reason in result.float_operators:
         typer.echo(f"left in float: {kind} {name!r}: {reason}", err=True)
+    for step in result.methods:
+        typer.echo(f"{step.method}: {step.note}", err=step.before is None)
+    if result.search is not None:
+        Console().print(result.search.table())
+        if not result.search.met:
+            best = result.search.trials[-1]
+            typer.echo(
+                f"error: {output}: the target, {result.search.target}, is not met: the best, which "
+                f"was written, has {best.sqnr_db:.1f} dB on samples held out",
+                err=True,
+            )
+            raise typer.Exit(1)

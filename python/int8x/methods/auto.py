@@ -11,11 +11,11 @@ from int8x.calibration import calibrate_prepared
 from int8x.data import Sample, input_specs
 from int8x.errors import DataError
 from int8x.graph import Graph
-from int8x.methods.comparison import Reference, Score
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples
 from int8x.methods.range_search import SEARCHED
 from int8x.methods.refinement import Step, refine
+from int8x.methods.scoring import Reference, Score
 from int8x.methods.sensitivity import Sensitivity, cost_of, measure, widened
 from int8x.passes import prepare
 from int8x.precision import assign, refuse_left_in_float

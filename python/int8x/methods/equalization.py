@@ -15,6 +15,7 @@ from int8x.rules import RULES
 from int8x.subgraph import Operator, Subgraph
 
 _SWEEPS = 60
+_EVEN = 0.3  # deviation of log(factor) below which a group's channels are as even as weights are
 _SETTLED = 1e-3  # largest change of log(factor) in a sweep that is the last
 _WIDEST = 2.0**12  # no factor beyond this, nor below its inverse
 _RELU6_TOP = 6.0
@@ -29,6 +30,7 @@ def equalize(graph: Graph, recipe: Recipe | None = None) -> None:
     with r1[i] the largest magnitude of the weights and bias that make channel i, and r2[i] that of
     the weights that read it; over all operators of a group (channel_groups), swept in turn until
     nothing moves, which gives sets of three around a depthwise convolution their cube roots.
+    Groups whose log s deviates by less than 0.3 from its mean are even already and stay.
     Behind RELU6, which is not homogeneous, s[i] stays 1 unless the channel is known to stay below 6
     before and after, whatever the model reads. Zero weights stay zero.
 
@@ -45,6 +47,7 @@ def equalize(graph: Graph, recipe: Recipe | None = None) -> None:
     operators = list(dict.fromkeys(op for g in free for op in [*g.writers, *g.readers]))
     matrices = {op: weight_matrix(op, np.abs, np.max) for op in operators}
     biases = {op: np.abs(_bias(op)) for op in operators}
+    free = [g for g in free if np.log(_step(g, matrices, biases)).std() > _EVEN]
     limits = _limits(subgraph, free)
     factors = {group: np.ones(group.size) for group in free}
     for _ in range(_SWEEPS):
@@ -64,7 +67,7 @@ def equalize(graph: Graph, recipe: Recipe | None = None) -> None:
             moved = max(moved, float(np.abs(np.log(step)).max()))
         if moved < _SETTLED:
             break
-    for op in operators:
+    for op in dict.fromkeys(op for g in free for op in [*g.writers, *g.readers]):
         _rescale(subgraph, op, groups, factors)
 
 

@@ -25,7 +25,8 @@ def candidates(recipe: Recipe) -> list[Recipe]:
     """The recipes whose grids are tried, the given one first: of two that cost the same the earlier
     is taken.
     """
-    tried = [recipe, dataclasses.replace(recipe, observer="minmax")]
+    tried = [recipe]
+    tried += [dataclasses.replace(recipe, observer=name) for name in ("minmax", "mse")]
     tried += [
         dataclasses.replace(recipe, observer="percentile", percentile=share)
         for share in (99.999, 99.99, 99.9, 99.5)

@@ -7,11 +7,11 @@ from int8x.data import Sample
 from int8x.graph import Graph
 from int8x.methods.adaround import learn_rounding
 from int8x.methods.bias_correction import correct_biases
-from int8x.methods.comparison import Reference
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import split
 from int8x.methods.pieces import can_walk
 from int8x.methods.range_search import search_ranges
+from int8x.methods.scoring import Reference
 from int8x.progress import Progress, silent
 from int8x.recipe import Recipe
 

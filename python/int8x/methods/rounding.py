@@ -53,8 +53,8 @@ def learn(task: Task, iterations: int, regularizer: float) -> np.ndarray:
 
     with E the error that rounding to nearest makes on that output, per weight, so that the balance
     depends on no scale. beta falls from 20 to 2: h is pulled to 0 or 1. An output
-    keeps its new rounding where that is better on the rows that were not learned from. Weights that
-    are zero stay zero.
+    keeps its new rounding where that is better on the rows that were not learned from. Weights on
+    the grid stay, zeros among them.
     """
     rows, train = task.inputs.shape[1], task.learned
     nearest = task.nearest()
@@ -63,7 +63,8 @@ def learn(task: Task, iterations: int, regularizer: float) -> np.ndarray:
     floor = np.floor(scaled)
     part = np.clip(scaled - floor, 0.01, 0.99)
     v = -np.log(1.2 / (part + 0.1) - 1).astype(np.float32)
-    keep = task.weights == 0
+    keep = scaled == floor  # already on the grid, zeros among them
+    v[keep] = -4
     first, second = np.zeros_like(v), np.zeros_like(v)
     step_rows = min(_ROWS_A_STEP, train)
     share = (task.weights.shape[2] / np.maximum(base, 1e-30)).astype(np.float32)
@@ -99,7 +100,7 @@ def learn(task: Task, iterations: int, regularizer: float) -> np.ndarray:
         v -= size * first / root
     h = np.clip(1.2 / (1 + np.exp(-v)) - 0.1, 0, 1)
     learned = np.clip(floor + (h >= 0.5), -task.limit, task.limit)
-    learned = np.where(keep, 0, learned).astype(np.float32)
+    learned = np.where(keep, nearest, learned).astype(np.float32)
     judged = slice(train, rows) if train < rows else slice(0, rows)
     better = task.errors(learned, judged) < task.errors(nearest, judged)
     return np.where(better[:, :, None], learned, nearest)

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from int8x.graph import Graph
-from int8x.methods.comparison import Reference, Score
 from int8x.methods.draft import Draft
+from int8x.methods.scoring import Reference, Score
 from int8x.overrides import Override
 from int8x.precision import assign
 from int8x.precision_rules import obstacle_to

@@ -1,0 +1,90 @@
+"""Bias correction takes the mean error off each channel, layer by layer."""
+
+import dataclasses
+
+import int8x
+import int8x.passes
+import numpy as np
+import pytest
+from float_nets import small_network
+from int8x.graph import Graph
+from int8x.interpreter import Runner
+from int8x.methods.bias_correction import correct_biases
+from int8x.methods.draft import Draft
+from uneven_nets import half_steps, images
+
+PLAIN = int8x.Recipe(io="float")
+CORRECTED = dataclasses.replace(PLAIN, bias_correction=True)
+DROP = 5.0
+
+
+def mean_error(graph: Graph, coded: Graph, data: np.ndarray) -> float:
+    """The largest difference of a channel's mean at the output."""
+    sums = []
+    for model in (graph, coded):
+        runner = Runner(model.to_bytes(), "model", 1, "BUILTIN_WITHOUT_DEFAULT_DELEGATES")
+        place = model.main.tensors.index(model.main.outputs[0])
+        total = np.zeros(model.main.outputs[0].shape[-1])
+        for sample in data:
+            runner.run([sample[None]])
+            total += runner.value(place).astype(np.float64).reshape(-1, len(total)).mean(axis=0)
+        sums.append(total / len(data))
+    return float(np.abs(sums[0] - sums[1]).max())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_mean_error_falls_more_than_fivefold_on_unseen_samples(seed):
+    graph = half_steps(seed)
+    data, unseen = np.abs(images(128, seed)), np.abs(images(64, seed + 100))
+    plain, corrected = (int8x.quantize(graph, data=data, recipe=r) for r in (PLAIN, CORRECTED))
+    before, after = mean_error(graph, plain, unseen), mean_error(graph, corrected, unseen)
+    print(f"seed {seed}: {before:.4f} to {after:.4f}")
+    assert after * DROP < before
+    assert corrected.quantization.methods[0].kept
+
+
+def test_only_biases_change():
+    graph, data = half_steps(0), np.abs(images(32))
+    plain, corrected = (int8x.quantize(graph, data=data, recipe=r) for r in (PLAIN, CORRECTED))
+    for a, b in zip(plain.main.operators, corrected.main.operators, strict=True):
+        assert a.kind == b.kind
+        if len(a.inputs) == 3:
+            np.testing.assert_array_equal(a.inputs[1].data, b.inputs[1].data)
+            assert not np.array_equal(a.inputs[2].data, b.inputs[2].data)
+            assert a.inputs[2].quant == b.inputs[2].quant
+        assert [t.quant for t in a.outputs] == [t.quant for t in b.outputs]
+
+
+def test_each_layer_is_corrected_for_those_before_it():
+    """With the second layer's own rounding exact, all it has to take off is the first one's."""
+    graph, data = half_steps(0), np.abs(images(64))
+    second = graph.main.operators[1].inputs[1]
+    second.data = (np.round(second.values / 0.01) * 0.01).astype(np.float32)
+    samples = [[sample[None]] for sample in data]
+    stats = int8x.calibrate(graph, data)
+    prepared = int8x.passes.prepare(graph.copy())
+    corrected = correct_biases(prepared, Draft(PLAIN, stats), samples)
+    shift = [
+        np.abs(a.inputs[2].values - b.inputs[2].values).max()
+        for a, b in zip(prepared.main.operators, corrected.main.operators, strict=True)
+    ]
+    assert shift[1] < shift[0] / 5
+
+
+@pytest.mark.parametrize("compute", ["int8", "int16x8", "int8_w4", "dynamic"])
+def test_every_precision_with_integer_weights_gains(compute):
+    graph, data = half_steps(1), np.abs(images(64, 1))
+    plain = int8x.Recipe(compute=compute, io="float")
+    before, after = (
+        mean_error(graph, int8x.quantize(graph, data=data, recipe=r), data)
+        for r in (plain, dataclasses.replace(plain, bias_correction=True))
+    )
+    assert after < before
+
+
+def test_equal_inputs_give_equal_bytes():
+    once, again = (
+        int8x.quantize(small_network(), data=images(16), recipe=CORRECTED).to_bytes()
+        for _ in range(2)
+    )
+    assert once == again
