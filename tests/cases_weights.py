@@ -1,4 +1,4 @@
-"""One-operator models with weights: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED."""
+"""One-operator models of convolutions and matrix products; some of the weights are INT4."""
 
 from collections.abc import Iterator
 
@@ -74,9 +74,12 @@ def convolution_case(
 
     model = ModelBuilder()
     x = model.input((batch, height, width, depth), scale=input_scale, zero_point=draw.zero_point())
-    w = model.constant(
-        weights(draw, filter_shape), np.int8, scale=scales, axis=3 if depthwise else 0
-    )
+    quantization = dict(scale=scales, axis=3 if depthwise else 0)
+    four_bits = draw.seed % 8 == 7
+    if four_bits:
+        w = model.int4_constant(draw.values(filter_shape, -8, 7), **quantization)
+    else:
+        w = model.constant(weights(draw, filter_shape), np.int8, **quantization)
     inputs = [x, w]
     # CONV_2D of the reference refuses a missing bias; DEPTHWISE_CONV_2D takes it.
     if not depthwise or draw.chance(0.85):
@@ -85,7 +88,8 @@ def convolution_case(
     y = model.tensor(
         (batch, out_height, out_width, channels), scale=output_scale, zero_point=draw.zero_point()
     )
-    model.operator(operator, inputs, [y], **options)
+    version = (6 if depthwise else 7) if four_bits else None
+    model.operator(operator, inputs, [y], version=version, **options)
     feeds = tuple((draw.values((batch, height, width, depth)),) for _ in range(2))
     return Case(operator, name, model.finish([y]), feeds)
 
@@ -129,7 +133,11 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
 
         model = ModelBuilder()
         x = model.input(shape, scale=input_scale, zero_point=draw.zero_point())
-        w = model.constant(weights(draw, (channels, depth)), np.int8, scale=scales)
+        four_bits = seed % 8 == 7
+        if four_bits:
+            w = model.int4_constant(draw.values((channels, depth), -8, 7), scale=scales)
+        else:
+            w = model.constant(weights(draw, (channels, depth)), np.int8, scale=scales)
         b = -1
         if draw.chance(0.85):
             b = model.constant(
@@ -139,7 +147,7 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
             )
         y = model.tensor((*shape[:-1], channels), scale=output_scale, zero_point=draw.zero_point())
         options = dict(fusedActivationFunction=ACTIVATIONS[draw.activation()], keepNumDims=keep)
-        version = 6 if b < 0 else 5 if keep else 4
+        version = 10 if four_bits else 6 if b < 0 else 5 if keep else 4
         model.operator("FULLY_CONNECTED", [x, w, b], [y], version=version, **options)
         feeds = tuple((draw.values(shape),) for _ in range(2))
         yield Case(
@@ -148,3 +156,71 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
             model.finish([y]),
             feeds,
         )
+
+
+def transpose_conv(count: int = 64) -> Iterator[Case]:
+    for seed in range(count):
+        draw = Draw(66000 + seed)
+        depth, channels = draw.pick(1, 3, 4, 9, 16, 33), draw.pick(1, 3, 4, 8, 17)
+        kernel = draw.pick((2, 2), (3, 3), (4, 4), (1, 1), (2, 5), (5, 3))
+        stride = draw.pick((1, 1), (2, 2), (2, 2), (3, 3), (1, 2), (3, 1))
+        batch, height, width = draw.pick(1, 1, 2), draw.size(1, 8), draw.size(1, 8)
+        padding = PADDINGS[draw.pick("SAME", "VALID")]
+        extents = [
+            n * s - (draw.size(0, s - 1) if s > 1 else 0)  # SAME has several inverses
+            if padding == PADDINGS["SAME"]
+            else (n - 1) * s + k
+            for n, k, s in zip((height, width), kernel, stride, strict=True)
+        ]
+        shape, out = (batch, height, width, depth), (batch, *extents, channels)
+        input_scale, scales = draw.scale(), weight_scales(draw, channels)
+        peak = accumulator_peak(depth * kernel[0] * kernel[1])
+        output_scale = draw.output_scale(np.float64(input_scale) * scales, peak)
+        model = ModelBuilder()
+        inputs = [model.constant(out)]
+        w = weights(draw, (channels, *kernel, depth))
+        inputs.append(model.constant(w, np.int8, scale=scales))
+        inputs.append(model.input(shape, scale=input_scale, zero_point=draw.zero_point()))
+        if draw.chance(0.7):
+            b = bias(draw, channels, peak / 4)
+            inputs.append(model.constant(b, np.int32, scale=input_scale * scales))
+        y = model.tensor(out, scale=output_scale, zero_point=draw.zero_point())
+        model.operator(
+            "TRANSPOSE_CONV",
+            inputs,
+            [y],
+            version=3 if len(inputs) == 4 else 2,
+            padding=padding,
+            strideH=stride[0],
+            strideW=stride[1],
+            fusedActivationFunction=ACTIVATIONS[draw.activation()],
+        )
+        name = f"transpose_conv seed {draw.seed} {shape} kernel {kernel} stride {stride}"
+        feeds = tuple((draw.values(shape),) for _ in range(2))
+        yield Case("TRANSPOSE_CONV", name, model.finish([y]), feeds)
+
+
+def batch_matmul(count: int = 64) -> Iterator[Case]:
+    for seed in range(count):
+        draw = Draw(67000 + seed)
+        m, n, k = draw.pick(1, 2, 17, 33, 100), draw.pick(*WIDTHS), draw.pick(*DEPTHS)
+        left, right = draw.pick(
+            ((), ()), ((3,), (3,)), ((2, 3), (2, 3)), ((3,), (1,)), ((2, 3), (3,))
+        )
+        adj_x, adj_y = draw.chance(0.3), draw.chance(0.5)
+        if left != right:
+            adj_x = False  # tf.lite and tflite-runtime compute garbage there
+        a = (*left, *((k, m) if adj_x else (m, k)))
+        b = (*right, *((n, k) if adj_y else (k, n)))
+        scales = draw.scale(), draw.scale()
+        product = np.float64(scales[0] * scales[1])
+        output_scale = draw.output_scale(np.atleast_1d(product), accumulator_peak(k))
+        model = ModelBuilder()
+        x = model.input(a, scale=scales[0], zero_point=draw.zero_point())
+        z = model.input(b, scale=scales[1], zero_point=draw.zero_point())
+        out = (*np.broadcast_shapes(left, right), m, n)
+        y = model.tensor(out, scale=output_scale, zero_point=draw.zero_point())
+        model.operator("BATCH_MATMUL", [x, z], [y], adjX=adj_x, adjY=adj_y)
+        feeds = tuple((draw.values(a), draw.values(b)) for _ in range(2))
+        name = f"batch_matmul seed {draw.seed} {a} by {b}"
+        yield Case("BATCH_MATMUL", name, model.finish([y]), feeds)

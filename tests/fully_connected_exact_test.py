@@ -1,4 +1,6 @@
-"""FULLY_CONNECTED equals the reference bit for bit, on every instruction set and thread count."""
+"""FULLY_CONNECTED and BATCH_MATMUL equal the reference bit for bit, on every instruction set and
+thread count.
+"""
 
 import archs
 import pytest
@@ -9,5 +11,6 @@ pytest_plugins = ("arch_report",)
 
 
 @pytest.mark.parametrize("arch", archs.on_this_cpu())
-def test_fully_connected_equals_the_reference(arch):
-    assert_exact(CASES["FULLY_CONNECTED"](300), arch=arch)
+@pytest.mark.parametrize("operator", ["FULLY_CONNECTED", "BATCH_MATMUL"])
+def test_matrix_products_equal_the_reference(operator, arch):
+    assert_exact(CASES[operator](300), arch=arch)

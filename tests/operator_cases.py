@@ -14,6 +14,8 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "CONV_2D": cases_weights.conv_2d,
     "DEPTHWISE_CONV_2D": cases_weights.depthwise_conv_2d,
     "FULLY_CONNECTED": cases_weights.fully_connected,
+    "TRANSPOSE_CONV": cases_weights.transpose_conv,
+    "BATCH_MATMUL": cases_weights.batch_matmul,
     "ADD": cases_pointwise.add,
     "SUB": cases_pointwise.sub,
     "MUL": cases_pointwise.mul,

@@ -163,6 +163,16 @@ class ModelBuilder:
         data = np.asarray(data, dtype)
         return self.tensor(data.shape, dtype, data=data, **quantization)
 
+    def int4_constant(self, data: Any, **quantization: Any) -> int:
+        """Values in [-8, 7], packed two to a byte, the lower half first."""
+        data = np.asarray(data, np.int8)
+        nibbles = np.append(data.ravel() & 15, np.zeros(data.size % 2, np.int8)).astype(np.uint8)
+        index = self.tensor(
+            data.shape, np.int8, data=nibbles[::2] | nibbles[1::2] << 4, **quantization
+        )
+        self._graph.tensors[index].type = schema.TensorType.INT4
+        return index
+
     def operator(
         self,
         name: str,

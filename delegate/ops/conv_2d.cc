@@ -77,12 +77,13 @@ Packed pack(const NodeView& view, const Resources& resources) {
   for (size_t c = 0; c < multipliers.size(); ++c) {
     multipliers[c] = quantize_multiplier(scales[scales.size() == 1 ? 0 : c]);
   }
+  std::vector<int8_t> unpacked;
   const ConvSpec spec = {out_c,
                          node.filter.dims[1],
                          node.filter.dims[2],
                          node.in_c,
                          node.groups,
-                         static_cast<const int8_t*>(constant_data(view.input(1))),
+                         weight_values(view.input(1), &unpacked),
                          node.bias,
                          multipliers.data(),
                          node.input.zero_point,
@@ -90,7 +91,7 @@ Packed pack(const NodeView& view, const Resources& resources) {
                          node.range.min,
                          node.range.max};
   WeightKey key("CONV_2D");
-  key.add(spec.weights).add(spec.bias).add(node.filter).add(node.in_c).add(node.range);
+  key.add(view.input(1).data).add(spec.bias).add(node.filter).add(node.in_c).add(node.range);
   key.add(node.input.zero_point).add(node.output.zero_point).add(resources.archs);
   key.add_bytes(multipliers.data(), multipliers.size() * sizeof(Multiplier));
   return resources.weights->get(key, [&]() -> Packed {

@@ -18,6 +18,7 @@ struct Node {
   const TfLiteDepthwiseConvParams* params;
   Shape filter;  // [1, height, width, channels]
   std::vector<float> scales;
+  std::vector<int8_t> unpacked;  // INT4 weights
   DepthwiseSpec spec;
 };
 
@@ -63,7 +64,7 @@ Reason read(const NodeView& view, Node* out) {
                p.stride_width,
                p.dilation_height_factor,
                p.dilation_width_factor,
-               static_cast<const int8_t*>(constant_data(view.input(1))),
+               weight_values(view.input(1), &out->unpacked),
                bias,
                input.scale,
                output.scale,
@@ -87,6 +88,7 @@ Packed pack(const NodeView& view, const Resources& resources) {
   const DepthwiseSpec& spec = node.spec;
   DepthwiseSpec plain = spec;
   plain.filter_scales = nullptr;
+  plain.filter = static_cast<const int8_t*>(view.input(1).data);
   WeightKey key("DEPTHWISE_CONV_2D");
   key.add(plain).add(resources.archs);
   key.add_bytes(node.scales.data(), node.scales.size() * sizeof(float));

@@ -76,9 +76,10 @@ Packed pack(const NodeView& view, const Resources& resources) {
       !effective_scales(node.input.scale, node.weights, node.output.scale, &scales)) {
     return nullptr;
   }
+  std::vector<int8_t> unpacked;
   const FullyConnectedSpec spec = {node.filter.dims[0],
                                    node.filter.dims[1],
-                                   static_cast<const int8_t*>(constant_data(view.input(1))),
+                                   weight_values(view.input(1), &unpacked),
                                    node.bias,
                                    scales.data(),
                                    static_cast<int>(scales.size()),
@@ -88,7 +89,7 @@ Packed pack(const NodeView& view, const Resources& resources) {
                                    node.range.min,
                                    node.range.max};
   WeightKey key("FULLY_CONNECTED");
-  key.add(spec.weights).add(spec.bias).add(node.filter).add(node.range).add(resources.archs);
+  key.add(view.input(1).data).add(spec.bias).add(node.filter).add(node.range).add(resources.archs);
   key.add(spec.weights_zero_point).add(node.input.zero_point).add(node.output.zero_point);
   key.add_bytes(scales.data(), scales.size() * sizeof(double));
   return resources.weights->get(key, [&]() -> Packed {

@@ -11,6 +11,15 @@ int64_t node_macs(const NodeView& node) {
       return filter.dims[0] > 0 ? output.elements() * (filter.elements() / filter.dims[0]) : 0;
     case kTfLiteBuiltinDepthwiseConv2d:  // filter [1, height, width, channels]
       return output.elements() * (filter.elements() / filter.back(0));
+    case kTfLiteBuiltinTransposeConv: {  // every input pixel meets every tap
+      Shape input;
+      if (!node.has_input(2) || !read_shape(node.input(2), &input)) return 0;
+      return filter.back(0) > 0 ? input.elements() / input.back(0) * filter.elements() : 0;
+    }
+    case kTfLiteBuiltinBatchMatmul: {
+      const auto* options = node.params<TfLiteBatchMatMulParams>();
+      return options == nullptr ? 0 : output.elements() * filter.back(options->adj_y ? 0 : 1);
+    }
     case kTfLiteBuiltinFullyConnected:  // filter [out, in]
       return output.elements() * filter.back(0);
     default:

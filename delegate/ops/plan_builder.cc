@@ -36,6 +36,14 @@ ValueId PlanBuilder::output(int tensor) {
   return make(tensor, external ? Storage::output : Storage::arena);
 }
 
+ValueId PlanBuilder::temporary(ElementType type, const Shape& shape) {
+  Value value;
+  value.type = type;
+  value.shape = shape;
+  plan_->values.push_back(value);
+  return static_cast<ValueId>(plan_->values.size()) - 1;
+}
+
 void PlanBuilder::add(std::unique_ptr<Step> step) {
   step->node = node_;
   plan_->steps.push_back(std::move(step));

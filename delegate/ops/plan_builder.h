@@ -22,6 +22,9 @@ class PlanBuilder {
   ValueId input(int tensor);
   ValueId output(int tensor);
 
+  // A value between two steps of one node.
+  ValueId temporary(ElementType type, const Shape& shape);
+
   const Shape& shape(ValueId value) const { return plan_->values[value].shape; }
 
   void set_node(int node) { node_ = node; }

@@ -16,6 +16,15 @@ bool quantize_bound(float bound, const Activation& output, int32_t* out) {
   return true;
 }
 
+// Two to a byte; nullptr when they are not constant or their size is wrong.
+const uint8_t* packed_int4(const TfLiteTensor& tensor) {
+  Shape shape;
+  if (tensor.allocation_type != kTfLiteMmapRo || tensor.data == nullptr) return nullptr;
+  if (tensor.sparsity != nullptr || !read_shape(tensor, &shape)) return nullptr;
+  if (tensor.bytes != static_cast<size_t>((shape.elements() + 1) / 2)) return nullptr;
+  return static_cast<const uint8_t*>(tensor.data);
+}
+
 }  // namespace
 
 Reason read_activation(const TfLiteTensor& tensor, Activation* out) {
@@ -81,8 +90,11 @@ Reason read_unary(const NodeView& node, Activation* input, Activation* output) {
 
 Reason read_weights(const TfLiteTensor& tensor, int rank, int channel_axis, Quantization* out) {
   Shape shape;
-  if (tensor.type != kTfLiteInt8) return "weights that are not int8";
-  if (constant_data(tensor) == nullptr)
+  if (tensor.type != kTfLiteInt8 && tensor.type != kTfLiteInt4) {
+    return "weights that are neither int8 nor INT4";
+  }
+  if (tensor.type == kTfLiteInt8 ? constant_data(tensor) == nullptr
+                                 : packed_int4(tensor) == nullptr)
     return "weights that are not constant or whose size is wrong";
   if (!read_shape(tensor, &shape) || shape.rank != rank) return "weights of an unexpected rank";
   if (!Quantization::read(tensor, out)) return "weights without affine quantization";
@@ -90,6 +102,19 @@ Reason read_weights(const TfLiteTensor& tensor, int rank, int channel_axis, Quan
     return "weights with scales along an unexpected axis";
   }
   return nullptr;
+}
+
+const int8_t* weight_values(const TfLiteTensor& tensor, std::vector<int8_t>* unpacked) {
+  if (tensor.type == kTfLiteInt8) return static_cast<const int8_t*>(constant_data(tensor));
+  const uint8_t* bytes = packed_int4(tensor);
+  Shape shape;
+  read_shape(tensor, &shape);
+  unpacked->resize(static_cast<size_t>(shape.elements()));
+  for (size_t i = 0; i < unpacked->size(); ++i) {
+    const int nibble = bytes[i / 2] >> (i % 2 * 4) & 15;  // the lower half comes first
+    (*unpacked)[i] = static_cast<int8_t>(nibble < 8 ? nibble : nibble - 16);
+  }
+  return unpacked->data();
 }
 
 Reason read_bias(const NodeView& node, int index, int channels, const int32_t** out) {

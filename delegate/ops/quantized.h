@@ -30,9 +30,13 @@ Reason check_counts(const NodeView& node, int min_inputs, int max_inputs, int ou
 // An s8 node of one data input and one output, both activations of the same rank.
 Reason read_unary(const NodeView& node, Activation* input, Activation* output);
 
-// Constant s8 weights with one scale, or one for each entry of `channel_axis`, and zero points that
-// are zero.
+// Constant s8 or INT4 weights with one scale, or one for each entry of `channel_axis`, and zero
+// points that are zero.
 Reason read_weights(const TfLiteTensor& tensor, int rank, int channel_axis, Quantization* out);
+
+// The values of weights that read_weights() has passed, [element] in int8: the tensor's own, or
+// INT4 unpacked into `unpacked`.
+const int8_t* weight_values(const TfLiteTensor& tensor, std::vector<int8_t>* unpacked);
 
 // The bias in input `index`: constant s32 of `channels` entries, or absent.
 Reason read_bias(const NodeView& node, int index, int channels, const int32_t** out);

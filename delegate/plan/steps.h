@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "delegate/kernels/batch_matmul/batch_matmul.h"
 #include "delegate/kernels/conv/conv.h"
 #include "delegate/kernels/convert/convert.h"
 #include "delegate/kernels/copy/copy.h"
@@ -102,6 +103,7 @@ INT8X_UNARY_STEP(MoveStep, move, MoveParams, move, int8_t, int8_t);
 INT8X_BINARY_STEP(AddStep, add, AddParams, add);
 INT8X_BINARY_STEP(MulStep, mul, MulParams, mul);
 INT8X_BINARY_STEP(ElementwiseStep, binary, BinaryParams, binary);
+INT8X_BINARY_STEP(BatchMatmulStep, batch_matmul, BatchMatmulParams, batch_matmul);
 
 // Keeps the packed weights alive that its parameters point to.
 class DepthwiseStep : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParams, depthwise),
@@ -123,8 +125,8 @@ class DepthwiseStep : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParam
 class ConvStep : public Step {
  public:
   ConvStep(std::shared_ptr<const ConvWeights> weights, ValueId input, ValueId output,
-           const ConvGeometry& geometry, Work work)
-      : Step(StepKind::conv, "CONV_2D", {input}, output),
+           const ConvGeometry& geometry, Work work, const char* op = "CONV_2D")
+      : Step(StepKind::conv, op, {input}, output),
         weights(std::move(weights)),
         geometry(geometry),
         work_(work) {}

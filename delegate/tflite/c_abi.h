@@ -21,6 +21,7 @@ enum TfLiteType {
   kTfLiteInt64 = 4,
   kTfLiteInt16 = 7,
   kTfLiteInt8 = 9,
+  kTfLiteInt4 = 18,
 };
 
 enum TfLiteAllocationType {
@@ -324,6 +325,19 @@ struct TfLiteResizeParams {
   bool half_pixel_centers;
 };
 
+// `activation` is newer than the 2.5 layout; every runtime that loads the delegate has it.
+struct TfLiteTransposeConvParams {
+  TfLitePadding padding;
+  int stride_width;
+  int stride_height;
+  TfLiteFusedActivation activation;
+};
+
+struct TfLiteBatchMatMulParams {
+  bool adj_x;
+  bool adj_y;
+};
+
 struct TfLiteL2NormParams {
   TfLiteFusedActivation activation;
 };
@@ -389,6 +403,7 @@ INT8X_SIZE(TfLiteDepthwiseConvParams, 28, 28);
 INT8X_OFFSET(TfLitePoolParams, activation, 20, 20);
 INT8X_OFFSET(TfLiteFullyConnectedParams, keep_num_dims, 8, 8);
 INT8X_OFFSET(TfLiteConcatenationParams, activation, 4, 4);
+INT8X_OFFSET(TfLiteTransposeConvParams, activation, 12, 12);
 
 #undef INT8X_OFFSET
 #undef INT8X_SIZE

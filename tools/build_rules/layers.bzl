@@ -15,8 +15,9 @@ LAYERS = {
     "delegate/fixed_point": ["delegate/quantization", "delegate/kernels/..."] + _ABOVE_KERNELS,
     "delegate/quantization": _ABOVE_KERNELS,
     "delegate/kernels": _ABOVE_KERNELS,
-    "delegate/kernels/gemm": ["delegate/kernels/conv", "delegate/kernels/fully_connected"] + _ABOVE_KERNELS,
+    "delegate/kernels/gemm": ["delegate/kernels/batch_matmul", "delegate/kernels/conv", "delegate/kernels/fully_connected"] + _ABOVE_KERNELS,
     "delegate/kernels/requantize": [
+        "delegate/kernels/batch_matmul",
         "delegate/kernels/conv",
         "delegate/kernels/fully_connected",
         "delegate/kernels/gemm",
