@@ -177,6 +177,12 @@ def test_version_and_help_go_to_stdout(folder):
             "none.npy: no such file",
         ),
         (
+            ["validate", "float.tflite", "float.tflite", "--data", "data.npy"]
+            + ["--labels", "none.npy"],
+            1,
+            "none.npy: no such file",
+        ),
+        (
             ["quantize", "float.tflite", "--data", "labels.npy", "--output", "m.tflite"],
             1,
             "takes float32, sample 0 is int64",

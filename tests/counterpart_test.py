@@ -10,6 +10,7 @@ from int8x import passes
 from int8x.comparison import compare_outputs
 from int8x.graph import Graph
 from int8x.passes import prepare
+from int8x.quant_params import QuantParams
 from int8x.recipe import resolve
 
 SHAPE = (1, 8, 8, 3)
@@ -178,6 +179,17 @@ def test_a_quantized_model_in_the_place_of_the_float_one_is_refused():
     coded = int8x.quantize(small_network(), data=SAMPLES)
     with pytest.raises(int8x.ModelError, match=r"this one is quantized: tensor .* is INT8"):
         int8x.validate(coded, coded, SAMPLES)
+
+
+def test_a_float_model_with_the_markers_of_training_is_a_float_model():
+    net = Net()
+    y = net.conv(net.input(*SHAPE), 4, activation=RELU)
+    coded = net.add("QUANTIZE", [y], *y.shape, options="QuantizeOptions", dtype="UINT8")
+    coded.quant = QuantParams(0.05, 0)
+    made = net.add("DEQUANTIZE", [coded], *y.shape, options="DequantizeOptions")
+    marked = net.done(net.conv(made, 2))
+    report = int8x.validate(marked, int8x.quantize(marked, data=SAMPLES), SAMPLES)
+    assert report.notes == () and len(report.operators) == 2
 
 
 def test_outputs_alone_are_compared_with_the_same_figures():

@@ -41,7 +41,6 @@ def find_counterpart(
     Raises ModelError when `model` is quantized already or the interfaces do not correspond.
     """
     source, notes = load(model), []
-    _refuse_quantized(source)
     recipes: list[Any] = ["int8"]
     if given is not None:
         recipes = [resolve(given)]
@@ -53,6 +52,7 @@ def find_counterpart(
     tries = []
     for recipe in recipes:
         graph = prepare(source.copy(), recipe)
+        _refuse_quantized(graph)  # only now: markers of training look like quantized tensors
         check_interfaces(graph, tested)
         tries.append((graph, pair(graph, tested)))
         if all(cosine > _SURE for cosine, _ in tries[-1][1].likeness.values()):

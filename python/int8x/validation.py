@@ -110,6 +110,8 @@ def load_labels(path: str | os.PathLike) -> np.ndarray:
     """Labels from a .npy file; pickles are refused."""
     try:
         return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
     except Exception as error:  # numpy raises whatever tokenizer or header parser raised
         raise DataError(f"{path}: not a plain numpy file of labels ({error})") from None
 
