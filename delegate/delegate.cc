@@ -47,7 +47,7 @@ TfLiteStatus claim_graph(TfLiteContext* context, TfLiteDelegate* delegate) {
 
 // Why the delegate leaves a node to TFLite.
 Reason refuse(const NodeView& node, const Options& options) {
-  const Operator* op = find_operator(node.builtin());
+  const Operator* op = operator_of(node);
   if (op == nullptr) return "the delegate has no such operator";
   if (!options.allows(op->name)) return "excluded by option allow_ops or deny_ops";
   if (node.version() > op->max_version) return "a newer version of the operator than is known";

@@ -14,8 +14,7 @@ bool Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
   for (int i = 0; i < params.nodes_to_replace->size; ++i) {
     NodeView view;
     const int index = params.nodes_to_replace->data[i];
-    const Operator* op =
-        NodeView::open(context, index, &view) ? find_operator(view.builtin()) : nullptr;
+    const Operator* op = NodeView::open(context, index, &view) ? operator_of(view) : nullptr;
     if (op == nullptr) {
       error->append("int8x delegate: node %d is none that the delegate has claimed", index);
       return false;

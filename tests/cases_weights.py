@@ -75,8 +75,7 @@ def convolution_case(
     model = ModelBuilder()
     x = model.input((batch, height, width, depth), scale=input_scale, zero_point=draw.zero_point())
     quantization = dict(scale=scales, axis=3 if depthwise else 0)
-    four_bits = draw.seed % 8 == 7
-    if four_bits:
+    if draw.seed % 8 == 7:
         w = model.int4_constant(draw.values(filter_shape, -8, 7), **quantization)
     else:
         w = model.constant(weights(draw, filter_shape), np.int8, **quantization)
@@ -88,8 +87,7 @@ def convolution_case(
     y = model.tensor(
         (batch, out_height, out_width, channels), scale=output_scale, zero_point=draw.zero_point()
     )
-    version = (6 if depthwise else 7) if four_bits else None
-    model.operator(operator, inputs, [y], version=version, **options)
+    model.operator(operator, inputs, [y], **options)
     feeds = tuple((draw.values((batch, height, width, depth)),) for _ in range(2))
     return Case(operator, name, model.finish([y]), feeds)
 
@@ -133,8 +131,7 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
 
         model = ModelBuilder()
         x = model.input(shape, scale=input_scale, zero_point=draw.zero_point())
-        four_bits = seed % 8 == 7
-        if four_bits:
+        if seed % 8 == 7:
             w = model.int4_constant(draw.values((channels, depth), -8, 7), scale=scales)
         else:
             w = model.constant(weights(draw, (channels, depth)), np.int8, scale=scales)
@@ -147,7 +144,7 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
             )
         y = model.tensor((*shape[:-1], channels), scale=output_scale, zero_point=draw.zero_point())
         options = dict(fusedActivationFunction=ACTIVATIONS[draw.activation()], keepNumDims=keep)
-        version = 10 if four_bits else 6 if b < 0 else 5 if keep else 4
+        version = 6 if b < 0 else 5 if keep else 4
         model.operator("FULLY_CONNECTED", [x, w, b], [y], version=version, **options)
         feeds = tuple((draw.values(shape),) for _ in range(2))
         yield Case(

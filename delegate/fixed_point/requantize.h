@@ -44,6 +44,16 @@ inline int32_t multiply_by_quantized_multiplier(int32_t x, Multiplier m) {
                                 right);
 }
 
+// MBQM64(x, m): 64-bit sums by the upper 16 bits of the multiplier and one rounding, ties up, as
+// the reference scales what int16 activations add up to. m.shift in [-31, 7]; the result wraps.
+inline int32_t multiply_wide_by_quantized_multiplier(int64_t x, Multiplier m) {
+  const int32_t half = m.multiplier < 0x7fff0000 ? (m.multiplier + (1 << 15)) >> 16 : 0x7fff;
+  const int right = 15 - m.shift;
+  const uint64_t product = static_cast<uint64_t>(x) * static_cast<uint64_t>(int64_t{half});
+  const uint64_t nudged = product + (uint64_t{1} << (right - 1));
+  return static_cast<int32_t>(static_cast<int64_t>(nudged) >> right);
+}
+
 // x * 2^exponent, saturating; exponent in [1, 30].
 inline int32_t saturating_shift_left(int32_t x, int exponent) {
   const int32_t limit = (int32_t{1} << (31 - exponent)) - 1;

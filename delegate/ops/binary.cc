@@ -2,6 +2,7 @@
 
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/wide.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -122,15 +123,18 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
 }
 
 template <typename Params, typename StepType>
-constexpr Operator operator_of(int builtin, const char* name, int max_version) {
-  return {builtin, name, max_version, refuse<Params>, nullptr, plan<Params, StepType>};
+constexpr Operator operator_of(int builtin, const char* name, int max_version,
+                               const Operator* wide = nullptr) {
+  return {builtin, name, max_version, refuse<Params>, nullptr, plan<Params, StepType>, wide};
 }
 
 }  // namespace
 
-extern const Operator k_add = operator_of<AddParams, AddStep>(kTfLiteBuiltinAdd, "ADD", 4);
+extern const Operator k_add =
+    operator_of<AddParams, AddStep>(kTfLiteBuiltinAdd, "ADD", 4, &k_wide_add);
 extern const Operator k_sub = operator_of<AddParams, AddStep>(kTfLiteBuiltinSub, "SUB", 3);
-extern const Operator k_mul = operator_of<MulParams, MulStep>(kTfLiteBuiltinMul, "MUL", 4);
+extern const Operator k_mul =
+    operator_of<MulParams, MulStep>(kTfLiteBuiltinMul, "MUL", 4, &k_wide_mul);
 extern const Operator k_maximum =
     operator_of<BinaryParams, ElementwiseStep>(kTfLiteBuiltinMaximum, "MAXIMUM", 4);
 extern const Operator k_minimum =

@@ -1,6 +1,7 @@
 #include "delegate/kernels/conv/conv.h"
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/wide.h"
 #include "delegate/plan/cost.h"
 #include "delegate/plan/steps.h"
 
@@ -145,6 +146,7 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
 
 }  // namespace
 
-extern const Operator k_conv_2d = {kTfLiteBuiltinConv2d, "CONV_2D", 8, refuse, pack, plan};
+extern const Operator k_conv_2d = {kTfLiteBuiltinConv2d, "CONV_2D", 8, refuse, pack, plan,
+                                   &k_wide_conv_2d};
 
 }  // namespace int8x

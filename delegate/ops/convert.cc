@@ -33,6 +33,42 @@ Reason read_byte(const TfLiteTensor& tensor, Byte* out) {
   return nullptr;
 }
 
+// The other types: those of kernels/wide/convert.h.
+Reason read_rescaled(const TfLiteTensor& tensor, RescaleTensor* out) {
+  Quantization q;
+  Shape shape;
+  if (!element_type(tensor.type, &out->type)) return "a tensor of an unknown type";
+  if (!read_shape(tensor, &shape)) return "a shape that cannot be read";
+  out->scale = 1;
+  out->zero_point = 0;
+  if (out->type == ElementType::f32) return nullptr;
+  if (!Quantization::read(tensor, &q)) return "a tensor without affine quantization";
+  if (q.channels() != 1) return "an activation with per-channel scales";
+  out->scale = q.scale();
+  out->zero_point = q.zero_point();
+  return nullptr;
+}
+
+Reason make_rescale(const NodeView& node, int64_t elements, RescaleParams* out) {
+  RescaleTensor input, output;
+  if (Reason reason = read_rescaled(node.input(0), &input)) return reason;
+  if (Reason reason = read_rescaled(node.output(0), &output)) return reason;
+  if (output.type == ElementType::f32 && input.type == ElementType::s16 && input.zero_point != 0) {
+    return "an int16 tensor with a zero point";
+  }
+  return make_rescale_params(input, output, elements, out) ? nullptr
+                                                           : "types or scales that do not convert";
+}
+
+// Whether int16 takes part, or uint8 and float32: the rest has kernels of its own.
+bool is_rescale(const NodeView& node) {
+  const auto is = [&node](TfLiteType input, TfLiteType output) {
+    return node.input(0).type == input && node.output(0).type == output;
+  };
+  return node.input(0).type == kTfLiteInt16 || node.output(0).type == kTfLiteInt16 ||
+         is(kTfLiteFloat32, kTfLiteUInt8) || is(kTfLiteUInt8, kTfLiteFloat32);
+}
+
 bool make_table(const Byte& input, const Byte& output, uint8_t* table) {
   return make_requantize_lut({input.scale, output.scale, input.zero_point, output.zero_point},
                              input.type, output.type, table);
@@ -40,6 +76,8 @@ bool make_table(const Byte& input, const Byte& output, uint8_t* table) {
 
 Reason refuse_quantize(const NodeView& node) {
   if (Reason reason = check_counts(node, 1, 1, 1)) return reason;
+  RescaleParams params;
+  if (is_rescale(node)) return make_rescale(node, 1, &params);
   if (node.input(0).type == kTfLiteFloat32) {
     Activation output;
     Shape shape;
@@ -61,6 +99,8 @@ Reason refuse_dequantize(const NodeView& node) {
   if (!read_shape(node.output(0), &shape)) return "a shape that cannot be read";
   // Weights that are stored small and used as floats: the runtime unpacks those once.
   if (node.input(0).allocation_type == kTfLiteMmapRo) return "a constant input";
+  RescaleParams params;
+  if (is_rescale(node)) return make_rescale(node, 1, &params);
   return read_activation(node.input(0), &input);
 }
 
@@ -79,10 +119,20 @@ Reason ends(const NodeView& node, PlanBuilder* builder, Ends* out) {
   return nullptr;
 }
 
+Reason plan_rescale(const NodeView& node, const Ends& e, PlanBuilder* builder) {
+  RescaleParams params;
+  if (Reason reason = make_rescale(node, e.elements, &params)) return reason;
+  builder->add(std::make_unique<RescaleStep>(find_operator(node.builtin())->name,
+                                             std::vector<ValueId>{e.input}, e.output, params,
+                                             Work{0, e.elements * 2}));
+  return nullptr;
+}
+
 Reason plan_quantize(const NodeView& node, const Packed&, const Resources& resources,
                      PlanBuilder* builder) {
   Ends e;
   if (Reason reason = ends(node, builder, &e)) return reason;
+  if (is_rescale(node)) return plan_rescale(node, e, builder);
   const Work work = {0, e.elements / 4};
   std::vector<ValueId> inputs = {e.input};
   if (node.input(0).type == kTfLiteFloat32) {
@@ -113,6 +163,7 @@ Reason plan_dequantize(const NodeView& node, const Packed&, const Resources& res
                        PlanBuilder* builder) {
   Ends e;
   if (Reason reason = ends(node, builder, &e)) return reason;
+  if (is_rescale(node)) return plan_rescale(node, e, builder);
   Activation input;
   DequantizeParams params;
   if (Reason reason = read_activation(node.input(0), &input)) return reason;

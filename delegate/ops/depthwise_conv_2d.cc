@@ -1,6 +1,7 @@
 #include "delegate/kernels/depthwise/depthwise.h"
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/wide.h"
 #include "delegate/plan/cost.h"
 #include "delegate/plan/steps.h"
 
@@ -133,6 +134,7 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
 }  // namespace
 
 extern const Operator k_depthwise_conv_2d = {
-    kTfLiteBuiltinDepthwiseConv2d, "DEPTHWISE_CONV_2D", 7, refuse, pack, plan};
+    kTfLiteBuiltinDepthwiseConv2d, "DEPTHWISE_CONV_2D", 7, refuse, pack, plan,
+    &k_wide_depthwise_conv_2d};
 
 }  // namespace int8x

@@ -4,6 +4,7 @@
 
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/wide.h"
 #include "delegate/plan/cost.h"
 #include "delegate/plan/steps.h"
 
@@ -123,6 +124,7 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
 }  // namespace
 
 extern const Operator k_fully_connected = {
-    kTfLiteBuiltinFullyConnected, "FULLY_CONNECTED", 13, refuse, pack, plan};
+    kTfLiteBuiltinFullyConnected, "FULLY_CONNECTED", 13, refuse, pack, plan,
+    &k_wide_fully_connected};
 
 }  // namespace int8x

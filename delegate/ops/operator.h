@@ -33,10 +33,16 @@ struct Operator {
   // Appends the steps for the shapes that the tensors have now.
   Reason (*plan)(const NodeView& node, const Packed& packed, const Resources& resources,
                  PlanBuilder* plan);
+
+  // The same operator on int16 activations; nullptr when there is none.
+  const Operator* wide = nullptr;
 };
 
 // nullptr when the delegate has no such operator.
 const Operator* find_operator(int builtin);
+
+// The operator for a node: `wide` where that exists and the node's first input is int16.
+const Operator* operator_of(const NodeView& node);
 
 // Whether `name`, `length` long, is the name of an operator that the delegate has.
 bool is_operator_name(const char* name, size_t length);

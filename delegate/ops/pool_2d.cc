@@ -2,6 +2,7 @@
 
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/wide.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -75,8 +76,10 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
 }  // namespace
 
 extern const Operator k_average_pool_2d = {
-    kTfLiteBuiltinAveragePool2d, "AVERAGE_POOL_2D", 2, refuse, nullptr, plan<PoolKind::average>};
-extern const Operator k_max_pool_2d = {kTfLiteBuiltinMaxPool2d, "MAX_POOL_2D", 2, refuse, nullptr,
-                                       plan<PoolKind::max>};
+    kTfLiteBuiltinAveragePool2d, "AVERAGE_POOL_2D",      2, refuse, nullptr,
+    plan<PoolKind::average>,     &k_wide_average_pool_2d};
+extern const Operator k_max_pool_2d = {
+    kTfLiteBuiltinMaxPool2d, "MAX_POOL_2D",      2, refuse, nullptr,
+    plan<PoolKind::max>,     &k_wide_max_pool_2d};
 
 }  // namespace int8x

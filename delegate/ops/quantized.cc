@@ -42,7 +42,12 @@ Reason read_activation(const TfLiteTensor& tensor, Activation* out) {
 }
 
 bool activation_range(int activation, const Activation& output, ActivationRange* out) {
-  int32_t min = -128, max = 127, bound;
+  return activation_range(activation, output, -128, 127, out);
+}
+
+bool activation_range(int activation, const Activation& output, int32_t lowest, int32_t highest,
+                      ActivationRange* out) {
+  int32_t min = lowest, max = highest, bound;
   const auto raise = [&](float v) {
     if (!quantize_bound(v, output, &bound)) return false;
     if (bound > min) min = bound;

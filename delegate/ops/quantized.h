@@ -23,6 +23,9 @@ struct ActivationRange {
   int32_t min, max;
 };
 bool activation_range(int activation, const Activation& output, ActivationRange* out);
+// The same met with [lowest, highest].
+bool activation_range(int activation, const Activation& output, int32_t lowest, int32_t highest,
+                      ActivationRange* out);
 
 // How a node's tensors must be counted: `refuse` functions begin with it.
 Reason check_counts(const NodeView& node, int min_inputs, int max_inputs, int outputs);

@@ -25,6 +25,12 @@ const Operator* find_operator(int builtin) {
   return nullptr;
 }
 
+const Operator* operator_of(const NodeView& node) {
+  const Operator* op = find_operator(node.builtin());
+  const bool wide = node.has_input(0) && node.input(0).type == kTfLiteInt16;
+  return wide && op != nullptr && op->wide != nullptr ? op->wide : op;
+}
+
 bool is_operator_name(const char* name, size_t length) {
   for (const Operator* op : kOperators) {
     if (std::strlen(op->name) == length && std::memcmp(op->name, name, length) == 0) return true;

@@ -4,6 +4,7 @@
 
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/wide.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -88,7 +89,8 @@ Reason plan_log(const NodeView& node, const Packed&, const Resources&, PlanBuild
 
 }  // namespace
 
-extern const Operator k_softmax = {kTfLiteBuiltinSoftmax, "SOFTMAX", 3, refuse, nullptr, plan};
+extern const Operator k_softmax = {kTfLiteBuiltinSoftmax, "SOFTMAX", 3, refuse, nullptr, plan,
+                                   &k_wide_softmax};
 extern const Operator k_log_softmax = {
     kTfLiteBuiltinLogSoftmax, "LOG_SOFTMAX", 2, refuse_log, nullptr, plan_log};
 

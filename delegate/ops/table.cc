@@ -2,6 +2,7 @@
 
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/wide.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -60,19 +61,21 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
 }
 
 template <Fill kFill>
-constexpr Operator operator_of(int builtin, const char* name, int max_version) {
-  return {builtin, name, max_version, refuse<kFill>, nullptr, plan<kFill>};
+constexpr Operator operator_of(int builtin, const char* name, int max_version,
+                               const Operator* wide = nullptr) {
+  return {builtin, name, max_version, refuse<kFill>, nullptr, plan<kFill>, wide};
 }
 
 }  // namespace
 
 extern const Operator k_logistic =
-    operator_of<plain<make_logistic_lut>>(kTfLiteBuiltinLogistic, "LOGISTIC", 3);
+    operator_of<plain<make_logistic_lut>>(kTfLiteBuiltinLogistic, "LOGISTIC", 3, &k_wide_logistic);
 extern const Operator k_relu = operator_of<plain<make_relu_lut>>(kTfLiteBuiltinRelu, "RELU", 3);
 extern const Operator k_relu6 = operator_of<plain<make_relu6_lut>>(kTfLiteBuiltinRelu6, "RELU6", 3);
 extern const Operator k_relu_n1_to_1 =
     operator_of<plain<make_relu_n1_to_1_lut>>(kTfLiteBuiltinReluN1To1, "RELU_N1_TO_1", 1);
-extern const Operator k_tanh = operator_of<plain<make_tanh_lut>>(kTfLiteBuiltinTanh, "TANH", 3);
+extern const Operator k_tanh =
+    operator_of<plain<make_tanh_lut>>(kTfLiteBuiltinTanh, "TANH", 3, &k_wide_tanh);
 extern const Operator k_elu = operator_of<plain<make_elu_lut>>(kTfLiteBuiltinElu, "ELU", 1);
 extern const Operator k_exp = operator_of<plain<make_exp_lut>>(kTfLiteBuiltinExp, "EXP", 2);
 extern const Operator k_gelu = operator_of<gelu>(kTfLiteBuiltinGelu, "GELU", 2);

@@ -62,6 +62,7 @@ enum class StepKind : uint8_t {
   log_softmax,
   resize,
   convert,
+  wide,
   pad,
   move,
   concatenate,

@@ -25,6 +25,10 @@
 #include "delegate/kernels/resize/resize_bilinear.h"
 #include "delegate/kernels/softmax/log_softmax.h"
 #include "delegate/kernels/softmax/softmax.h"
+#include "delegate/kernels/wide/convert.h"
+#include "delegate/kernels/wide/pointwise.h"
+#include "delegate/kernels/wide/softmax.h"
+#include "delegate/kernels/wide/wide_conv.h"
 #include "delegate/plan/plan.h"
 
 namespace int8x {
@@ -67,16 +71,15 @@ class UnaryStep : public Base {
   }
 };
 
-template <typename Base, typename Params,
-          void (*kRun)(const Params&, const int8_t*, const int8_t*, int8_t*, int64_t, int64_t,
-                       void*)>
+template <typename Base, typename Params, typename T,
+          void (*kRun)(const Params&, const T*, const T*, T*, int64_t, int64_t, void*)>
 class BinaryStep : public Base {
  public:
   using Base::Base;
   void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override {
-    kRun(this->params, static_cast<const int8_t*>(data[this->inputs[0]]),
-         static_cast<const int8_t*>(data[this->inputs[1]]),
-         static_cast<int8_t*>(data[this->output]), begin, end, scratch);
+    kRun(this->params, static_cast<const T*>(data[this->inputs[0]]),
+         static_cast<const T*>(data[this->inputs[1]]), static_cast<T*>(data[this->output]), begin,
+         end, scratch);
   }
 };
 
@@ -84,8 +87,8 @@ class BinaryStep : public Base {
   KernelStep<StepKind::kind, Params, prefix##_tiles, prefix##_scratch_bytes, prefix##_kernel_name>
 #define INT8X_UNARY_STEP(Name, kind, Params, prefix, In, Out) \
   using Name = UnaryStep<INT8X_STEP_BASE(kind, Params, prefix), Params, In, Out, prefix##_run>
-#define INT8X_BINARY_STEP(Name, kind, Params, prefix) \
-  using Name = BinaryStep<INT8X_STEP_BASE(kind, Params, prefix), Params, prefix##_run>
+#define INT8X_BINARY_STEP(Name, kind, Params, prefix, T) \
+  using Name = BinaryStep<INT8X_STEP_BASE(kind, Params, prefix), Params, T, prefix##_run>
 
 INT8X_UNARY_STEP(PoolStep, pool, PoolParams, pool, int8_t, int8_t);
 INT8X_UNARY_STEP(MeanStep, mean, MeanParams, mean, int8_t, int8_t);
@@ -100,10 +103,17 @@ INT8X_UNARY_STEP(QuantizeStep, convert, QuantizeParams, quantize, float, int8_t)
 INT8X_UNARY_STEP(DequantizeStep, convert, DequantizeParams, dequantize, int8_t, float);
 INT8X_UNARY_STEP(PadStep, pad, PadParams, pad, int8_t, int8_t);
 INT8X_UNARY_STEP(MoveStep, move, MoveParams, move, int8_t, int8_t);
-INT8X_BINARY_STEP(AddStep, add, AddParams, add);
-INT8X_BINARY_STEP(MulStep, mul, MulParams, mul);
-INT8X_BINARY_STEP(ElementwiseStep, binary, BinaryParams, binary);
-INT8X_BINARY_STEP(BatchMatmulStep, batch_matmul, BatchMatmulParams, batch_matmul);
+INT8X_BINARY_STEP(AddStep, add, AddParams, add, int8_t);
+INT8X_BINARY_STEP(MulStep, mul, MulParams, mul, int8_t);
+INT8X_BINARY_STEP(ElementwiseStep, binary, BinaryParams, binary, int8_t);
+INT8X_BINARY_STEP(BatchMatmulStep, batch_matmul, BatchMatmulParams, batch_matmul, int8_t);
+
+INT8X_BINARY_STEP(WideBinaryStep, wide, WideBinaryParams, wide_binary, int16_t);
+INT8X_UNARY_STEP(WidePoolStep, wide, WidePoolParams, wide_pool, int16_t, int16_t);
+INT8X_UNARY_STEP(WideSigmoidStep, wide, WideSigmoidParams, wide_sigmoid, int16_t, int16_t);
+INT8X_UNARY_STEP(WideSoftmaxStep, wide, WideSoftmaxParams, wide_softmax, int16_t, int16_t);
+INT8X_UNARY_STEP(WideConvStep, wide, WideConvParams, wide_conv, int16_t, int16_t);
+INT8X_UNARY_STEP(RescaleStep, convert, RescaleParams, rescale, void, void);
 
 // Keeps the packed weights alive that its parameters point to.
 class DepthwiseStep : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParams, depthwise),

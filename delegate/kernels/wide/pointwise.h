@@ -1,0 +1,86 @@
+// int16 operators element by element and window by window (docs/numerics.md, `wide_*_run`). Zero
+// points are 0.
+//
+//   ADD       MBQM(MBQM(lhs << 15, QM(lhs_scale / t)) + MBQM(rhs << 15, QM(rhs_scale / t)),
+//                  QM(t / float32(2^15 * output_scale))), t = float32(2 * max(lhs_scale,
+//                  rhs_scale))
+//   MUL       MBQM(lhs * rhs, QM(float32(float32(lhs_scale * rhs_scale) / output_scale)))
+//   pools     as in int8: the mean, half away from zero, or the maximum of the valid taps
+//   LOGISTIC, TANH   interpolation in a table of 256 entries, see interpolate.cc
+
+#ifndef INT8X_KERNELS_WIDE_POINTWISE_H_
+#define INT8X_KERNELS_WIDE_POINTWISE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "delegate/fixed_point/requantize.h"
+
+namespace int8x {
+
+constexpr int kMaxWideRank = 6;
+
+struct WideBinaryParams {
+  bool multiply;  // else add
+  int32_t rank;   // of the output
+  int64_t extent[kMaxWideRank], lhs_stride[kMaxWideRank], rhs_stride[kMaxWideRank];
+  int64_t size;
+  Multiplier lhs, rhs, output;
+  int32_t activation_min, activation_max;
+};
+
+// False on scales that are not finite and positive, where the reference aborts, and on shapes that
+// do not broadcast.
+bool make_wide_binary_params(bool multiply, float lhs_scale, float rhs_scale, float output_scale,
+                             int32_t activation_min, int32_t activation_max,
+                             const int32_t* lhs_dims, int lhs_rank, const int32_t* rhs_dims,
+                             int rhs_rank, WideBinaryParams* out);
+
+inline size_t wide_binary_scratch_bytes(const WideBinaryParams&) { return 0; }
+int64_t wide_binary_tiles(const WideBinaryParams& params);
+void wide_binary_run(const WideBinaryParams& params, const int16_t* lhs, const int16_t* rhs,
+                     int16_t* output, int64_t tile_begin, int64_t tile_end, void* scratch);
+inline const char* wide_binary_kernel_name(const WideBinaryParams& params) {
+  return params.multiply ? "mul_s16_s16_s16_reference" : "add_s16_s16_s16_reference";
+}
+
+struct WidePoolParams {
+  bool average;  // else the maximum
+  int32_t batch, in_h, in_w, channels, out_h, out_w;
+  int32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
+  int32_t activation_min, activation_max;
+};
+
+// False when a size is not positive, a window can lie outside the input, or the sum of a window
+// could leave int32.
+bool valid_wide_pool(const WidePoolParams& params);
+
+inline size_t wide_pool_scratch_bytes(const WidePoolParams&) { return 0; }
+inline int64_t wide_pool_tiles(const WidePoolParams& p) { return int64_t{p.batch} * p.out_h; }
+void wide_pool_run(const WidePoolParams& params, const int16_t* input, int16_t* output,
+                   int64_t tile_begin, int64_t tile_end, void* scratch);
+inline const char* wide_pool_kernel_name(const WidePoolParams& params) {
+  return params.average ? "average_pool_s16_s16_reference" : "max_pool_s16_s16_reference";
+}
+
+struct WideSigmoidParams {
+  bool tanh;  // else the logistic function
+  int32_t multiplier, shift;
+  int64_t count;
+  uint16_t table[256];
+};
+
+// False when count is not positive or the scale is not finite and positive.
+bool make_wide_sigmoid_params(bool tanh, float input_scale, int64_t count, WideSigmoidParams* out);
+
+inline size_t wide_sigmoid_scratch_bytes(const WideSigmoidParams&) { return 0; }
+int64_t wide_sigmoid_tiles(const WideSigmoidParams& params);
+void wide_sigmoid_run(const WideSigmoidParams& params, const int16_t* input, int16_t* output,
+                      int64_t tile_begin, int64_t tile_end, void* scratch);
+inline const char* wide_sigmoid_kernel_name(const WideSigmoidParams& params) {
+  return params.tanh ? "tanh_s16_s16_reference" : "logistic_s16_s16_reference";
+}
+
+}  // namespace int8x
+
+#endif  // INT8X_KERNELS_WIDE_POINTWISE_H_

@@ -1,0 +1,83 @@
+#include "delegate/kernels/wide/softmax.h"
+
+#include <cmath>
+
+namespace int8x {
+namespace {
+
+double clamp16(double x) { return x < INT16_MIN ? INT16_MIN : x > INT16_MAX ? INT16_MAX : x; }
+
+// f on [low, high] at kWideTable points, in steps of 2 / 65535 of the output.
+void tabulate(double (*f)(double), double low, double high, int16_t* table) {
+  constexpr int kIntervals = kWideTable - 1;
+  constexpr double kOutputScale = 2.0 / 65535.0;
+  const double step = (high - low) / kIntervals, half = step / 2;
+  const double inverse = 65536.0 / (kOutputScale * 32767 - kOutputScale * -32768);
+  for (int i = 0; i < kIntervals; ++i) {
+    const double x = low + i * step;
+    const double here = std::round(f(x) * inverse);
+    const double middle = std::round((f(low + (i + 1) * step) * inverse + here) / 2);
+    const double error = middle - std::round(f(x + half) * inverse);
+    table[i] = static_cast<int16_t>(clamp16(here - std::round(error / 2)));
+  }
+  table[kIntervals] = static_cast<int16_t>(clamp16(std::round(f(high) * inverse)));
+}
+
+int32_t look_up(const int16_t* table, int32_t x) {
+  const int32_t index = 256 + (x >> 7);
+  const int16_t slope = static_cast<int16_t>(table[index + 1] - table[index]);
+  return static_cast<int16_t>(table[index] + ((slope * (x & 127) + 64) >> 7));
+}
+
+int32_t exponential(const WideSoftmaxParams& p, int32_t difference) {
+  const int32_t scaled = multiply_by_quantized_multiplier(difference, p.multiplier);
+  return look_up(p.exponential, clamp(wrapping_add(scaled, 32767), INT16_MIN, INT16_MAX));
+}
+
+}  // namespace
+
+bool make_wide_softmax_params(float input_scale, float beta, int64_t rows, int64_t depth,
+                              WideSoftmaxParams* out) {
+  const float product = input_scale * beta;
+  if (rows <= 0 || depth <= 0 || depth >= (1 << 16)) return false;
+  if (!std::isfinite(product) || !(product > 0)) return false;
+  out->multiplier = quantize_multiplier(static_cast<double>(product) / (10.0 / 65535.0));
+  if (out->multiplier.shift > 30) return false;
+  out->rows = rows;
+  out->depth = depth;
+  constexpr double kScale = 10.0 / 65535.0;
+  tabulate([](double x) { return std::exp(x); }, kScale * (-32768 - 32767),
+           kScale * (32767 - 32767), out->exponential);
+  constexpr double kUnit = 1.0 / 65535.0;
+  tabulate([](double x) { return 1.0 / (1.0 + x); }, kUnit * (-32768 + 32768),
+           kUnit * (32767 + 32768), out->reciprocal);
+  return true;
+}
+
+void wide_softmax_run(const WideSoftmaxParams& p, const int16_t* input, int16_t* output,
+                      int64_t tile_begin, int64_t tile_end, void*) {
+  for (int64_t row = tile_begin; row < tile_end; ++row) {
+    const int16_t* from = input + row * p.depth;
+    int16_t* to = output + row * p.depth;
+    int16_t max = INT16_MIN;
+    for (int64_t i = 0; i < p.depth; ++i) {
+      if (from[i] > max) max = from[i];
+    }
+    int32_t sum = 0;  // the largest element alone gives nearly 2^15
+    for (int64_t i = 0; i < p.depth; ++i) {
+      to[i] = static_cast<int16_t>(exponential(p, from[i] - max));
+      sum += to[i];
+    }
+    const int zeros = __builtin_clz(static_cast<uint32_t>(sum));
+    const int64_t scaled = ((int64_t{sum} << (zeros - 1)) + (1 << 13)) >> 14;
+    const int32_t shifted = static_cast<int32_t>(scaled) - (1 << 15) - (1 << 16);
+    const int32_t reciprocal = look_up(p.reciprocal, clamp(shifted, INT16_MIN, INT16_MAX));
+    const int right = 31 - zeros;
+    for (int64_t i = 0; i < p.depth; ++i) {
+      const int32_t y = (to[i] * reciprocal + (1 << (right - 1))) >> right;
+      to[i] = static_cast<int16_t>(clamp(y, 0, 32767));
+    }
+  }
+}
+
+}  // namespace int8x

@@ -1,0 +1,39 @@
+// 16x8 dot products by vpmaddwd, 16 elements at a time.
+
+#include <immintrin.h>
+
+#include "delegate/kernels/wide/dot.h"
+
+namespace int8x {
+namespace {
+
+#define LEAF_INLINE static inline __attribute__((always_inline))
+#define LEAF_MEMBER inline __attribute__((always_inline))
+
+struct V {
+  static constexpr int kElements = 16;
+  using Sums = __m256i;
+  using Values = __m256i;
+  static LEAF_MEMBER Sums zero() { return _mm256_setzero_si256(); }
+  static LEAF_MEMBER Values load(const int16_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static LEAF_MEMBER Sums add_products(Sums s, Values a, Values b) {
+    return _mm256_add_epi32(s, _mm256_madd_epi16(a, b));
+  }
+  static LEAF_MEMBER int64_t total(Sums s) {
+    const __m256i wide = _mm256_add_epi64(_mm256_cvtepi32_epi64(_mm256_castsi256_si128(s)),
+                                          _mm256_cvtepi32_epi64(_mm256_extracti128_si256(s, 1)));
+    const __m128i two =
+        _mm_add_epi64(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+    return _mm_extract_epi64(two, 0) + _mm_extract_epi64(two, 1);
+  }
+};
+
+#include "delegate/kernels/wide/dot_tiles.inc"
+
+}  // namespace
+
+void dot_s16_s16_s64_avx2(const WideDot& dot) { run(dot); }
+
+}  // namespace int8x

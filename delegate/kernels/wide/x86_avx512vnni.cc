@@ -1,0 +1,39 @@
+// 16x8 dot products by vpdpwssd, 32 elements at a time.
+
+// GCC 12 says so of its own AVX-512 header.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
+#include <immintrin.h>
+
+#include "delegate/kernels/wide/dot.h"
+
+namespace int8x {
+namespace {
+
+#define LEAF_INLINE static inline __attribute__((always_inline))
+#define LEAF_MEMBER inline __attribute__((always_inline))
+
+struct V {
+  static constexpr int kElements = 32;
+  using Sums = __m512i;
+  using Values = __m512i;
+  static LEAF_MEMBER Sums zero() { return _mm512_setzero_si512(); }
+  static LEAF_MEMBER Values load(const int16_t* p) { return _mm512_loadu_si512(p); }
+  static LEAF_MEMBER Sums add_products(Sums s, Values a, Values b) {
+    return _mm512_dpwssd_epi32(s, a, b);
+  }
+  static LEAF_MEMBER int64_t total(Sums s) {
+    return _mm512_reduce_add_epi64(
+        _mm512_add_epi64(_mm512_cvtepi32_epi64(_mm512_castsi512_si256(s)),
+                         _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(s, 1))));
+  }
+};
+
+#include "delegate/kernels/wide/dot_tiles.inc"
+
+}  // namespace
+
+void dot_s16_s16_s64_avx512vnni(const WideDot& dot) { run(dot); }
+
+}  // namespace int8x

@@ -1,0 +1,214 @@
+// 16x8 kernels equal plain loops in 64 bits, around their tiles and where 32 bits would overflow;
+// the 16-bit functions stay near the real ones.
+
+#include <cstring>
+
+#include "delegate/kernels/wide/pointwise.h"
+#include "delegate/kernels/wide/softmax.h"
+#include "delegate/kernels/wide/wide_conv.h"
+#include "tests/kernel_test.h"
+
+namespace int8x {
+namespace {
+
+std::vector<int16_t> words(Random& random, int64_t count, int32_t low = INT16_MIN,
+                           int32_t high = INT16_MAX) {
+  const bool extremes = random.chance(30);
+  std::vector<int16_t> out(static_cast<size_t>(count));
+  for (int16_t& x : out) {
+    x = static_cast<int16_t>(extremes ? (random.chance(50) ? low : high)
+                                      : random.integer(low, high));
+  }
+  return out;
+}
+
+TEST(WideDot, EveryKernelIsExact) {
+  std::printf("seed %u\n", kSeed);
+  Random random;
+  const auto kernels = runnable(wide_dot_kernels());
+  for (int k : {32, 64, 96, 992, 4064, 4096, 8192, 9216}) {
+    for (int round = 0; round < 12; ++round) {
+      const int m = random.integer(1, 5), n = random.integer(1, 9);
+      std::vector<int16_t> lhs = words(random, int64_t{m} * k);
+      std::vector<int16_t> rhs = words(random, int64_t{n} * k, -128, 127);
+      if (round == 0) {  // every product is 2^22
+        std::fill(lhs.begin(), lhs.end(), int16_t{INT16_MIN});
+        std::fill(rhs.begin(), rhs.end(), int16_t{-128});
+      }
+      std::vector<int64_t> wanted;
+      for (int i = 0; i < m; ++i) {
+        for (int j = 0; j < n; ++j) {
+          int64_t sum = 0;
+          for (int x = 0; x < k; ++x) {
+            sum +=
+                int64_t{lhs[static_cast<size_t>(i * k + x)]} * rhs[static_cast<size_t>(j * k + x)];
+          }
+          wanted.push_back(sum);
+        }
+      }
+      for (const WideDotKernel* kernel : kernels) {
+        std::vector<int64_t> sums(wanted.size() + 1, 85);
+        kernel->run({m, n, k, lhs.data(), rhs.data(), sums.data()});
+        ASSERT_EQ(sums.back(), 85);
+        sums.pop_back();
+        ASSERT_EQ(sums, wanted) << kernel->name << " " << m << "x" << n << "x" << k;
+      }
+    }
+  }
+}
+
+int64_t sum_by_definition(const WideConvSpec& s, const WideConvGeometry& g,
+                          const std::vector<int16_t>& input, const std::vector<int8_t>& weights,
+                          int64_t b, int y, int x, int o) {
+  const int channels = s.depthwise ? 1 : s.in_c / s.groups;
+  int64_t sum = 0;
+  for (int ky = 0; ky < s.kernel_h; ++ky) {
+    for (int kx = 0; kx < s.kernel_w; ++kx) {
+      const int iy = y * g.stride_h + ky * g.dilation_h - g.pad_top;
+      const int ix = x * g.stride_w + kx * g.dilation_w - g.pad_left;
+      if (iy < 0 || iy >= g.in_h || ix < 0 || ix >= g.in_w) continue;
+      const int64_t pixel = ((b * g.in_h + iy) * g.in_w + ix) * s.in_c;
+      for (int c = 0; c < channels; ++c) {
+        const int64_t from =
+            s.depthwise ? o / (s.out_c / s.in_c) : o / (s.out_c / s.groups) * channels + c;
+        const int64_t tap = int64_t{ky} * s.kernel_w + kx;
+        const int64_t w = s.depthwise ? tap * s.out_c + o
+                                      : (int64_t{o} * s.kernel_h * s.kernel_w + tap) * channels + c;
+        sum += int64_t{input[static_cast<size_t>(pixel + from)]} * weights[static_cast<size_t>(w)];
+      }
+    }
+  }
+  return sum;
+}
+
+void expect_conv(bool depthwise, bool in_double, Random& random) {
+  const int groups = depthwise ? 1 : random.pick({1, 1, 2});
+  const int in_c = groups * random.pick({1, 3, 8, 17});
+  const int out_c = depthwise ? in_c * random.pick({1, 2}) : groups * random.pick({1, 5, 64, 70});
+  const int kernel_h = random.integer(1, 3), kernel_w = random.integer(1, 3);
+  const WideConvGeometry g = {random.integer(1, 2), random.integer(1, 6), random.integer(1, 6),
+                              random.integer(1, 5), random.integer(1, 5), random.integer(1, 2),
+                              random.integer(1, 2), random.integer(1, 2), random.integer(1, 2),
+                              random.integer(0, 1), random.integer(0, 1)};
+  const int channels = depthwise ? 1 : in_c / groups;
+  const std::vector<int8_t> weights = random.bytes(int64_t{out_c} * kernel_h * kernel_w * channels);
+  std::vector<int64_t> bias;
+  std::vector<double> scales;
+  for (int o = 0; o < out_c; ++o) {
+    bias.push_back(int64_t{random.integer(-1000000, 1000000)} * random.pick({1, 1, 1, 100000}));
+    scales.push_back(std::ldexp(random.real(0.5f, 1.0f), random.integer(-22, -8)));
+  }
+  const WideConvSpec spec = {out_c,         kernel_h,  kernel_w,       in_c,
+                             groups,        depthwise, weights.data(), bias.data(),
+                             scales.data(), in_double, -32768,         32000};
+  ASSERT_TRUE(wide_conv_valid(spec));
+  const std::vector<int16_t> input = words(random, int64_t{g.batch} * g.in_h * g.in_w * in_c);
+  std::vector<int16_t> wanted;
+  for (int64_t b = 0; b < g.batch; ++b) {
+    for (int y = 0; y < g.out_h; ++y) {
+      for (int x = 0; x < g.out_w; ++x) {
+        for (int o = 0; o < out_c; ++o) {
+          const size_t c = static_cast<size_t>(o);
+          const int64_t acc = sum_by_definition(spec, g, input, weights, b, y, x, o) + bias[c];
+          const double real = static_cast<double>(acc) * scales[c];
+          const int32_t out =
+              !in_double
+                  ? multiply_wide_by_quantized_multiplier(acc, quantize_multiplier(scales[c]))
+              : real > -2147483648.0 && real < 2147483647.0 ? static_cast<int32_t>(std::round(real))
+                                                            : INT32_MIN;
+          wanted.push_back(static_cast<int16_t>(clamp(out, -32768, 32000)));
+        }
+      }
+    }
+  }
+  const WideConvParams params = {wide_conv_pack(spec, arch::supported()), g};
+  std::vector<int16_t> output(wanted.size() + 16, 85);
+  std::vector<int64_t> scratch(wide_conv_scratch_bytes(params) / 8 + 1);
+  for (int64_t tile = wide_conv_tiles(params) - 1; tile >= 0; --tile) {
+    wide_conv_run(params, input.data(), output.data(), tile, tile + 1, scratch.data());
+  }
+  for (size_t k = wanted.size(); k < output.size(); ++k) ASSERT_EQ(output[k], 85);
+  output.resize(wanted.size());
+  ASSERT_EQ(output, wanted) << wide_conv_kernel_name(params);
+}
+
+TEST(WideConv, EqualsTheDefinition) {
+  Random random;
+  for (int round = 0; round < 300; ++round) {
+    expect_conv(round % 3 == 0, round % 3 == 1, random);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(WideMultiplier, RoundsOnceAndHalfUp) {
+  Random random;
+  for (int round = 0; round < 100000; ++round) {
+    const Multiplier m = {random.integer(1 << 30, INT32_MAX), random.integer(-31, 7)};
+    const int64_t x = int64_t{random.integer(INT32_MIN, INT32_MAX)} * random.pick({1, 1, 4096});
+    const int64_t half = m.multiplier < 0x7fff0000 ? (m.multiplier + (1 << 15)) >> 16 : 0x7fff;
+    const __int128 product = static_cast<__int128>(x) * half + (__int128{1} << (14 - m.shift));
+    ASSERT_EQ(multiply_wide_by_quantized_multiplier(x, m),
+              static_cast<int32_t>(static_cast<int64_t>(product >> (15 - m.shift))));
+  }
+}
+
+TEST(WideSigmoid, IsNearTheRealFunctions) {
+  std::vector<int16_t> input, output(65536);
+  for (int32_t q = INT16_MIN; q <= INT16_MAX; ++q) input.push_back(static_cast<int16_t>(q));
+  for (float scale : {1.0f / 4096, 1.0f / 2048, 1e-4f, 3e-3f}) {
+    for (bool tanh : {false, true}) {
+      WideSigmoidParams params;
+      ASSERT_TRUE(make_wide_sigmoid_params(tanh, scale, 65536, &params));
+      for (int64_t tile = wide_sigmoid_tiles(params) - 1; tile >= 0; --tile) {
+        wide_sigmoid_run(params, input.data(), output.data(), tile, tile + 1, nullptr);
+      }
+      for (size_t i = 0; i < input.size(); ++i) {
+        const double v = double{scale} * input[i];
+        const double real = (tanh ? std::tanh(v) : 1 / (1 + std::exp(-v))) * 32768;
+        // Half the error of interpolation (1 / 24 squared times a curvature of 0.1 / 8, twice for
+        // tanh, in Q0.15), the input's grid and two roundings.
+        ASSERT_LE(std::abs(output[i] - real), tanh ? 8 : 3) << v;
+      }
+    }
+  }
+}
+
+TEST(WideSoftmax, RowsAddUpToOne) {
+  Random random;
+  for (int round = 0; round < 200; ++round) {
+    const int64_t rows = random.integer(1, 3), depth = random.pick({1, 2, 10, 300});
+    const std::vector<int16_t> input = words(random, rows * depth);
+    WideSoftmaxParams params;
+    ASSERT_TRUE(make_wide_softmax_params(random.scale(-14, -4), 1.0f, rows, depth, &params));
+    std::vector<int16_t> output(input.size() + 16, 85);
+    for (int64_t row = rows - 1; row >= 0; --row) {
+      wide_softmax_run(params, input.data(), output.data(), row, row + 1, nullptr);
+    }
+    for (size_t k = input.size(); k < output.size(); ++k) ASSERT_EQ(output[k], 85);
+    for (int64_t row = 0; row < rows; ++row) {
+      int64_t sum = 0;
+      for (int64_t i = 0; i < depth; ++i) sum += output[static_cast<size_t>(row * depth + i)];
+      // Each output is rounded; the reciprocal has 15 bits.
+      ASSERT_LE(std::abs(sum - 32768), depth / 2 + 16);
+    }
+  }
+}
+
+TEST(Wide, RefusesWhatHasNoMeaning) {
+  const int32_t dims[] = {4};
+  WideBinaryParams binary;
+  EXPECT_TRUE(make_wide_binary_params(false, 1, 1, 1, -5, 5, dims, 1, dims, 1, &binary));
+  EXPECT_FALSE(make_wide_binary_params(false, 1, 1, 1e-6f, -5, 5, dims, 1, dims, 1, &binary));
+  EXPECT_FALSE(make_wide_binary_params(true, 1, NAN, 1, -5, 5, dims, 1, dims, 1, &binary));
+  EXPECT_FALSE(valid_wide_pool({true, 1, 4, 4, 1, 2, 2, 300, 300, 1, 1, 0, 0, -5, 5}));
+  WideSigmoidParams sigmoid;
+  EXPECT_FALSE(make_wide_sigmoid_params(true, INFINITY, 1, &sigmoid));
+  WideSoftmaxParams softmax;
+  EXPECT_FALSE(make_wide_softmax_params(1.0f, 1.0f, 1, 1 << 16, &softmax));
+  const double scale = 200;
+  const int8_t weight = 1;
+  EXPECT_FALSE(wide_conv_valid({1, 1, 1, 1, 1, false, &weight, nullptr, &scale, false, -5, 5}));
+}
+
+}  // namespace
+}  // namespace int8x
