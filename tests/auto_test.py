@@ -10,6 +10,7 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import RELU, Net
+from int8x.cli import main
 from int8x.graph import Graph
 from int8x.methods.scoring import Reference
 from int8x.passes import prepare
@@ -171,3 +172,19 @@ def test_the_command_prints_what_it_tried_and_fails_when_the_target_is_not_met(
     assert done.returncode == status
     assert f"auto: SQNR of {target} dB" in done.stdout and (tmp_path / "m.tflite").exists()
     assert ("is not met: the best" in done.stderr.splitlines()[-1]) == bool(status)
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (["--data=d.npy", "--target-sqnr=30"], "belong to --recipe auto"),
+        (["--data=d.npy", "--labels=l.npy"], "belong to --recipe auto"),
+        (["--recipe=auto"], "--recipe auto needs --data"),
+    ],
+)
+def test_options_of_auto_without_auto_and_auto_without_data_are_wrong_usage(
+    capsys, tmp_path, arguments, told
+):
+    output = f"--output={tmp_path / 'm.tflite'}"
+    assert main(["quantize", "f.tflite", output, *arguments]) == 2
+    assert told in capsys.readouterr().err.splitlines()[-1]

@@ -140,6 +140,8 @@ def test_the_model_without_weights_has_nothing_to_learn():
     graph = net.done(net.add("LOGISTIC", [x], *SHAPE))
     coded = int8x.quantize(graph, data=images(8), recipe=ALL)
     assert [op.kind for op in coded.main.operators] == ["LOGISTIC"]
+    notes = {s.method: s.note for s in coded.quantization.methods}
+    assert notes["adaround"] == notes["bias_correction"] == "found nothing to change"
 
 
 @pytest.mark.parametrize("field", ["equalize", "adaround", "bias_correction", "range_search"])

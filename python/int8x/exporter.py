@@ -18,6 +18,7 @@ def export(
     data: Any = None,
     recipe: Any = "int8",
     *,
+    labels: Any = None,
     progress: Progress = silent,
 ) -> "Graph":
     """Writes the model as a full int8 .tflite, its recipe beside it, and returns its graph.
@@ -26,7 +27,7 @@ def export(
     QATCallback are used: the file has exactly the scales, zero points and int8 weights that it was
     trained with. Everything else needs `data` to calibrate (see int8x.data), unless the recipe
     keeps activations in float. recipe: a preset's name, a recipe file, plain data, or a Recipe.
-    progress: see int8x.progress.
+    labels: one integer per sample, for recipe "auto". progress: see int8x.progress.
 
     Raises ModelError for a model of another kind, ValueError for a Keras model without learned
     ranges and without data, and what int8x.quantize raises: QuantizeError names operators that
@@ -45,7 +46,7 @@ def export(
         graph = _from_file(Path(model))
     else:
         raise ModelError(_refusal(model))
-    result = quantize(graph, data=data, recipe=recipe, progress=progress)
+    result = quantize(graph, data=data, recipe=recipe, labels=labels, progress=progress)
     result.save(path)
     return result
 

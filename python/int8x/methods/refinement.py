@@ -74,6 +74,8 @@ def refine(
         kept = sum(after.noise) <= sum(score.noise)
         told = f"output SQNR {score.sqnr_db:.1f} to {after.sqnr_db:.1f} dB"
         note = told if kept else f"left out: {told}"
+        if changed.to_bytes() == graph.to_bytes():
+            note = "found nothing to change"
         steps.append(Step(name, score.sqnr_db, after.sqnr_db, kept, note))
         if kept:
             graph, score = changed, after
