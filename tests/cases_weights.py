@@ -77,6 +77,7 @@ def convolution_case(
     quantization = dict(scale=scales, axis=3 if depthwise else 0)
     if draw.seed % 8 == 7:
         w = model.int4_constant(draw.values(filter_shape, -8, 7), **quantization)
+        name += " INT4"
     else:
         w = model.constant(weights(draw, filter_shape), np.int8, **quantization)
     inputs = [x, w]
@@ -131,7 +132,9 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
 
         model = ModelBuilder()
         x = model.input(shape, scale=input_scale, zero_point=draw.zero_point())
+        name = f"fully_connected seed {draw.seed} {shape}->{channels}"
         if seed % 8 == 7:
+            name += " INT4"
             w = model.int4_constant(draw.values((channels, depth), -8, 7), scale=scales)
         else:
             w = model.constant(weights(draw, (channels, depth)), np.int8, scale=scales)
@@ -149,7 +152,7 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
         feeds = tuple((draw.values(shape),) for _ in range(2))
         yield Case(
             "FULLY_CONNECTED",
-            f"fully_connected seed {draw.seed} {shape}->{channels}",
+            name,
             model.finish([y]),
             feeds,
         )

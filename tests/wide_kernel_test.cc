@@ -152,6 +152,42 @@ TEST(WideMultiplier, RoundsOnceAndHalfUp) {
   }
 }
 
+TEST(WideBinary, EveryKernelEqualsTheReference) {
+  Random random;
+  runnable(wide_binary_kernels());
+  for (int32_t n : {1, 3, 4, 7, 8, 9, 15, 16, 17, 33, 5000}) {
+    for (bool multiply : {false, true}) {
+      for (const std::vector<int32_t>& rhs_dims :
+           {std::vector<int32_t>{3, n}, std::vector<int32_t>{n}, std::vector<int32_t>{3, 1}}) {
+        const int32_t dims[] = {3, n};
+        WideBinaryParams params;
+        const float lhs_scale = random.scale(-12, -3), rhs_scale = random.scale(-12, -3);
+        const float output_scale = multiply ? lhs_scale * rhs_scale * random.real(5e3f, 1e5f)
+                                            : std::max(lhs_scale, rhs_scale);
+        ASSERT_TRUE(make_wide_binary_params(
+            multiply, lhs_scale, rhs_scale, output_scale, -32768, 32000, dims, 2, rhs_dims.data(),
+            static_cast<int>(rhs_dims.size()), arch::supported(), &params));
+        const std::vector<int16_t> lhs = words(random, 3 * n), rhs = words(random, 3 * n);
+        std::vector<std::vector<int16_t>> outputs;
+        for (int i = wide_binary_kernels().count - 1; i >= 0; --i) {  // the reference first
+          const WideBinaryKernel& kernel = wide_binary_kernels().kernels[i];
+          if (kernel.multiply != multiply || !arch::has(arch::supported(), kernel.arch)) continue;
+          params.kernel = &kernel;
+          outputs.emplace_back(static_cast<size_t>(3 * n) + 16, 85);
+          for (int64_t tile = wide_binary_tiles(params) - 1; tile >= 0; --tile) {
+            wide_binary_run(params, lhs.data(), rhs.data(), outputs.back().data(), tile, tile + 1,
+                            nullptr);
+          }
+          ASSERT_EQ(outputs.back(), outputs.front()) << kernel.name << " " << n;
+        }
+        for (size_t k = static_cast<size_t>(3 * n); k < outputs[0].size(); ++k) {
+          ASSERT_EQ(outputs[0][k], 85);
+        }
+      }
+    }
+  }
+}
+
 TEST(WideSigmoid, IsNearTheRealFunctions) {
   std::vector<int16_t> input, output(65536);
   for (int32_t q = INT16_MIN; q <= INT16_MAX; ++q) input.push_back(static_cast<int16_t>(q));
@@ -197,9 +233,12 @@ TEST(WideSoftmax, RowsAddUpToOne) {
 TEST(Wide, RefusesWhatHasNoMeaning) {
   const int32_t dims[] = {4};
   WideBinaryParams binary;
-  EXPECT_TRUE(make_wide_binary_params(false, 1, 1, 1, -5, 5, dims, 1, dims, 1, &binary));
-  EXPECT_FALSE(make_wide_binary_params(false, 1, 1, 1e-6f, -5, 5, dims, 1, dims, 1, &binary));
-  EXPECT_FALSE(make_wide_binary_params(true, 1, NAN, 1, -5, 5, dims, 1, dims, 1, &binary));
+  EXPECT_TRUE(
+      make_wide_binary_params(false, 1, 1, 1, -5, 5, dims, 1, dims, 1, arch::supported(), &binary));
+  EXPECT_FALSE(make_wide_binary_params(false, 1, 1, 1e-6f, -5, 5, dims, 1, dims, 1,
+                                       arch::supported(), &binary));
+  EXPECT_FALSE(make_wide_binary_params(true, 1, NAN, 1, -5, 5, dims, 1, dims, 1, arch::supported(),
+                                       &binary));
   EXPECT_FALSE(valid_wide_pool({true, 1, 4, 4, 1, 2, 2, 300, 300, 1, 1, 0, 0, -5, 5}));
   WideSigmoidParams sigmoid;
   EXPECT_FALSE(make_wide_sigmoid_params(true, INFINITY, 1, &sigmoid));

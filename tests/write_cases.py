@@ -22,6 +22,8 @@ GRAPHS = 40
 
 def cases() -> list[Case]:
     single = [case for generate in CASES.values() for case in generate(CASES_PER_OPERATOR)]
+    # tflite-runtime 2.14 has no kernels for INT4 weights, so none that could give them a shape.
+    single = [case for case in single if not case.name.endswith("INT4")]
     single += quantized_cases() + quantized_operators()
     return single + [random_graph(seed)[0] for seed in range(4000, 4000 + GRAPHS)]
 

@@ -13,7 +13,7 @@ bool power_of_two(float scale) {
   return std::frexp(scale, &exponent) == 0.5f;
 }
 
-Reason make_binary(const NodeView& node, const Shape& lhs, const Shape& rhs,
+Reason make_binary(const NodeView& node, const Shape& lhs, const Shape& rhs, arch::ArchSet archs,
                    WideBinaryParams* out) {
   float left, right, output;
   if (Reason reason = read_wide_activation(node.input(0), &left)) return reason;
@@ -32,7 +32,7 @@ Reason make_binary(const NodeView& node, const Shape& lhs, const Shape& rhs,
     return "a fused activation that does not fit the output's scale";
   }
   return make_wide_binary_params(multiply, left, right, output, range.min, range.max, lhs.dims,
-                                 lhs.rank, rhs.dims, rhs.rank, out)
+                                 lhs.rank, rhs.dims, rhs.rank, archs, out)
              ? nullptr
              : "scales that the reference refuses, or shapes that do not broadcast";
 }
@@ -44,17 +44,19 @@ Reason refuse_binary(const NodeView& node) {
   if (!read_shape(node.input(0), &lhs) || !read_shape(node.input(1), &rhs)) {
     return "a shape that cannot be read";
   }
-  return make_binary(node, lhs, rhs, &params);
+  return make_binary(node, lhs, rhs, arch::bit(arch::reference), &params);
 }
 
-Reason plan_binary(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
+Reason plan_binary(const NodeView& node, const Packed&, const Resources& resources,
+                   PlanBuilder* builder) {
   const ValueId lhs = builder->input(node.input_index(0));
   const ValueId rhs = builder->input(node.input_index(1));
   const ValueId output = builder->output(node.output_index(0));
   if (lhs < 0 || rhs < 0 || output < 0) return "a shape that cannot be read";
   const Shape out = builder->shape(output);
   WideBinaryParams params;
-  if (Reason reason = make_binary(node, builder->shape(lhs), builder->shape(rhs), &params)) {
+  if (Reason reason =
+          make_binary(node, builder->shape(lhs), builder->shape(rhs), resources.archs, &params)) {
     return reason;
   }
   if (out.rank != params.rank) return "an output shape that does not follow from the inputs";

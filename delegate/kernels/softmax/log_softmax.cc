@@ -46,11 +46,19 @@ void log_softmax_run(const LogSoftmaxParams& p, const int8_t* input, int8_t* out
     const int32_t lowest =
         multiply_by_quantized_multiplier(wrapping_add(log_sum, INT32_MIN), p.reverse);
     const int32_t bound = lowest > -p.terms ? lowest : -p.terms;
-    for (int64_t i = 0; i < p.depth; ++i) {
-      const int32_t d = from[i] - max;
+    const auto answer = [&](int32_t d) {
+      if (d <= bound) return int8_t{-128};
       const int32_t y = rounding_divide_by_pot(wrapping_add(p.scaled[-d], -log_sum), 22) + 127;
-      to[i] = static_cast<int8_t>(d > bound ? clamp(y, -128, 127) : -128);
+      return static_cast<int8_t>(clamp(y, -128, 127));
+    };
+    constexpr int64_t kTableFrom = 512;
+    if (p.depth < kTableFrom) {
+      for (int64_t i = 0; i < p.depth; ++i) to[i] = answer(from[i] - max);
+      continue;
     }
+    int8_t table[256];
+    for (int32_t d = 0; d < 256; ++d) table[d] = answer(-d);
+    for (int64_t i = 0; i < p.depth; ++i) to[i] = table[max - from[i]];
   }
 }
 

@@ -5,6 +5,14 @@
 namespace int8x {
 namespace {
 
+constexpr WideBinaryKernel kKernels[] = {
+#define INT8X_WIDE_DOT_KERNEL(...)
+#define INT8X_WIDE_BINARY_KERNEL(arch, name, multiply) {arch, #name, multiply, name},
+#include "delegate/kernels/wide/kernels.inc"
+#undef INT8X_WIDE_BINARY_KERNEL
+#undef INT8X_WIDE_DOT_KERNEL
+};
+
 constexpr int64_t kTile = 4096;
 constexpr int kLeftShift = 15;
 
@@ -56,24 +64,16 @@ bool broadcast(const int32_t* lhs, int lhs_rank, const int32_t* rhs, int rhs_ran
   return true;
 }
 
-int16_t one(const WideBinaryParams& p, int32_t a, int32_t b) {
-  int32_t y;
-  if (p.multiply) {
-    y = multiply_by_quantized_multiplier(a * b, p.output);
-  } else {
-    const int32_t x = multiply_by_quantized_multiplier(a * (1 << kLeftShift), p.lhs);
-    const int32_t z = multiply_by_quantized_multiplier(b * (1 << kLeftShift), p.rhs);
-    y = multiply_by_quantized_multiplier(x + z, p.output);
-  }
-  return static_cast<int16_t>(clamp(y, p.activation_min, p.activation_max));
-}
-
 }  // namespace
+
+WideBinaryKernelList wide_binary_kernels() {
+  return {kKernels, sizeof(kKernels) / sizeof(*kKernels)};
+}
 
 bool make_wide_binary_params(bool multiply, float lhs_scale, float rhs_scale, float output_scale,
                              int32_t activation_min, int32_t activation_max,
                              const int32_t* lhs_dims, int lhs_rank, const int32_t* rhs_dims,
-                             int rhs_rank, WideBinaryParams* out) {
+                             int rhs_rank, arch::ArchSet archs, WideBinaryParams* out) {
   if (!usable(lhs_scale) || !usable(rhs_scale) || !usable(output_scale)) return false;
   if (activation_min > activation_max) return false;
   WideBinaryParams p = {};
@@ -82,6 +82,9 @@ bool make_wide_binary_params(bool multiply, float lhs_scale, float rhs_scale, fl
   p.activation_max = activation_max;
   if (!find_multipliers(lhs_scale, rhs_scale, output_scale, &p)) return false;
   if (!broadcast(lhs_dims, lhs_rank, rhs_dims, rhs_rank, &p)) return false;
+  p.kernel = kKernels;
+  archs |= arch::bit(arch::reference);
+  while (p.kernel->multiply != multiply || !arch::has(archs, p.kernel->arch)) ++p.kernel;
   *out = p;
   return true;
 }
@@ -105,9 +108,7 @@ void wide_binary_run(const WideBinaryParams& p, const int16_t* lhs, const int16_
     if (count > end - at) count = end - at;
     const int64_t a_step = last < 0 ? 0 : p.lhs_stride[last];
     const int64_t b_step = last < 0 ? 0 : p.rhs_stride[last];
-    for (int64_t i = 0; i < count; ++i) {
-      output[at + i] = one(p, lhs[a + i * a_step], rhs[b + i * b_step]);
-    }
+    p.kernel->run(p, lhs + a, a_step, rhs + b, b_step, output + at, count);
     at += count;
   }
 }

@@ -14,11 +14,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "delegate/base/arch.h"
 #include "delegate/fixed_point/requantize.h"
 
 namespace int8x {
 
 constexpr int kMaxWideRank = 6;
+
+struct WideBinaryKernel;
 
 struct WideBinaryParams {
   bool multiply;  // else add
@@ -27,22 +30,46 @@ struct WideBinaryParams {
   int64_t size;
   Multiplier lhs, rhs, output;
   int32_t activation_min, activation_max;
+  const WideBinaryKernel* kernel;
 };
+
+struct WideBinaryKernel {
+  arch::Arch arch;
+  const char* name;
+  bool multiply;
+  // count outputs; an operand with step 0 is one repeated value, with step 1 a row.
+  void (*run)(const WideBinaryParams&, const int16_t* lhs, int64_t lhs_step, const int16_t* rhs,
+              int64_t rhs_step, int16_t* output, int64_t count);
+};
+
+struct WideBinaryKernelList {
+  const WideBinaryKernel* kernels;  // best first; the last of add and of multiply is the reference
+  int count;
+};
+WideBinaryKernelList wide_binary_kernels();
 
 // False on scales that are not finite and positive, where the reference aborts, and on shapes that
 // do not broadcast.
 bool make_wide_binary_params(bool multiply, float lhs_scale, float rhs_scale, float output_scale,
                              int32_t activation_min, int32_t activation_max,
                              const int32_t* lhs_dims, int lhs_rank, const int32_t* rhs_dims,
-                             int rhs_rank, WideBinaryParams* out);
+                             int rhs_rank, arch::ArchSet archs, WideBinaryParams* out);
 
 inline size_t wide_binary_scratch_bytes(const WideBinaryParams&) { return 0; }
 int64_t wide_binary_tiles(const WideBinaryParams& params);
 void wide_binary_run(const WideBinaryParams& params, const int16_t* lhs, const int16_t* rhs,
                      int16_t* output, int64_t tile_begin, int64_t tile_end, void* scratch);
 inline const char* wide_binary_kernel_name(const WideBinaryParams& params) {
-  return params.multiply ? "mul_s16_s16_s16_reference" : "add_s16_s16_s16_reference";
+  return params.kernel->name;
 }
+
+#define INT8X_WIDE_DOT_KERNEL(...)
+#define INT8X_WIDE_BINARY_KERNEL(arch, name, multiply)                                         \
+  void name(const WideBinaryParams&, const int16_t* lhs, int64_t lhs_step, const int16_t* rhs, \
+            int64_t rhs_step, int16_t* output, int64_t count);
+#include "delegate/kernels/wide/kernels.inc"
+#undef INT8X_WIDE_BINARY_KERNEL
+#undef INT8X_WIDE_DOT_KERNEL
 
 struct WidePoolParams {
   bool average;  // else the maximum

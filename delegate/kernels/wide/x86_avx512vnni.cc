@@ -6,13 +6,18 @@
 
 #include <immintrin.h>
 
+#include <cstring>
+
+#include "delegate/fixed_point/vector_avx512.h"
 #include "delegate/kernels/wide/dot.h"
+#include "delegate/kernels/wide/pointwise.h"
 
 namespace int8x {
 namespace {
 
 #define LEAF_INLINE static inline __attribute__((always_inline))
 #define LEAF_MEMBER inline __attribute__((always_inline))
+#define LEAF_LAMBDA __attribute__((always_inline))
 
 struct V {
   static constexpr int kElements = 32;
@@ -32,8 +37,43 @@ struct V {
 
 #include "delegate/kernels/wide/dot_tiles.inc"
 
+struct W {
+  static constexpr int kWords = 16;
+  using Words = __m512i;
+  using Rounding = avx512::Rounding;
+  static LEAF_MEMBER Words load(const int16_t* p) {
+    return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static LEAF_MEMBER Words fill(int32_t x) { return _mm512_set1_epi32(x); }
+  static LEAF_MEMBER Words add(Words a, Words b) { return _mm512_add_epi32(a, b); }
+  static LEAF_MEMBER Words multiply(Words a, Words b) { return _mm512_mullo_epi32(a, b); }
+  static LEAF_MEMBER Words shift_left_15(Words a) { return _mm512_slli_epi32(a, 15); }
+  static LEAF_MEMBER Rounding rounding(Multiplier m) { return avx512::rounding(m); }
+  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
+    return avx512::multiply_by_quantized_multiplier(x, r);
+  }
+  static LEAF_MEMBER void store(int16_t* p, Words x, int32_t min, int32_t max) {
+    const Words y = _mm512_min_epi32(_mm512_max_epi32(x, fill(min)), fill(max));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(y));
+  }
+};
+
+#include "delegate/kernels/wide/binary_rows.inc"
+
 }  // namespace
 
 void dot_s16_s16_s64_avx512vnni(const WideDot& dot) { run(dot); }
+
+void add_s16_s16_s16_avx512vnni(const WideBinaryParams& p, const int16_t* lhs, int64_t lhs_step,
+                                const int16_t* rhs, int64_t rhs_step, int16_t* output,
+                                int64_t count) {
+  binary<false>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
+
+void mul_s16_s16_s16_avx512vnni(const WideBinaryParams& p, const int16_t* lhs, int64_t lhs_step,
+                                const int16_t* rhs, int64_t rhs_step, int16_t* output,
+                                int64_t count) {
+  binary<true>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+}
 
 }  // namespace int8x
