@@ -177,8 +177,7 @@ def test_version_and_help_go_to_stdout(folder):
             "none.npy: no such file",
         ),
         (
-            ["validate", "float.tflite", "float.tflite", "--data", "data.npy"]
-            + ["--labels", "none.npy"],
+            "validate float.tflite float.tflite --data data.npy --labels none.npy".split(),
             1,
             "none.npy: no such file",
         ),

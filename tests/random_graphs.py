@@ -1,5 +1,5 @@
 """Small random int8 graphs: chains, residuals and concatenations of every claimed operator, some
-with NEG in between.
+with one in between that the delegate does not take.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from draws import Draw
 from operator_case import Case
 from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
 
-UNCLAIMED = "NEG"
+UNCLAIMED = "SPACE_TO_BATCH_ND"
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,10 @@ def squash(graph: Graph, x: Value) -> Value:
 
 
 def unclaimed(graph: Graph, x: Value) -> Value:
-    return graph.add(UNCLAIMED, [x.index], graph.value(x.shape, x.scale, 0))
+    """Blocks of one pixel, no padding: every runtime has it, and it changes nothing."""
+    block, paddings = graph.model.constant([1, 1]), graph.model.constant([[0, 0], [0, 0]])
+    same = graph.value(x.shape, x.scale, x.zero_point)
+    return graph.add(UNCLAIMED, [x.index, block, paddings], same)
 
 
 BODY: tuple[Callable[[Graph, Value], Value], ...] = (
