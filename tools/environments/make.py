@@ -64,17 +64,17 @@ def unpack(folder: Path, pins: Path) -> None:
                         (package / Path(name).name).write_bytes(archive.read(name))
 
 
-def known() -> dict[str, Path]:
-    """The file of each environment."""
-    return {p.stem: p for p in sorted(PINS.iterdir()) if p.suffix in (".txt", ".wheels")}
+def known(lists: Path = PINS) -> dict[str, Path]:
+    """The file of each environment that has one in the folder `lists`."""
+    return {p.stem: p for p in sorted(lists.iterdir()) if p.suffix in (".txt", ".wheels")}
 
 
-def make(name: str) -> Path:
-    """The folder of the environment `name`, made if it is not there, by one maker at a time."""
-    pins = known().get(name)
+def make(name: str, lists: Path = PINS) -> Path:
+    """The folder of the environment `name` of `lists`, made by one maker at a time."""
+    pins = known(lists).get(name)
     if pins is None:
-        there = ", ".join(known())
-        raise FileNotFoundError(f"environment {name}: no file in {PINS} (there are: {there})")
+        there = ", ".join(known(lists))
+        raise FileNotFoundError(f"environment {name}: no file in {lists} (there are: {there})")
     folder = folder_of(name, pins.read_bytes())
     done = folder / "int8x-environment-complete"
     if done.exists():

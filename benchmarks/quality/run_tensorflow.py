@@ -1,0 +1,26 @@
+"""tf.lite's own calibrate-and-quantize on one model, in a process of its own: it can crash.
+
+    run_tensorflow.py FLOAT.tflite CALIBRATION.npy OUTPUT.tflite
+
+CALIBRATION.npy has the samples of the one input.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.lite.python.optimize import calibrator
+
+
+def main() -> None:
+    model, data, output = sys.argv[1:]
+    samples = np.load(data, allow_pickle=False)
+    quantized = calibrator.Calibrator(Path(model).read_bytes()).calibrate_and_quantize(
+        lambda: ([sample[None]] for sample in samples), tf.int8, tf.int8, allow_float=True
+    )
+    Path(output).write_bytes(quantized)
+
+
+if __name__ == "__main__":
+    main()
