@@ -39,6 +39,9 @@ def files(folder) -> set[str]:
     return {p.name for p in folder.iterdir()} - {"float.tflite", "data.npy", "labels.npy"}
 
 
+LABELLED = ("--data", "data.npy", "--labels", "none.npy")
+
+
 def test_calibrate_quantize_and_validate_by_files(folder):
     assert (
         run(
@@ -177,7 +180,7 @@ def test_version_and_help_go_to_stdout(folder):
             "none.npy: no such file",
         ),
         (
-            "validate float.tflite float.tflite --data data.npy --labels none.npy".split(),
+            ["validate", "float.tflite", "float.tflite", *LABELLED],
             1,
             "none.npy: no such file",
         ),
