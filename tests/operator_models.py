@@ -76,6 +76,7 @@ OPERATORS: dict[str, tuple[str | None, int]] = {
     "RSQRT": (None, 2),
     "SLICE": ("SliceOptions", 2),
     "SOFTMAX": ("SoftmaxOptions", 2),
+    "SPACE_TO_BATCH_ND": ("SpaceToBatchNDOptions", 2),
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", 2),
     "SPLIT": ("SplitOptions", 2),
     "SPLIT_V": ("SplitVOptions", 2),

@@ -1,5 +1,5 @@
 """Small random int8 graphs: chains, residuals and concatenations of every claimed operator, some
-with NEG in between.
+with SPACE_TO_BATCH_ND in between.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from draws import Draw
 from operator_case import Case
 from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
 
-UNCLAIMED = "NEG"
+UNCLAIMED = "SPACE_TO_BATCH_ND"
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,10 @@ def squash(graph: Graph, x: Value) -> Value:
 
 
 def unclaimed(graph: Graph, x: Value) -> Value:
-    return graph.add(UNCLAIMED, [x.index], graph.value(x.shape, x.scale, 0))
+    # Blocks of one without padding: the same bytes, in every runtime.
+    nothing = [graph.model.constant([1, 1]), graph.model.constant([[0, 0], [0, 0]])]
+    y = graph.value(x.shape, x.scale, x.zero_point)
+    return graph.add(UNCLAIMED, [x.index, *nothing], y)
 
 
 BODY: tuple[Callable[[Graph, Value], Value], ...] = (
