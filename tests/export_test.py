@@ -11,8 +11,8 @@ import tensorflow as tf
 from int8_runs import Reference
 from int8x.errors import ModelError, QuantizeError
 from int8x.keras import fake_quant, kinds
-from int8x.keras.forward import affine
 from int8x.keras.handle import handle_of
+from int8x.keras.norms import affine
 from keras import layers as L
 
 X, Y, X_TEST, Y_TEST = nets.digits(900, 800)

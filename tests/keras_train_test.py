@@ -345,11 +345,12 @@ def test_evaluate_reports_the_rounded_model():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"weights": "per_tensor"}, "weights must be 'per_channel', got 'per_tensor'"),
-        ({"weight_bits": 4}, "weight_bits must be 8, got 4"),
-        ({"activation_bits": 16}, "activation_bits must be 8, got 16"),
-        ({"ranges": "lsq"}, "ranges must be 'average', got 'lsq'"),
-        ({"exclude": ("dense",)}, "exclude must be ()"),
+        ({"weights": "per_row"}, "weights must be 'per_channel' or 'per_tensor', got 'per_row'"),
+        ({"weight_bits": 2}, "weight_bits must be 8 or 4, got 2"),
+        ({"activation_bits": True}, "activation_bits must be 8 or 16, got True"),
+        ({"ranges": "pact"}, "ranges must be 'average' or 'lsq', got 'pact'"),
+        ({"weight_bits": 4, "activation_bits": 16}, "weight_bits 4 goes with activation_bits 8"),
+        ({"exclude": (3,)}, "exclude must hold layer names, patterns or layer classes, got 3"),
         ({"start_epoch": -1}, "start_epoch must be a whole number"),
         ({"freeze_ranges": 0}, "freeze_ranges must be a share in (0, 1], got 0"),
         ({"freeze_batchnorm": 1.5}, "freeze_batchnorm must be a share"),

@@ -10,6 +10,7 @@ from int8x.progress import Progress, silent
 
 if TYPE_CHECKING:
     from int8x.graph import Graph
+    from int8x.recipe import Recipe
 
 
 def export(
@@ -26,8 +27,10 @@ def export(
     model: a Keras 3 model, or the path of a float .tflite. Ranges that a Keras model learned with
     QATCallback are used: the file has exactly the scales, zero points and int8 weights that it was
     trained with. Everything else needs `data` to calibrate (see int8x.data), unless the recipe
-    keeps activations in float. recipe: a preset's name, a recipe file, plain data, or a Recipe.
-    labels: one integer per sample, for recipe "auto". progress: see int8x.progress.
+    keeps activations in float. recipe: a preset's name, a recipe file, plain data, or a Recipe;
+    where it computes in int8, a model that was trained for int16 activations, INT4 weights or float
+    layers gets these. labels: one integer per sample, for recipe "auto". progress: see
+    int8x.progress.
 
     Raises ModelError for a model of another kind, ValueError for a Keras model without learned
     ranges and without data, and what int8x.quantize raises: QuantizeError names operators that
@@ -40,8 +43,10 @@ def export(
     from int8x.recipe import resolve
 
     _check_writable(path)
+    recipe = resolve(recipe)
     if _is_instance(model, "keras", "Model"):
-        graph = _from_keras(model, data is not None or not resolve(recipe).needs_ranges)
+        can_do_without = data is not None or not recipe.needs_ranges
+        graph, recipe = _from_keras(model, can_do_without, recipe)
     elif isinstance(model, (str, os.PathLike)):
         graph = _from_file(Path(model))
     else:
@@ -80,11 +85,11 @@ def convert(path: str | os.PathLike) -> "Graph":
     return convert_model(model)
 
 
-def _from_keras(model: Any, can_do_without: bool) -> "Graph":
-    """The float graph with the ranges that training learned, if any; can_do_without: whether there
-    need be none.
+def _from_keras(model: Any, can_do_without: bool, recipe: "Recipe") -> tuple["Graph", "Recipe"]:
+    """The float graph with the ranges that training learned, if any, and the recipe for it;
+    can_do_without: whether there need be none.
     """
-    from int8x.keras.conversion import convert
+    from int8x.keras.conversion import convert, convert_trained
     from int8x.keras.handle import handle_of
 
     handle = handle_of(model)
@@ -94,7 +99,7 @@ def _from_keras(model: Any, can_do_without: bool) -> "Graph":
             f"{model.name}: this Keras model has no learned ranges: "
             "train it with int8x.QATCallback, or give data to calibrate"
         )
-    return convert(model, markers=learned)
+    return convert_trained(model, recipe) if learned else (convert(model), recipe)
 
 
 def _from_file(path: Path) -> "Graph":

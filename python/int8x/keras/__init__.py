@@ -1,8 +1,10 @@
 """Keras 3 models: quantization-aware training and pruning in place, and their .tflite files.
 
+    int8x.keras.qat(model)               quantization-aware in a training loop of one's own
     int8x.keras.attach(model)            instrument a model, for example to load saved ranges
     int8x.keras.strip(model)             the plain float model again
     int8x.keras.keep_zeros(model)        masks over the zeros of a pruned model that was loaded
+    int8x.keras.shrink(model)            a smaller model without the filters that were pruned
     int8x.keras.sparsity_report(model)   zeros and sizes by layer
     int8x.keras.convert(model)           the float .tflite as an int8x.Graph
 
@@ -14,7 +16,9 @@ from int8x.keras.handle import attach, strip
 from int8x.keras.masks import keep_zeros
 from int8x.keras.pruning_callback import PruningCallback
 from int8x.keras.qat_callback import QATCallback
+from int8x.keras.removal import shrink
 from int8x.keras.schedules import ConstantSparsity, PolynomialDecay
+from int8x.keras.session import Session, qat
 from int8x.keras.sparsity_report import SparsityReport, sparsity_report
 
 __all__ = [
@@ -22,10 +26,13 @@ __all__ = [
     "PolynomialDecay",
     "PruningCallback",
     "QATCallback",
+    "Session",
     "SparsityReport",
     "attach",
     "convert",
     "keep_zeros",
+    "qat",
+    "shrink",
     "sparsity_report",
     "strip",
 ]

@@ -15,9 +15,11 @@ import tensorflow as tf
 
 from int8x.keras import private
 from int8x.keras.handle import handle_of
+from int8x.keras.handover import hand_over
 
 if TYPE_CHECKING:
     from int8x.graph import Graph
+    from int8x.recipe import Recipe
 
 
 def convert(model: keras.Model, markers: bool = False) -> Graph:
@@ -37,6 +39,16 @@ def convert(model: keras.Model, markers: bool = False) -> Graph:
     from int8x.graph import Graph
 
     return Graph.from_bytes(to_bytes(model, markers))
+
+
+def convert_trained(model: keras.Model, recipe: Recipe) -> tuple[Graph, Recipe]:
+    """The graph of a model that was trained quantization-aware, with ranges and weight grids, and
+    the recipe that makes of it what it was trained as.
+    """
+    handle = handle_of(model)
+    assert handle is not None
+    graph = convert(model, markers=True)
+    return graph, hand_over(graph, handle, recipe)
 
 
 def to_bytes(model: keras.Model, markers: bool = False) -> bytes:

@@ -15,9 +15,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from int8x.keras import fake_quant, kinds, private
+from int8x.keras import fake_quant, kinds, learned, private
+from int8x.keras.kernel_grids import KernelGrids
+from int8x.keras.norms import affine, by_channel
 from int8x.keras.plan import CallPlan, Site
 from int8x.keras.ranges import Ranges
+from int8x.keras.settings import Settings
 
 TRAIN, INFER, EXPORT = "train", "infer", "export"
 
@@ -28,6 +31,7 @@ class Switches:
 
     active: bool = True  # False: the model computes in plain float
     observe: bool = False  # ranges follow the batches of training runs
+    learn: bool = False  # the optimizer moves ranges and scales
     freeze_batchnorm: bool = False  # BatchNormalization uses its statistics and leaves them alone
     exporting: bool = False
 
@@ -44,27 +48,45 @@ class Run(threading.local):
 class Forward:
     """Executes call plans with given ranges."""
 
-    def __init__(self, ranges: Ranges, switches: Switches) -> None:
+    def __init__(
+        self, ranges: Ranges, kernels: KernelGrids, settings: Settings, switches: Switches
+    ) -> None:
         self.ranges = ranges
+        self.kernels = kernels
+        self.bits = settings.activation_bits
+        self.per_tensor = settings.per_tensor
         self.switches = switches
+        self.watch: Callable[[Site, Any, Any], None] | None = None  # sees every rounding
         self.run = Run()
 
     def round(self, site: Site, x: tf.Tensor) -> tf.Tensor:
         """x on the int8 grid of its site, after watching it in a training run."""
         if self.run.mode == EXPORT:
-            return fake_quant.marker(x, *self.ranges.constants(site))
+            return fake_quant.marker(x, *self.ranges.constants(site), self.bits)
         if self.run.training and not site.in_training:
             return x
         observing = self.run.training and site.observe and self.switches.observe
         if observing:
             self.ranges.observe(site, x)
+        if self._learns(site):
+            low, high, _ = self.ranges.ends(site.group)
+            return learned.learned_activation(x, low, high, self.bits)
         scale, zero_point, seen = self.ranges.params(site.group)
         scale, zero_point = tf.stop_gradient(scale), tf.stop_gradient(zero_point)
-        rounding = fake_quant.fake_quant_average if site.average else fake_quant.fake_quant
-        rounded = rounding(x, scale, zero_point)
+        if site.average:
+            rounded = fake_quant.fake_quant_average(x, scale, zero_point)
+        else:
+            rounded = fake_quant.fake_quant(x, scale, zero_point, self.bits)
         if observing or (self.run.training and self.ranges.seen(site.group)):
             return rounded
+        if self.watch is not None:
+            self.watch(site, x, rounded)
         return tf.where(seen > 0.0, rounded, x)
+
+    def _learns(self, site: Site) -> bool:
+        """Whether this run moves the site's range by gradients."""
+        moving = self.run.training and self.switches.learn and not self.switches.observe
+        return moving and self.ranges.learns and site.fixed is None and not site.average
 
     def round_all(self, sites: dict[int, Site], structure: Any) -> Any:
         """The structure with its floating tensors rounded by position."""
@@ -91,6 +113,9 @@ class Forward:
         """One call of an operation as its plan says."""
         args, kwargs = self.round_all(plan.inputs, (args, kwargs))
         exporting = self.run.mode == EXPORT
+        if plan.kind == kinds.FLOAT:
+            y = original(*args, **kwargs)
+            return _mark_float(y) if exporting and plan.last else y
         if plan.kind == kinds.WEIGHTS:
             y = self._weights(plan, original, args, kwargs)
         elif plan.kind == kinds.SEPARABLE:
@@ -109,18 +134,29 @@ class Forward:
             y = original(*args, **kwargs)
         return self.round_all(plan.outputs, y)
 
-    def _kernel(
-        self, plan: CallPlan, variable: Any, axes: tuple[int, ...]
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """The rounded kernel and, when exporting a folded BatchNormalization, the bias it adds."""
-        kernel = fake_quant.fake_quant_weight(private.master_value(variable), axes)
-        if plan.norm is None or self.run.mode != EXPORT:
-            return kernel, None
+    def _kernel(self, plan: CallPlan, name: str) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The rounded kernel and, when exporting a folded BatchNormalization, the bias it adds.
+
+        One scale for each channel commutes with BatchNormalization's factor for each channel: what
+        is folded in the file needs no folding in training. One scale in all does not: there the
+        kernel is rounded as folded with the moving statistics, and unfolded again, which in
+        training leaves BatchNormalization its batch's own (arXiv:1806.08342).
+        """
+        grid = self.kernels[plan.operation, name]
+        weight = private.master_value(getattr(plan.operation, name))
+        if plan.norm is None:
+            return grid.rounded(weight), None
         factor, offset = affine(plan.norm)
-        shape = [size if axis in axes else 1 for axis, size in enumerate(kernel.shape)]
-        return folded_kernel(
-            private.master_value(variable), axes, tf.reshape(factor, shape)
-        ), offset
+        factor = by_channel(tf.stop_gradient(factor), weight, grid.channel_axes)
+        if self.per_tensor:
+            rounded = grid.rounded(weight * factor)
+            if self.run.mode == EXPORT:
+                return rounded, offset
+            return rounded / tf.where(factor == 0.0, tf.ones_like(factor), factor), None
+        if self.run.mode != EXPORT:
+            return grid.rounded(weight), None
+        scale = fake_quant.short_scale(grid.scale(weight) * tf.abs(factor))
+        return grid.steps(weight) * scale * tf.sign(factor), offset
 
     def _weights(
         self,
@@ -135,7 +171,7 @@ class Forward:
                 f"{type(layer).__name__} {layer.name!r}: kernel must be a variable, "
                 f"got {type(layer.kernel).__name__} (LoRA?)"
             )
-        kernel, offset = self._kernel(plan, layer.kernel, kinds.channel_axes(layer))
+        kernel, offset = self._kernel(plan, "kernel")
         mapping = [(layer.kernel, kernel)]
         bias = layer.bias if layer.use_bias else None
         if offset is not None and bias is not None:
@@ -162,11 +198,9 @@ class Forward:
     def _separable(self, plan: CallPlan, x: tf.Tensor) -> tf.Tensor:
         """SeparableConv with the tensor between its kernels rounded: two operators in TFLite."""
         layer = plan.operation
-        rank = len(layer.depthwise_kernel.shape)
-        depthwise = fake_quant.fake_quant_weight(
-            private.master_value(layer.depthwise_kernel), (rank - 2, rank - 1)
-        )
-        pointwise, offset = self._kernel(plan, layer.pointwise_kernel, (rank - 1,))
+        depthwise_grid = self.kernels[layer, "depthwise_kernel"]
+        depthwise = depthwise_grid.rounded(private.master_value(layer.depthwise_kernel))
+        pointwise, offset = self._kernel(plan, "pointwise_kernel")
         strides = layer.strides if len(set(layer.strides)) > 1 else layer.strides[0]
         common = {"data_format": layer.data_format, "padding": layer.padding}
         y = keras.ops.depthwise_conv(
@@ -202,40 +236,14 @@ class Forward:
         return y if activation is None else activation(y)
 
 
-def affine(layer: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """(factor, offset), float32: the layer's inference is x * factor + offset per channel.
+def _mark_float(y: Any) -> Any:
+    """Marks the results of a layer that stays float, for int8x.keras.handover to find."""
 
-    For BatchNormalization, Normalization and Rescaling.
-    """
-    if isinstance(layer, keras.layers.Rescaling):
-        return tf.constant(layer.scale, tf.float32), tf.constant(layer.offset, tf.float32)
-    if isinstance(layer, keras.layers.Normalization):
-        mean = tf.reshape(tf.cast(layer.mean, tf.float32), [-1])
-        deviation = tf.maximum(
-            tf.sqrt(tf.reshape(tf.cast(layer.variance, tf.float32), [-1])), keras.backend.epsilon()
-        )
-        return (deviation, mean) if layer.invert else (1.0 / deviation, -mean / deviation)
-    mean, variance = (
-        private.master_value(layer.moving_mean),
-        private.master_value(layer.moving_variance),
-    )
-    factor = tf.math.rsqrt(variance + layer.epsilon)
-    if layer.scale:
-        factor = factor * private.master_value(layer.gamma)
-    offset = -mean * factor
-    if layer.center:
-        offset = offset + private.master_value(layer.beta)
-    return factor, offset
+    def one(x: Any) -> Any:
+        floating = tf.is_tensor(x) and x.dtype.is_floating
+        return fake_quant.marker(x, fake_quant.FLOAT_MARK, 0) if floating else x
 
-
-def folded_kernel(weight: tf.Tensor, axes: tuple[int, ...], factor: tf.Tensor) -> tf.Tensor:
-    """The kernel times a factor per channel: q * short(scale * |factor|) * sign(factor).
-
-    Symmetric rounding per channel commutes with a factor per channel, so training needs no folding.
-    """
-    scale = fake_quant.weight_scale(weight, axes)
-    steps = fake_quant.weight_steps(weight, scale)
-    return steps * fake_quant.short_scale(scale * tf.abs(factor)) * tf.sign(factor)
+    return keras.tree.map_structure(one, y)
 
 
 def _resize(layer: Any, x: tf.Tensor) -> tf.Tensor:

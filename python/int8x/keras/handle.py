@@ -17,10 +17,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from int8x.keras import forward, masks, private
+from int8x.keras import masks, private
 from int8x.keras.forward import EXPORT, INFER, TRAIN, Forward, Switches
+from int8x.keras.kernel_grids import KernelGrids
 from int8x.keras.plan import CallPlan, Plan, make_plan
+from int8x.keras.prunable import excluded
 from int8x.keras.ranges import Ranges
+from int8x.keras.settings import Settings
 from int8x.keras.trace import record
 
 _HANDLE = "_int8x_qat_handle"
@@ -32,14 +35,17 @@ class Handle:
     A model that is not built yet is planned when it is first run.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, settings: Settings) -> None:
         self.model = model
+        self.settings = settings
         self.switches = Switches()
         self.struct: Any = private.input_struct(model)
         self.plan: Plan | None = None
         self.ranges: Ranges | None = None
+        self.kernels: KernelGrids | None = None
         self.forward: Forward | None = None
         self._in_train_step = False
+        self._learning = False
         self._planning = False
         self._patched: list[Any] = []
         if self.struct is not None:
@@ -57,11 +63,15 @@ class Handle:
     def _instrument(self) -> None:
         self._planning = True
         try:
-            self.plan = make_plan(record(self.model, self.struct))
+            left_out = excluded(self.model, self.settings.exclude, "QATCallback")
+            bits = self.settings.activation_bits
+            self.plan = make_plan(record(self.model, self.struct, left_out), bits, left_out)
         finally:
             self._planning = False
-        self.ranges = Ranges(self.plan)
-        self.forward = Forward(self.ranges, self.switches)
+        with private.scope_of(self.model):
+            self.ranges = Ranges(self.plan, self.settings)
+            self.kernels = KernelGrids(self.plan.calls, self.settings)
+        self.forward = Forward(self.ranges, self.kernels, self.settings, self.switches)
         if self.plan.unranged:
             warnings.warn(
                 f"{self.model.name}: no range is learned for {', '.join(self.plan.unranged)}; "
@@ -138,6 +148,51 @@ class Handle:
 
         return train_step
 
+    def turn(self, **switches: bool) -> bool:
+        """Sets switches, for steps traced after this; whether any changed."""
+        changed = {k for k, value in switches.items() if getattr(self.switches, k) != value}
+        for name in changed:
+            setattr(self.switches, name, switches[name])
+        return bool(changed)
+
+    def run_watched(self, x: Any, watch: Callable[[Any, Any, Any], None]) -> None:
+        """Runs the model on a batch, eagerly; `watch` is told (site, tensor, rounded)."""
+        if self.forward is None:
+            raise ValueError(f"{self.model.name}: a model that has run was wanted")
+        self.forward.watch = watch
+        try:
+            with self._active():
+                self.model(x, training=False)
+        finally:
+            self.forward.watch = None
+
+    def begin_learning(self, optimizer: Any = None) -> bool:
+        """Makes ranges and scales variables of the optimizer, to be moved in steps that are traced
+        with `switches.learn`; false when the settings do not ask for it, or ranges are missing.
+
+        optimizer: the model's, if not given; it is told of the new variables.
+        """
+        if not self.settings.learned or not self.has_ranges():
+            return False
+        assert self.kernels is not None
+        self.kernels.begin()
+        self._make_trainable(True, optimizer)
+        return True
+
+    def end_learning(self, optimizer: Any = None) -> None:
+        """Takes ranges and scales from the optimizer again."""
+        if self._learning:
+            self._make_trainable(False, optimizer)
+
+    def _make_trainable(self, on: bool, optimizer: Any) -> None:
+        self._learning = on
+        assert self.ranges is not None and self.kernels is not None
+        for variable in (*self.ranges.variables(), *self.kernels.variables()):
+            variable.trainable = on
+        optimizer = optimizer or getattr(self.model, "optimizer", None)
+        if optimizer is not None:
+            private.adopt_variables(self.model, optimizer)
+
     def has_ranges(self) -> bool:
         """Whether every range has seen a batch."""
         return self.ranges is not None and self.ranges.complete()
@@ -157,6 +212,14 @@ class Handle:
             yield
         finally:
             self.switches.active, self.switches.exporting = active, False
+
+    @contextlib.contextmanager
+    def _active(self) -> Iterator[None]:
+        active, self.switches.active = self.switches.active, True
+        try:
+            yield
+        finally:
+            self.switches.active = active
 
     @contextlib.contextmanager
     def plain(self) -> Iterator[None]:
@@ -181,8 +244,11 @@ def handle_of(model: keras.Model) -> Handle | None:
     return vars(model).get(_HANDLE)
 
 
-def attach(model: keras.Model) -> Handle:
+def attach(model: keras.Model, **settings: Any) -> Handle:
     """Instruments a model in place for fake quantization; ranges its layers carry are kept.
+
+    settings: weights, weight_bits, activation_bits, ranges and exclude as QATCallback takes them;
+    with none, those of the last time, if any.
 
     Ranges saved in a `.keras` or `.weights.h5` file come back by attaching, then loading the
     weights again:
@@ -193,6 +259,7 @@ def attach(model: keras.Model) -> Handle:
     """
     private.check_version()
     old = handle_of(model)
+    wanted = old.settings if old is not None and not settings else Settings(**settings)
     if old is not None:
         old.restore()
     for part in private.walk_models(model):
@@ -202,7 +269,7 @@ def attach(model: keras.Model) -> Handle:
             )
     if model.built:
         masks.keep_zeros(model)
-    handle = Handle(model)
+    handle = Handle(model, wanted)
     object.__setattr__(model, _HANDLE, handle)
     private.reset_functions(model)
     return handle
@@ -217,11 +284,12 @@ def strip(model: keras.Model) -> keras.Model:
     masks.remove_masks(model)
     if handle is not None:
         handle.restore()
-        if handle.ranges is not None:
+        if handle.ranges is not None and handle.kernels is not None:
             handle.ranges.remove()
+            handle.kernels.remove()
         vars(model).pop(_HANDLE)
     private.reset_functions(model)
     return model
 
 
-__all__ = ["Handle", "attach", "forward", "handle_of", "strip"]
+__all__ = ["Handle", "attach", "handle_of", "strip"]

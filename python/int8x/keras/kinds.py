@@ -18,10 +18,12 @@ SAME = "same"  # moves values, output shares the input's range
 SAME_ROUNDED = "same, rounded"  # averages or interpolates on its input's grid
 JOIN = "join"  # several inputs and the output share one range
 FREE = "free"  # own range
+FLOAT = "float"  # left in float, as `exclude` wants it
 UNKNOWN = "unknown"  # own range; what happens inside has none
 
-# Output grids that TFLite fixes: (scale, zero_point).
+# Output grids that TFLite fixes: (scale, zero_point), of 16 bits the same one for all.
 FIXED_GRIDS = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
+FIXED_GRID_16 = (1 / 32768, 0)
 
 # The first kind whose class a layer is an instance of.
 _LAYERS = {
@@ -103,6 +105,11 @@ def fixed_grid(operation: Any) -> tuple[float, int]:
     if isinstance(operation, _L.Activation):
         return FIXED_GRIDS[activation_name(operation.activation)]
     return FIXED_GRIDS[type(operation).__name__.lower()]
+
+
+def takes_int4(layer: Any) -> bool:
+    """Whether TFLite's operator for a layer with a kernel takes INT4 weights."""
+    return not isinstance(layer, (_L.Conv1DTranspose, _L.Conv2DTranspose))
 
 
 def channel_axes(layer: Any) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from int8x.keras import private
-from int8x.keras.prunable import Kernel, kernels_of
+from int8x.keras.prunable import Held, kernels_of
 
 SUBLAYER = "_int8x_prune"
 # From this share of zeros on a kernel counts as pruned: initializers and training leave none.
@@ -21,13 +21,18 @@ PRUNED = 0.05
 
 
 class MaskState(private.StateLayer):
-    """The mask of one kernel: True where a weight may differ from zero."""
+    """The masks of one layer by attribute: True where a value may differ from zero."""
 
-    def __init__(self, host: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, host: str) -> None:
         super().__init__(host, "int8x_prune")
-        self.mask = self.add_weight(
-            name="mask", shape=shape, initializer="ones", dtype="bool", trainable=False
+        self.masks: dict[str, keras.Variable] = {}
+
+    def add(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        """A mask of ones."""
+        self.masks[name] = self.add_weight(
+            name=f"{name}_mask", shape=shape, initializer="ones", dtype="bool", trainable=False
         )
+        return self.masks[name]
 
 
 class MaskConstraint(keras.constraints.Constraint):
@@ -43,56 +48,59 @@ class MaskConstraint(keras.constraints.Constraint):
         return keras.ops.where(self.mask, w, keras.ops.zeros_like(w))
 
 
-def mask_of(kernel: Kernel) -> np.ndarray | None:
-    """The kernel's mask, or None when it has none."""
-    constraint = kernel.variable.constraint
+def mask_of(held: Held) -> np.ndarray | None:
+    """The variable's mask, or None when it has none."""
+    constraint = held.variable.constraint
     if not isinstance(constraint, MaskConstraint):
         return None
     return constraint.mask.numpy()
 
 
-def set_mask(model: keras.Model, kernel: Kernel, mask: np.ndarray) -> None:
-    """Gives the kernel a mask, which a later call may only tighten, and zeroes what it hides.
+def set_mask(model: keras.Model, held: Held, mask: np.ndarray) -> None:
+    """Gives a variable a mask, which a later call may only tighten, and zeroes what it hides.
 
     ValueError when the shapes differ.
     """
-    if mask.shape != tuple(kernel.variable.shape):
+    if mask.shape != tuple(held.variable.shape):
         raise ValueError(
-            f"{kernel.layer.name}: a mask of shape {tuple(kernel.variable.shape)} was wanted, got "
+            f"{held.layer.name}: a mask of shape {tuple(held.variable.shape)} was wanted, got "
             f"{mask.shape}"
         )
-    old = mask_of(kernel)
+    old = mask_of(held)
     if old is None:
-        _hang(model, kernel)
+        _hang(model, held)
     else:
         mask = mask & old
-    kernel.variable.constraint.mask.assign(mask)
-    apply_mask(kernel)
+    held.variable.constraint.mask.assign(mask)
+    apply_mask(held)
 
 
-def apply_mask(kernel: Kernel) -> None:
-    """Zeroes what the kernel's mask hides: for values that came past the optimizer."""
-    mask = mask_of(kernel)
+def apply_mask(held: Held) -> None:
+    """Zeroes what the variable's mask hides: for values that came past the optimizer."""
+    mask = mask_of(held)
     if mask is not None:
-        value = kernel.value()
-        kernel.variable.assign(np.where(mask, value, 0).astype(value.dtype))
+        value = held.value()
+        held.variable.assign(np.where(mask, value, 0).astype(value.dtype))
 
 
-def _hang(model: keras.Model, kernel: Kernel) -> None:
-    state = getattr(kernel.layer, SUBLAYER, None)
-    if state is not None:  # of a kernel that the layer has no more
-        private.remove_sublayer(kernel.layer, SUBLAYER)
-    with private.scope_of(model):
-        state = MaskState(kernel.layer.name, tuple(kernel.variable.shape))
-    private.add_sublayer(kernel.layer, SUBLAYER, state)
-    kernel.variable.constraint = MaskConstraint(state.mask, kernel.variable.constraint)
+def _hang(model: keras.Model, held: Held) -> None:
+    state, shape = getattr(held.layer, SUBLAYER, None), tuple(held.variable.shape)
+    if state is None:
+        with private.scope_of(model):
+            state = MaskState(held.layer.name)
+        private.add_sublayer(held.layer, SUBLAYER, state)
+    mask = state.masks.get(held.name)
+    if mask is None or tuple(mask.shape) != shape:  # or that of a variable which is no more there
+        with private.scope_of(model):
+            mask = state.add(held.name, shape)
+    held.variable.constraint = MaskConstraint(mask, held.variable.constraint)
 
 
 def remove_masks(model: keras.Model) -> None:
     """Takes masks away; the zeros stay as values, and the variables' own constraints return."""
-    for kernel in kernels_of(model):
-        if isinstance(kernel.variable.constraint, MaskConstraint):
-            kernel.variable.constraint = kernel.variable.constraint.inner
+    for variable in model.variables:
+        if isinstance(variable.constraint, MaskConstraint):
+            variable.constraint = variable.constraint.inner
     for layer in private.all_layers(model):
         if hasattr(layer, SUBLAYER):
             private.remove_sublayer(layer, SUBLAYER)

@@ -9,6 +9,7 @@ concatenation) form a group with one range.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,6 +57,7 @@ class CallPlan:
     outputs: dict[int, Site] = field(default_factory=dict)
     norm: Any = None  # the BatchNormalization that folds into this call's kernel
     folded: bool = False  # this call is such a BatchNormalization
+    last: bool = False  # of kind FLOAT: an operator of the integer file reads the result
 
 
 @dataclass
@@ -118,14 +120,19 @@ class _Groups:
         return self.fixed.get(self.find(value))
 
 
-def make_plan(record: Record) -> Plan:
-    """Decides for every call of a record what is rounded and what is folded."""
-    return _Planner(record).run()
+def make_plan(record: Record, bits: int = 8, excluded: Set[int] = frozenset()) -> Plan:
+    """Decides for every call of a record what is rounded and what is folded.
+
+    bits: of the activations, 8 or 16. excluded: ids of layers that stay float, with what fuses into
+    them; the record then tells their values as raw ones.
+    """
+    return _Planner(record, bits, excluded).run()
 
 
 class _Planner:
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, bits: int, excluded: Set[int]) -> None:
         self.record = record
+        self.bits, self.excluded = bits, excluded
         self.plan = Plan(unranged=list(record.raw))
         self.groups = _Groups()
         self.edges: dict[int, Site] = {}
@@ -136,6 +143,7 @@ class _Planner:
         self.plan.calls = [
             CallPlan(call.operation, kinds.kind_of(call.operation)) for call in record.calls
         ]
+        self._leave_float()
         self._fold()
         self._group()
         for number in range(len(record.calls)):
@@ -157,6 +165,38 @@ class _Planner:
         if value in self.record.outputs or len(readers) != 1 or readers[0] == RAW:
             return None
         return readers[0]
+
+    def _leave_float(self) -> None:
+        """Calls of excluded layers, with the BatchNormalization and ReLU that fuse into them."""
+        floats = {
+            number
+            for number, call in enumerate(self.record.calls)
+            if id(call.operation) in self.excluded
+        }
+        for number, call in enumerate(self.record.calls):
+            plan = self.plan.calls[number]
+            if number not in floats or not call.outputs:
+                continue
+            reader = self._only_reader(call.outputs[0])
+            follows = {kinds.WEIGHTS: (kinds.NORM, kinds.RELU), kinds.SEPARABLE: (kinds.NORM,)}
+            fusing = (*follows.get(plan.kind, ()), kinds.RELU)
+            if reader is not None and self.plan.calls[reader].kind in fusing:
+                floats.add(reader)
+        for number in floats:
+            self.plan.calls[number].kind = kinds.FLOAT
+        for number in sorted(floats):
+            call = self.record.calls[number]
+            for value in call.outputs:
+                readers = self.record.readers[value]
+                inner = bool(readers) and all(reader in floats for reader in readers)
+                if value in self.record.outputs or not inner:
+                    self.plan.calls[number].last = True
+        for number in floats:
+            for value in self.record.calls[number].outputs:
+                if self.record.producer[value] == number:
+                    self.record.producer[value] = RAW
+        for value, readers in self.record.readers.items():
+            self.record.readers[value] = [RAW if r in floats else r for r in readers]
 
     def _fold(self) -> None:
         """Marks each BatchNormalization that alone reads a linear kernel layer's output."""
@@ -180,6 +220,8 @@ class _Planner:
                     self.groups.join(call.inputs[0], value)
         for call, plan in calls:
             grid = _output_grid(plan)
+            if grid is not None and self.bits == 16:
+                grid = kinds.FIXED_GRID_16
             if grid is not None:
                 self.groups.fix(call.outputs[0], grid)
         for call, plan in calls:
@@ -213,6 +255,8 @@ class _Planner:
 
     def _place_outputs(self, number: int) -> None:
         call, plan = self.record.calls[number], self.plan.calls[number]
+        if plan.kind == kinds.FLOAT:
+            return
         if plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE):
             if plan.kind == kinds.SEPARABLE:
                 plan.middle = self._inside(call.operation, f"middle{call.turn}")

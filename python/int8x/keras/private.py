@@ -162,6 +162,35 @@ def reset_functions(model: keras.Model) -> None:
     model.predict_function = None
 
 
+def adopt_variables(model: keras.Model, optimizer: Any) -> None:
+    """Makes a built optimizer know every trainable variable of the model, in place; one that
+    averages variables, exactly these.
+
+    Keras builds an optimizer once and refuses variables that come later. A new one of the same
+    configuration is built, takes over the old one's state by name, and becomes the old object's
+    inside: what holds the optimizer holds the same one as before.
+    """
+    if not optimizer.built:
+        return
+    wanted, known = model.trainable_variables, list(optimizer._trainable_variables)
+    keys = {optimizer._var_key(v) for v in wanted}
+    others = [v for v in known if optimizer._var_key(v) not in keys]
+    averages = getattr(optimizer, "inner_optimizer", optimizer).use_ema
+    if len(wanted) + len(others) == len(known) and not (averages and others):
+        return
+    # Averages of variables are written back by their places among the trainable ones.
+    every = wanted if averages else [*wanted, *others]
+    with scope_of(model):
+        new = type(optimizer).from_config(optimizer.get_config())
+        with keras.name_scope(new.name, caller=new):  # as Keras itself builds it
+            new.build(every)
+    old = {v.path: v for v in optimizer.variables}
+    for variable in new.variables:
+        if variable.path in old and old[variable.path].shape == variable.shape:
+            variable.assign(old[variable.path])
+    vars(optimizer).update(vars(new))
+
+
 def remake_train_function(model: keras.Model) -> None:
     """Traces the train step anew within a fit, which reads `train_function` before each step."""
     model.test_function = None

@@ -21,18 +21,24 @@ _DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """A kernel variable: `name` is the layer's attribute, the axes count its channels."""
+class Held:
+    """A variable of a layer; `name` is the layer's attribute."""
 
     layer: keras.Layer
     name: str
     variable: keras.Variable
-    output_axis: int
-    input_axis: int
 
     def value(self) -> np.ndarray:
         """The variable as it stands."""
         return self.variable.numpy()
+
+
+@dataclass(frozen=True)
+class Kernel(Held):
+    """A kernel variable: the axes count its channels."""
+
+    output_axis: int
+    input_axis: int
 
     def to_rows(self, array: np.ndarray) -> np.ndarray:
         """Like TFLite's rows: [output channels, positions, input channels]."""
@@ -110,7 +116,7 @@ def choose(
 
 
 def excluded(model: keras.Model, exclude: Iterable[Any], who: str) -> set[int]:
-    """The ids of the layers that `exclude` names by name, pattern or class.
+    """The ids of the layers that `exclude` names by name, pattern or class, and of those in them.
 
     ValueError for an entry that fits none.
     """
@@ -128,6 +134,9 @@ def excluded(model: keras.Model, exclude: Iterable[Any], who: str) -> set[int]:
                 f"{who}: exclude: no layer of {model.name} fits {shown}; it has {names}"
             )
         found |= fitting
+        for layer in layers:
+            if id(layer) in fitting:
+                found |= {id(inner) for inner in private.all_layers(layer)}
     return found
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fnmatch
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from int8x.keras import masks, private
-from int8x.keras.patterns import Pattern, Units, parse_pattern, smallest
-from int8x.keras.prunable import Kernel, check_exclude, choose
+from int8x.keras.patterns import Pattern, parse_pattern
+from int8x.keras.prunable import check_exclude
+from int8x.keras.pruners import FilterPruner, Pruner, UnitPruner
 from int8x.keras.schedules import Schedule, ask, polynomial
 from int8x.keras.sparsity_report import SparsityReport, sparsity_of, sparsity_report
 
@@ -35,7 +33,9 @@ class PruningCallback(keras.callbacks.Callback):
             dict from layer name or pattern to share (other layers stay dense).
         block: None, single weights; (1, 4) or (1, 16), consecutive input channels of one output
             channel at one kernel position; (4, 1), consecutive output channels.
-        pattern: "2:4", "4:8", ...: of every 4 consecutive input channels 2 stay.
+        pattern: "2:4", "4:8", ...: of every 4 consecutive input channels 2 stay; or "filters",
+            whole output channels with their biases and BatchNormalization, through residual
+            additions and depthwise layers, which `int8x.keras.shrink` then takes out.
         scope: "layer", each layer gets the sparsity; "global", the smallest of all layers together.
         schedule: "polynomial", a ramp that is fast at first (arXiv:1710.01878); "constant", all at
             once; or a callable `schedule(step) -> (whether to prune, sparsity)`, such as
@@ -70,7 +70,9 @@ class PruningCallback(keras.callbacks.Callback):
         exclude: tuple[Any, ...] = (),
     ) -> None:
         super().__init__()
-        self.pattern = parse_pattern(block, pattern)
+        self.pattern = None if pattern == "filters" else parse_pattern(block, pattern)
+        if self.pattern is None and (block is not None or scope != "layer"):
+            raise ValueError("PruningCallback: pattern 'filters' takes no block, and scope 'layer'")
         self.sparsity = _checked_sparsity(sparsity, self.pattern)
         if scope not in _SCOPES:
             raise ValueError(f"PruningCallback: scope must be 'layer' or 'global', got {scope!r}")
@@ -88,14 +90,12 @@ class PruningCallback(keras.callbacks.Callback):
         self.scope, self.schedule, self.ramp = scope, schedule, float(ramp)
         self.exclude = check_exclude(exclude, "PruningCallback")
         self.report: SparsityReport | None = None
-        self._kernels: list[Kernel] = []
-        self._dense: dict[str, str] = {}
-        self._ready = False
+        self._pruner: Pruner | None = None
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         private.check_version()
-        self.report, self._kernels, self._ready = None, [], False
+        self.report, self._pruner = None, None
         self._first_epoch: int | None = None
         self._done = -1.0  # the progress at which masks were last chosen
         self._asked: int | None = None
@@ -104,42 +104,36 @@ class PruningCallback(keras.callbacks.Callback):
 
     def _prepare(self) -> None:
         """Finds the kernels, hangs masks on them; the next step traces the constraints."""
-        self._kernels, self._dense = choose(self.model, self.pattern, self.exclude)
-        if isinstance(self.sparsity, dict):
-            self._leave_unnamed(self.sparsity)
-        misfits = [f"{n} ({r})" for n, r in self._dense.items() if "divide" in r]
+        masks.keep_zeros(self.model)
+        if self.pattern is None:
+            pruner: Pruner = FilterPruner(self.model, self.sparsity, self.exclude)
+        else:
+            pruner = UnitPruner(self.model, self.pattern, self.scope, self.sparsity, self.exclude)
+        misfits = [f"{n} ({r})" for n, r in pruner.dense.items() if "divide" in r]
         if misfits:
             warnings.warn(
                 f"{self.model.name}: left dense, not in {self.pattern}: {', '.join(misfits)}",
                 stacklevel=2,
             )
-        masks.keep_zeros(self.model)
-        for kernel in self._kernels:
-            if masks.mask_of(kernel) is None:
-                masks.set_mask(self.model, kernel, np.ones(tuple(kernel.variable.shape), bool))
-        self._start = sparsity_of(self._kernels)
-        self._ready = True
+        pruner.prune(lambda _: 0.0)  # hangs the masks
+        self._start = sparsity_of(pruner.kernels)
+        self._pruner = pruner
         private.reset_functions(self.model)
-
-    def _leave_unnamed(self, sparsity: dict[str, float]) -> None:
-        for kernel in list(self._kernels):
-            if _share_for(kernel, sparsity) is None:
-                self._dense[kernel.layer.name] = "not named in sparsity"
-                self._kernels.remove(kernel)
-        for name in sparsity:
-            if not any(fnmatch.fnmatchcase(k.layer.name, name) for k in self._kernels):
-                raise ValueError(f"PruningCallback: sparsity: no layer to prune is called {name!r}")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
         if self._first_epoch is None:
             self._first_epoch = epoch
-        if self._ready and not self.params.get("steps") and not callable(self.schedule):
+        if (
+            self._pruner is not None
+            and not self.params.get("steps")
+            and not callable(self.schedule)
+        ):
             epochs = max(self.params["epochs"] - self._first_epoch, 1)
             self._ramp_to((epoch - self._first_epoch + 0.5) / epochs)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if not self._ready:
+        if self._pruner is None:
             return
         if callable(self.schedule):
             self._follow(self.schedule)
@@ -155,21 +149,23 @@ class PruningCallback(keras.callbacks.Callback):
             self._ramp_to(1.0 if done >= end else done // every * every / total)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if not self._ready:  # the first step has built the model
+        if self._pruner is None:  # the first step has built the model
             self._prepare()
             private.remake_train_function(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if logs is not None and self._kernels:
-            logs["sparsity"] = sparsity_of(self._kernels)
+        if logs is not None and self._pruner is not None:
+            logs["sparsity"] = sparsity_of(self._pruner.kernels)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        for kernel in self._kernels:  # averaged weights come past the constraints
-            masks.apply_mask(kernel)
+        if self._pruner is None:
+            return
+        self._pruner.reapply()  # averaged weights come past the constraints
         if callable(self.schedule):
-            self._warn_if_unfinished(self.schedule)
-        notes = {kernel.layer.name: repr(self.pattern) for kernel in self._kernels}
-        self.report = sparsity_report(self.model, {**notes, **self._dense})
+            self._warn_if_unfinished(self.schedule, sparsity_of(self._pruner.kernels))
+        pattern = "filters" if self.pattern is None else repr(self.pattern)
+        notes = {kernel.layer.name: pattern for kernel in self._pruner.kernels}
+        self.report = sparsity_report(self.model, {**notes, **self._pruner.dense})
 
     def _ramp_to(self, share: float) -> None:
         """Masks for a share of the fit's steps, if they were not yet chosen for it."""
@@ -184,7 +180,8 @@ class PruningCallback(keras.callbacks.Callback):
             start = min(self._start, final)
             return start + (final - start) * progress
 
-        self._prune(at)
+        assert self._pruner is not None
+        self._pruner.prune(at)
 
     def _follow(self, schedule: Callable[[int], Any]) -> None:
         """Asks a schedule for every step since it was last asked."""
@@ -197,12 +194,13 @@ class PruningCallback(keras.callbacks.Callback):
                 wanted = sparsity
         self._asked = now
         if wanted is not None:
-            self._prune(lambda _: wanted)
+            share: float = wanted
+            assert self._pruner is not None
+            self._pruner.prune(lambda _: share)
 
-    def _warn_if_unfinished(self, schedule: Callable[[int], Any]) -> None:
+    def _warn_if_unfinished(self, schedule: Callable[[int], Any], reached: float) -> None:
         step = int(self.model.optimizer.iterations)
         _, wanted = ask(schedule, 2**31 - 1)
-        reached = sparsity_of(self._kernels)
         if wanted - reached > 0.01:
             warnings.warn(
                 f"PruningCallback: the fit ended at step {step} with sparsity {reached:.3f}, the "
@@ -210,58 +208,19 @@ class PruningCallback(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
-    def _prune(self, at: Callable[[float], float]) -> None:
-        """Chooses the masks anew; `at` gives the sparsity of now from the final one."""
-        rows = [k.to_rows(k.value()) for k in self._kernels]
-        units = [Units(row, self.pattern) for row in rows]
-        if self.scope == "global":
-            assert not isinstance(self.sparsity, dict)
-            scores = [unit.scores for unit in units]
-            off = smallest(scores, self._count(sum(map(len, scores)), at(self.sparsity)))
-            for score, gone in zip(scores, off, strict=True):
-                if gone.all() and not self.pattern.keep:  # a layer without weights cuts the net
-                    gone[score.argmax()] = False
-        else:
-            off = [
-                smallest([unit.scores], self._count(len(unit.scores), at(self._final(kernel))))[0]
-                for kernel, unit in zip(self._kernels, units, strict=True)
-            ]
-        for kernel, unit, gone in zip(self._kernels, units, off, strict=True):
-            masks.set_mask(self.model, kernel, kernel.from_rows(unit.mask(gone)))
 
-    def _final(self, kernel: Kernel) -> float:
-        if not isinstance(self.sparsity, dict):
-            return self.sparsity
-        share = _share_for(kernel, self.sparsity)
-        assert share is not None
-        return share
-
-    def _count(self, units: int, sparsity: float) -> int:
-        """How many units are off at a sparsity, rounded half up; one block always stays."""
-        most = units if self.pattern.keep else units - 1
-        return min(math.floor(units * sparsity / self.pattern.most + 0.5), most)
-
-
-def _share_for(kernel: Kernel, sparsity: dict[str, float]) -> float | None:
-    """The share of the first name or pattern that fits."""
-    for name, share in sparsity.items():
-        if fnmatch.fnmatchcase(kernel.layer.name, name):
-            return share
-    return None
-
-
-def _checked_sparsity(sparsity: Any, pattern: Pattern) -> float | dict[str, float]:
+def _checked_sparsity(sparsity: Any, pattern: Pattern | None) -> float | dict[str, float]:
     if sparsity is None:
-        return pattern.most if pattern.keep else 0.5
+        return pattern.most if pattern is not None and pattern.keep else 0.5
     if isinstance(sparsity, Mapping):
         return {str(name): _checked_share(share, pattern) for name, share in sparsity.items()}
     return _checked_share(sparsity, pattern)
 
 
-def _checked_share(share: Any, pattern: Pattern) -> float:
+def _checked_share(share: Any, pattern: Pattern | None) -> float:
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
         raise ValueError(f"PruningCallback: sparsity must be a share in [0, 1), got {share!r}")
-    if pattern.keep and share != pattern.most:
+    if pattern is not None and pattern.keep and share != pattern.most:
         raise ValueError(
             f"PruningCallback: {pattern} comes to a sparsity of {pattern.most:g}, got {share!r}"
         )

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import keras
 
 from int8x.keras import private
-from int8x.keras.handle import Handle, attach
-
-_SUPPORTED: dict[str, tuple[Any, ...]] = {
-    "weights": ("per_channel",),
-    "weight_bits": (8,),
-    "activation_bits": (8,),
-    "ranges": ("average",),
-    "exclude": ((), []),
-}
+from int8x.keras.course import Course, check_share
+from int8x.keras.handle import Handle, attach, handle_of
+from int8x.keras.settings import Settings
+from int8x.keras.site_report import site_logs
 
 
 class QATCallback(keras.callbacks.Callback):
@@ -23,17 +20,27 @@ class QATCallback(keras.callbacks.Callback):
 
     The model is instrumented in place when `fit` begins and stays so afterwards: `evaluate` and
     `predict` show the int8 model's results, `int8x.export` writes it, `int8x.keras.strip` gives the
-    plain float model back. Weights have one scale per output channel; activations have a range
-    averaged over the batches of training.
+    plain float model back.
 
     Args:
-        weights: "per_channel". weight_bits, activation_bits: 8. ranges: "average", the mean over
-        batches of each batch's least and greatest value. start_epoch: the epoch, counted from 0, at
-        which rounding begins; before it the fit is plain float. freeze_batchnorm, freeze_ranges:
-        after this share of the quantized steps, in (0, 1], BatchNormalization uses
-            its statistics as they stand, and ranges stay; 1 means never. When the number of steps
-            is not known they change between epochs, at the latest before the last of several.
-        exclude: ().
+        weights: "per_channel", a scale for each output channel; or "per_tensor", one for a kernel,
+            which then is rounded with BatchNormalization folded into it.
+        weight_bits: 8, or 4 (recipe int8_w4; kernels whose TFLite operator takes no INT4 stay at
+            8). activation_bits: 8, or 16 (recipe int16x8).
+        ranges: "average", ranges are the mean over batches of each batch's least and greatest
+            value, scales the largest weight over 127; or "lsq", ranges and scales begin there and
+            are then moved by the optimizer (learned step size, arXiv:1902.08153, 2004.09576).
+        start_epoch: the epoch, counted from 0, at which rounding begins; before it the fit is plain
+            float.
+        freeze_batchnorm, freeze_ranges: after this share of the quantized steps, in (0, 1],
+            BatchNormalization uses its statistics as they stand, and ranges stay; 1 means never.
+            When the number of steps is not known they change between epochs, at the latest before
+            the last of several.
+        exclude: names, patterns or classes of layers that stay in float, also in the file, with the
+            BatchNormalization and ReLU that fuse into them.
+        monitor: a batch of inputs on which, after each epoch, the ends, the clipped share and the
+            SQNR of each layer's rounding are measured, into `logs`: History has them, TensorBoard
+            too when its callback stands after this one.
 
     Raises ValueError for what is not supported, naming what is; and in `fit` for layers that cannot
     be trained so.
@@ -55,64 +62,73 @@ class QATCallback(keras.callbacks.Callback):
         start_epoch: int = 0,
         freeze_batchnorm: float = 0.75,
         freeze_ranges: float = 0.75,
-        exclude: tuple[str, ...] = (),
+        exclude: tuple[Any, ...] = (),
+        monitor: Any = None,
     ) -> None:
         super().__init__()
-        given = {
-            "weights": weights,
-            "weight_bits": weight_bits,
-            "activation_bits": activation_bits,
-            "ranges": ranges,
-            "exclude": exclude,
-        }
-        for name, value in given.items():
-            if value not in _SUPPORTED[name]:
-                raise ValueError(
-                    f"QATCallback: {name} must be {_SUPPORTED[name][0]!r}, got {value!r}"
-                )
+        self.settings = Settings(weights, weight_bits, activation_bits, ranges, exclude)
         if isinstance(start_epoch, bool) or not isinstance(start_epoch, int) or start_epoch < 0:
             raise ValueError(
                 f"QATCallback: start_epoch must be a whole number from 0, got {start_epoch!r}"
             )
-        for name, share in (
-            ("freeze_batchnorm", freeze_batchnorm),
-            ("freeze_ranges", freeze_ranges),
-        ):
-            if not isinstance(share, (int, float)) or not 0 < share <= 1:
-                raise ValueError(f"QATCallback: {name} must be a share in (0, 1], got {share!r}")
         self.start_epoch = start_epoch
-        self.freeze_batchnorm = float(freeze_batchnorm)
-        self.freeze_ranges = float(freeze_ranges)
+        self.freeze_batchnorm = check_share("freeze_batchnorm", freeze_batchnorm)
+        self.freeze_ranges = check_share("freeze_ranges", freeze_ranges)
+        self.monitor = monitor
         self._handle: Handle | None = None
         self._first_epoch: int | None = None
         self._epoch = 0
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
-        self._handle = attach(model)
+        self._handle = attach(model, **vars(self.settings))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        handle = self._handle
+        if handle is None or handle_of(self.model) is not handle:
+            raise ValueError("QATCallback: one in a fit was wanted, got a second one")
         self._first_epoch = None
-        self._set(active=self.start_epoch == 0, observe=True, freeze_batchnorm=False)
+        self._share = 0.0
+        self._course = Course(handle, self.freeze_batchnorm, self.freeze_ranges)
+        self._retrace_if(self._course.begin(active=self.start_epoch == 0))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
+        handle, self._epoch = self._handle, epoch
+        assert handle is not None
         if self._first_epoch is None:
             self._first_epoch = max(epoch, self.start_epoch)
         if epoch >= self.start_epoch:
-            self._set(active=True)
+            self._retrace_if(handle.turn(active=True))
             if not self.params.get("steps"):
-                self._freeze(self._share_by_epochs(epoch))
+                self._share = self._share_by_epochs(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        steps = self.params.get("steps")
-        if steps and self._epoch >= self.start_epoch:
+        if self._epoch < self.start_epoch:
+            return
+        steps, total = self.params.get("steps"), None
+        if steps:
             assert self._first_epoch is not None
-            done = (self._epoch - self._first_epoch) * steps + batch
-            self._freeze(done / (max(self.params["epochs"] - self._first_epoch, 1) * steps))
+            total = max(self.params["epochs"] - self._first_epoch, 1) * steps
+            self._share = ((self._epoch - self._first_epoch) * steps + batch) / total
+        self._retrace_if(self._course.advance(self._share, total))
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            warnings.warn(
+                f"QATCallback: the loss is {loss} after epoch {self._epoch}, batch {batch}: "
+                "training stops here; the ranges are finite, the weights may not be",
+                stacklevel=2,
+            )
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.monitor is not None and logs is not None and epoch >= self.start_epoch:
+            assert self._handle is not None
+            logs.update(site_logs(self._handle, self.monitor))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._set(active=True, observe=False, freeze_batchnorm=False)
+        self._course.end()
         private.reset_functions(self.model)
 
     def _share_by_epochs(self, epoch: int) -> float:
@@ -122,19 +138,6 @@ class QATCallback(keras.callbacks.Callback):
         done = epoch - self._first_epoch
         return 1.0 if done and done == epochs - 1 else done / max(epochs, 1)
 
-    def _freeze(self, share: float) -> None:
-        if share > 0:
-            self._set(
-                observe=share < self.freeze_ranges or self.freeze_ranges == 1,
-                freeze_batchnorm=share >= self.freeze_batchnorm and self.freeze_batchnorm < 1,
-            )
-
-    def _set(self, **switches: bool) -> None:
-        """Turns switches; the train step is traced anew when one really changed."""
-        assert self._handle is not None
-        state = self._handle.switches
-        changed = {name for name, value in switches.items() if getattr(state, name) != value}
-        for name in changed:
-            setattr(state, name, switches[name])
+    def _retrace_if(self, changed: bool) -> None:
         if changed:
             private.remake_train_function(self.model)

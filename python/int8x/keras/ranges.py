@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from int8x.keras import fake_quant, private
 from int8x.keras.plan import Plan, Site
+from int8x.keras.settings import Settings
 
 SUBLAYER = "_int8x_qat"
 MEMORY = 0.99  # the moving average forgets no faster than this per batch
 
 
 class RangeState(private.StateLayer):
-    """The ranges of one layer: per site (low, high, batches seen), float32, zeros at first."""
+    """The ranges of one layer: per site (low, high, batches seen), float32, zeros at first.
 
-    def __init__(self, host: str, names: tuple[str, ...]) -> None:
+    Where ranges are learned, `logs` holds (log of low', log of high') over those ends, zeros at
+    first: the range is then [low * exp(log low'), high * exp(log high')].
+    """
+
+    def __init__(self, host: str, names: tuple[str, ...], learns: bool) -> None:
         super().__init__(host, "int8x_qat")
+        self.learns = learns
         self.sites = {
             name: self.add_weight(
                 name=name,
@@ -24,10 +32,22 @@ class RangeState(private.StateLayer):
                 initializer="zeros",
                 trainable=False,
                 autocast=False,
-                aggregation="mean",
+                aggregation="only_first_replica",  # all replicas compute the same
             )
             for name in names
         }
+        self.logs: dict[str, keras.Variable] = {}
+        for name in names if learns else ():
+            self.logs[name] = self.add_weight(
+                name=f"{name}_log", shape=(2,), initializer="zeros", autocast=False
+            )
+            self.logs[name].trainable = False  # until learning begins
+
+    def take_over(self, old: RangeState) -> None:
+        """Copies the ranges of sites with the same names."""
+        for name, variable in old.sites.items():
+            if name in self.sites:
+                self.sites[name].assign(variable)
 
 
 def updated(state: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
@@ -38,11 +58,27 @@ def updated(state: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     not-a-number is passed over.
     """
     x = tf.stop_gradient(tf.cast(x, tf.float32))
-    ends = tf.stack([tf.reduce_min(x), tf.reduce_max(x)])
+    ends = _over_replicas(tf.stack([tf.reduce_min(x), tf.reduce_max(x)]))
     seen = state[2]
     keep = tf.minimum(seen / (seen + 1.0), MEMORY)
     later = tf.concat([keep * state[:2] + (1.0 - keep) * ends, [seen + 1.0]], axis=0)
     return tf.where(tf.reduce_all(tf.math.is_finite(ends)), later, state)
+
+
+def _over_replicas(ends: tf.Tensor) -> tf.Tensor:
+    """The ends over the batches of all replicas; a not-a-number of one is one of all."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return ends
+
+    def of_this_process(strategy: tf.distribute.Strategy, each: Any) -> tf.Tensor:
+        return tf.stack(strategy.experimental_local_results(each))
+
+    every = context.merge_call(of_this_process, args=(ends,))
+    if every.shape[0] != context.num_replicas_in_sync:  # several processes
+        every = context.all_gather(ends[None], axis=0)
+    joined = tf.stack([tf.reduce_min(every[:, 0]), tf.reduce_max(every[:, 1])])
+    return tf.where(tf.reduce_all(tf.math.is_finite(every)), joined, float("nan"))
 
 
 class Ranges:
@@ -52,7 +88,8 @@ class Ranges:
     from there).
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, settings: Settings) -> None:
+        self.bits, self.learns = settings.activation_bits, settings.learned
         names: dict[int, list[str]] = {}
         self.hosts: dict[int, keras.Layer] = {}
         self.grids: dict[int, tuple[float, int]] = {}
@@ -65,14 +102,20 @@ class Ranges:
                 self.hosts[id(site.host)] = site.host
                 names.setdefault(id(site.host), []).append(site.name)
         for key, host in self.hosts.items():
-            old = getattr(host, SUBLAYER, None)
-            if old is None or tuple(old.sites) != tuple(names[key]):
-                if old is not None:
-                    private.remove_sublayer(host, SUBLAYER)
-                private.add_sublayer(host, SUBLAYER, RangeState(host.name, tuple(names[key])))
-        self.members: dict[int, list[keras.Variable]] = {}
+            self._hang(host, tuple(names[key]))
+        self.members: dict[int, list[Site]] = {}
         for site in observing:
-            self.members.setdefault(site.group, []).append(self.variable(site))
+            self.members.setdefault(site.group, []).append(site)
+
+    def _hang(self, host: keras.Layer, names: tuple[str, ...]) -> None:
+        old = getattr(host, SUBLAYER, None)
+        if old is not None and (tuple(old.sites), old.learns) == (names, self.learns):
+            return
+        state = RangeState(host.name, names, self.learns)
+        if old is not None:
+            state.take_over(old)
+            private.remove_sublayer(host, SUBLAYER)
+        private.add_sublayer(host, SUBLAYER, state)
 
     def variable(self, site: Site) -> keras.Variable:
         """The (low, high, batches) of an observing site."""
@@ -83,16 +126,38 @@ class Ranges:
         variable = self.variable(site)
         variable.assign(updated(private.master_value(variable), x))
 
+    def ends(self, group: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Low, high and batches seen of a group with ranges of its own: the union of its sites'.
+
+        low <= 0 <= high; of 16 bits low = -high.
+        """
+        lows, highs, counts = [], [], []
+        for site in self.members[group]:
+            low, high, seen = tf.unstack(private.master_value(self.variable(site)))
+            if self.learns:
+                log = private.master_value(getattr(site.host, SUBLAYER).logs[site.name])
+                low, high = low * tf.exp(log[0]), high * tf.exp(log[1])
+            lows.append(low)
+            highs.append(high)
+            counts.append(seen)
+        low, high = tf.minimum(tf.reduce_min(lows), 0.0), tf.maximum(tf.reduce_max(highs), 0.0)
+        if self.bits == 16:
+            high = tf.maximum(-low, high)
+            low = -high
+        return low, high, tf.reduce_max(counts)
+
     def params(self, group: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Scale, zero point, batches seen: the union of the sites' ranges, or TFLite's own grid."""
         if group in self.grids:
             scale, zero_point = self.grids[group]
             return tf.constant(scale), tf.constant(float(zero_point)), tf.constant(1.0)
-        states = [private.master_value(variable) for variable in self.members[group]]
-        low = tf.reduce_min([state[0] for state in states])
-        high = tf.reduce_max([state[1] for state in states])
-        seen = tf.reduce_max([state[2] for state in states])
-        return *fake_quant.activation_params(low, high), seen
+        low, high, seen = self.ends(group)
+        return *fake_quant.activation_params(low, high, self.bits), seen
+
+    def variables(self) -> list[keras.Variable]:
+        """The learned variables."""
+        states = (getattr(host, SUBLAYER) for host in self.hosts.values())
+        return [log for state in states for log in state.logs.values()]
 
     def seen(self, group: int) -> bool:
         """Whether a group has a range by now (not only when a graph is run)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,7 @@ class Record:
 
     `producer[value]` is a call's number, None for a model input, RAW for a raw operator;
     `readers[value]` the calls' numbers. `raw` names raw operators whose result only another raw
-    operator reads: nothing can be hooked there.
+    operator reads: nothing can be hooked there. `shapes[value]` has None for unknown sizes.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -59,6 +59,7 @@ class Record:
     producer: dict[int, int | None] = field(default_factory=dict)
     readers: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     raw: list[str] = field(default_factory=list)
+    shapes: dict[int, tuple[int | None, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -87,11 +88,12 @@ def float_tensors(structure: Any) -> list[tf.Tensor]:
     return [t for t in keras.tree.flatten(structure) if tf.is_tensor(t) and t.dtype.is_floating]
 
 
-def record(model: keras.Model, struct: Any) -> Record:
+def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Record:
     """Runs the model once symbolically, training=False, on inputs like `struct`; what was called.
 
-    Nothing is executed and nothing is changed, except that an unbuilt model is built. ValueError
-    names a layer that runs others inside a loop (recurrent layers), which cannot be given ranges.
+    Nothing is executed and nothing is changed, except that an unbuilt model is built. whole: ids of
+    layers whose inside is not looked at. ValueError names a layer that runs others inside a loop
+    (recurrent layers), which cannot be given ranges.
     """
     opened: list[_Open] = []
     done: list[_Done] = []
@@ -139,9 +141,20 @@ def record(model: keras.Model, struct: Any) -> Record:
 
     spec = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), struct)
     patched = []
+    operations = [
+        operation
+        for operation in private.all_operations(model)
+        if not isinstance(operation, (keras.Model, keras.layers.InputLayer))
+    ]
+    inside = {
+        id(inner)
+        for operation in operations
+        if id(operation) in whole
+        for inner in private.all_layers(operation)
+    }
     try:
-        for operation in private.all_operations(model):
-            if not isinstance(operation, (keras.Model, keras.layers.InputLayer)):
+        for operation in operations:
+            if id(operation) not in inside:
                 private.patch_call(operation, recorder(operation, operation.call))
                 patched.append(operation)
         tf.function(run, autograph=False).get_concrete_function(spec)
@@ -166,6 +179,7 @@ def _number(
     def new_value(tensor: tf.Tensor, producer: int | None) -> int:
         value = values.setdefault(tensor.ref(), len(values))
         result.producer.setdefault(value, producer)
+        result.shapes.setdefault(value, tuple(tensor.shape))
         return value
 
     def resolve(tensor: tf.Tensor) -> int:

@@ -1,0 +1,196 @@
+"""Which channels of a model belong together: what must go when one output channel goes.
+
+Every channel of every tensor gets a number; layers that pass channels on keep the numbers, a
+residual Add makes the numbers of its terms equal, a Flatten repeats them, a Concatenate strings
+them together. A class of equal numbers is one channel of the net: rows of the kernels that make
+it, columns of those that read it, entries of the normalizations between. Classes that reach the
+model's ends, or an operation that is not known to keep zero at zero, are pinned.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from int8x.keras import kinds, private
+from int8x.keras.prunable import kernel_of
+from int8x.keras.trace import RAW, Call, Record, record
+
+_L = keras.layers
+_ZERO_AT_ZERO = frozenset(
+    {
+        *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish"),
+        *("tanh", "hard_tanh", "hard_swish", "hard_silu", "softsign", "mish"),
+    }
+)
+_PASS = (
+    *(_L.ReLU, _L.LeakyReLU, _L.ELU, _L.Dropout, _L.SpatialDropout1D, _L.SpatialDropout2D),
+    *(_L.MaxPooling1D, _L.MaxPooling2D, _L.AveragePooling1D, _L.AveragePooling2D),
+    *(_L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D),
+    *(_L.GlobalAveragePooling1D, _L.GlobalAveragePooling2D),
+    *(_L.ZeroPadding1D, _L.ZeroPadding2D, _L.Cropping1D, _L.Cropping2D),
+    *(_L.UpSampling1D, _L.UpSampling2D),
+)
+_PASS_OPERATIONS = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Tanh"})
+_JOIN = (_L.Add, _L.Subtract, _L.Multiply, _L.Maximum, _L.Minimum, _L.Average)
+_JOIN_OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "Maximum", "Minimum"})
+_DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
+_SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
+
+
+class Channels:
+    """The channel numbers of a built model's layers.
+
+    `reads` and `makes` hold, by id of the layer, the numbers of its input and output channels;
+    depthwise and normalization layers have `reads` alone. ValueError for a model whose structure
+    cannot be recorded.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        struct = private.input_struct(model)
+        if struct is None:
+            raise ValueError(f"{model.name}: a built model was wanted, got one not called yet")
+        self.layers: dict[int, Any] = {}
+        self.reads: dict[int, np.ndarray] = {}
+        self.makes: dict[int, np.ndarray] = {}
+        self._parent: list[int] = []
+        self._pinned: set[int] = set()
+        self._ids: dict[int, np.ndarray] = {}
+        self._record: Record = record(model, struct)
+        for value in self._record.inputs:
+            self._pin(self._value(value))
+        for call in self._record.calls:
+            self._visit(call)
+        for value, readers in self._record.readers.items():
+            if RAW in readers or value in self._record.outputs:
+                self._pin(self._value(value))
+        for value in self._record.outputs:
+            self._pin(self._value(value))
+
+    def classes(self, numbers: np.ndarray) -> np.ndarray:
+        """The class of each number."""
+        return np.array([self._find(number) for number in numbers], int)
+
+    def pinned(self, numbers: np.ndarray) -> np.ndarray:
+        """Which of them may not go."""
+        roots = {self._find(number) for number in self._pinned}
+        return np.isin(self.classes(numbers), list(roots))
+
+    def _find(self, number: int) -> int:
+        while self._parent[number] != number:
+            self._parent[number] = self._parent[self._parent[number]]
+            number = self._parent[number]
+        return number
+
+    def _unite(self, a: np.ndarray, b: np.ndarray) -> None:
+        if len(a) != len(b):
+            self._pin(a)
+            self._pin(b)
+            return
+        for x, y in zip(a, b, strict=True):
+            self._parent[self._find(x)] = self._find(y)
+
+    def _fresh(self, count: int) -> np.ndarray:
+        first = len(self._parent)
+        self._parent.extend(range(first, first + count))
+        return np.arange(first, first + count)
+
+    def _pin(self, numbers: np.ndarray) -> None:
+        self._pinned.update(numbers.tolist())
+
+    def _value(self, value: int) -> np.ndarray:
+        """The numbers of a value's last axis; of one that nobody named, new and pinned."""
+        if value not in self._ids:
+            shape = self._record.shapes[value]
+            self._ids[value] = self._fresh(shape[-1] or 1 if shape else 1)
+            self._pin(self._ids[value])
+        return self._ids[value]
+
+    def _visit(self, call: Call) -> None:
+        if not call.outputs or not call.inputs:
+            return
+        numbers = self._passed_on(call)
+        if numbers is None:
+            for value in (*call.inputs, *call.outputs):
+                self._pin(self._value(value))
+            return
+        for value in call.outputs:
+            old = self._ids.get(value)
+            if old is not None:  # the very input, or a view of it
+                self._unite(old, numbers)
+            self._ids[value] = numbers
+            size = self._record.shapes[value]
+            if size and size[-1] != len(numbers):
+                self._pin(numbers)
+
+    def _passed_on(self, call: Call) -> np.ndarray | None:
+        """The numbers of the call's result, or None when nothing is known of them."""
+        operation, sources = call.operation, [self._value(value) for value in call.inputs]
+        name = type(operation).__name__
+        if getattr(operation, "data_format", "channels_last") == "channels_first":
+            return None
+        if isinstance(operation, keras.Layer) and kernel_of(operation) is not None:
+            return self._kernel(operation, sources[0])
+        if isinstance(operation, _DEPTHWISE):
+            self._note(operation, sources[0])
+            if kinds.activation_name(operation.activation) not in _ZERO_AT_ZERO:
+                return None
+            return np.repeat(sources[0], operation.depth_multiplier)
+        if isinstance(operation, _L.BatchNormalization):
+            last = operation.axis in (-1, len(self._record.shapes[call.inputs[0]]) - 1)
+            self._note(operation, sources[0])
+            return sources[0] if last else None
+        if isinstance(operation, _L.Activation):
+            known = kinds.activation_name(operation.activation) in _ZERO_AT_ZERO
+            return sources[0] if known else None
+        if isinstance(operation, _L.Flatten):
+            sizes = [size or 0 for size in self._record.shapes[call.inputs[0]][1:-1]]
+            return np.tile(sources[0], math.prod(sizes)) if all(sizes) else None
+        if isinstance(operation, _L.Concatenate):
+            last = operation.axis in (-1, len(self._record.shapes[call.inputs[0]]) - 1)
+            return np.concatenate(sources) if last else None
+        if isinstance(operation, _JOIN) or name in _JOIN_OPERATIONS:
+            if len(sources) < 2:  # one side is a constant: zero does not stay zero
+                return None
+            for other in sources[1:]:
+                self._unite(sources[0], other)
+            return sources[0] if len({len(part) for part in sources}) == 1 else None
+        if isinstance(operation, _PASS) or name in _PASS_OPERATIONS:
+            return sources[0]
+        return None
+
+    def _kernel(self, layer: Any, source: np.ndarray) -> np.ndarray | None:
+        """A layer with a kernel makes new channels, the same at each of its calls."""
+        kernel = kernel_of(layer)
+        assert kernel is not None
+        self._note(layer, source)
+        if id(layer) not in self.makes:
+            self.makes[id(layer)] = self._fresh(kernel.channels[0])
+        made = self.makes[id(layer)]
+        if kinds.activation_name(layer.activation) not in _ZERO_AT_ZERO:
+            self._pin(made)
+        multiplier = getattr(layer, "depth_multiplier", 1)
+        if len(source) * multiplier != kernel.channels[1] or getattr(layer, "groups", 1) > 1:
+            self._pin(source)
+            self._pin(made)
+        return made
+
+    def _note(self, layer: Any, source: np.ndarray) -> None:
+        self.layers[id(layer)] = layer
+        if id(layer) in self.reads:
+            self._unite(self.reads[id(layer)], source)
+        else:
+            self.reads[id(layer)] = source
+
+
+def is_separable(layer: Any) -> bool:
+    """Whether the layer has a depthwise and a pointwise kernel."""
+    return isinstance(layer, _SEPARABLE)
+
+
+def is_depthwise(layer: Any) -> bool:
+    """Whether the layer has a depthwise kernel alone."""
+    return isinstance(layer, _DEPTHWISE)
