@@ -51,10 +51,10 @@ def build(path: Path) -> None:
 
 
 def run_int8x(model: Path, count: int, workers: int) -> float:
-    from int8x import interpreter
-    from int8x.calibration import calibrate
+    from int8x.calibration.calibrator import calibrate
+    from int8x.runtime import runner
 
-    interpreter.module()
+    runner.module()
     begun = time.perf_counter()
     stats = calibrate(model, samples(count), workers=workers)
     took = time.perf_counter() - begun

@@ -16,8 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 from int8x.errors import Int8xError
-from int8x.graph import Graph
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.tflite.graph import Graph
 
 SLOWEST_SECONDS = 20.0  # for files of some megabytes, on a busy machine
 

@@ -8,11 +8,11 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import RELU, Net
-from int8x.graph import Graph
 from int8x.methods.adaround import learn_rounding
 from int8x.methods.draft import Draft
 from int8x.methods.rounding import Task, learn
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.tflite.graph import Graph
 from uneven_nets import SHAPE, chain, gaussian
 
 PLAIN = int8x.Recipe(io="float")

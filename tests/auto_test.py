@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from float_nets import RELU, Net
 from int8x.cli import main
-from int8x.graph import Graph
 from int8x.methods.scoring import Reference
-from int8x.passes import prepare
-from int8x.recipe import PRESETS
+from int8x.quantization.passes import prepare
+from int8x.quantization.recipe import PRESETS
+from int8x.tflite.graph import Graph
 from uneven_nets import SHAPE, gaussian, images
 
 AUTO = dataclasses.replace(PRESETS["auto"], io="float")

@@ -3,14 +3,14 @@
 import dataclasses
 
 import int8x
-import int8x.passes
+import int8x.quantization.passes
 import numpy as np
 import pytest
 from float_nets import small_network
-from int8x.graph import Graph
-from int8x.interpreter import Runner
 from int8x.methods.bias_correction import correct_biases
 from int8x.methods.draft import Draft
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 from uneven_nets import half_steps, images
 
 PLAIN = int8x.Recipe(io="float")
@@ -62,7 +62,7 @@ def test_each_layer_is_corrected_for_those_before_it():
     second.data = (np.round(second.values / 0.01) * 0.01).astype(np.float32)
     samples = [[sample[None]] for sample in data]
     stats = int8x.calibrate(graph, data)
-    prepared = int8x.passes.prepare(graph.copy())
+    prepared = int8x.quantization.passes.prepare(graph.copy())
     corrected = correct_biases(prepared, Draft(PLAIN, stats), samples)
     shift = [
         np.abs(a.inputs[2].values - b.inputs[2].values).max()

@@ -6,9 +6,9 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import RELU, Net, on_grid, small_network
-from int8x.interpreter import Runner
-from int8x.range_choice import OBSERVERS
-from int8x.schema import make
+from int8x.quantization.range_choice import OBSERVERS
+from int8x.runtime.runner import Runner
+from int8x.tflite.schema import make
 
 SHAPE = (1, 8, 8, 3)
 MERGEABLE = [name for name in OBSERVERS if name != "moving_average"]

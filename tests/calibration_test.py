@@ -8,9 +8,9 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
-from int8x.calibration import calibrate_prepared
-from int8x.interpreter import Runner
-from int8x.passes import prepare
+from int8x.calibration.calibrator import calibrate_prepared
+from int8x.quantization.passes import prepare
+from int8x.runtime.runner import Runner
 
 SHAPE = (1, 8, 8, 3)
 

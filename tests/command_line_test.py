@@ -112,7 +112,7 @@ def test_the_options_reach_the_recipe(folder):
 
 def test_convert_writes_the_prepared_model(folder):
     assert run(folder, "convert", "float.tflite", "--output", "prepared.tflite").returncode == 0
-    from int8x.passes import prepare
+    from int8x.quantization.passes import prepare
 
     assert (folder / "prepared.tflite").read_bytes() == prepare(
         int8x.Graph.load(folder / "float.tflite")

@@ -6,12 +6,12 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import RELU, Net, on_grid, small_network
-from int8x import passes
-from int8x.comparison import compare_outputs
-from int8x.graph import Graph
-from int8x.passes import prepare
-from int8x.quant_params import QuantParams
-from int8x.recipe import resolve
+from int8x.quantization import passes
+from int8x.quantization.passes import prepare
+from int8x.quantization.recipe import resolve
+from int8x.tflite.graph import Graph
+from int8x.tflite.quant_params import QuantParams
+from int8x.validation.comparison import compare_outputs
 
 SHAPE = (1, 8, 8, 3)
 SAMPLES = on_grid(SHAPE)

@@ -12,7 +12,7 @@ import int8x
 import numpy as np
 import pytest
 from exactness import difference, reference_outputs, run
-from int8x.runtime import load_runtime, open_interpreter
+from int8x.runtime.interpreter import load_runtime, open_interpreter
 from random_graphs import UNCLAIMED, random_graph
 
 RUNTIME = load_runtime("ai_edge_litert")

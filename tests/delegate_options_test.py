@@ -8,7 +8,7 @@ import archs
 import int8x
 import pytest
 from exactness import run
-from int8x.runtime import load_runtime
+from int8x.runtime.interpreter import load_runtime
 from operator_models import ModelBuilder
 
 RUNTIME = load_runtime("ai_edge_litert")

@@ -4,9 +4,9 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import NONE, RELU, RELU6, Net, small_network
-from int8x.graph import Graph
-from int8x.interpreter import Runner
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 from uneven_nets import SHAPE, chain, gaussian, images, rescale
 
 GAIN_DB = 6.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import int8x
 import numpy as np
-from int8x.runtime import load_runtime, open_interpreter
+from int8x.runtime.interpreter import load_runtime, open_interpreter
 from operator_case import Case
 
 THREADS = (1, 2, 4)

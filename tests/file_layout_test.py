@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import real_models
 from float_nets import Net, on_grid, small_network
-from int8x.graph import Graph, write_file
-from int8x.interpreter import Runner
-from int8x.passes import prepare
-from int8x.schema import make, schema
+from int8x.quantization.passes import prepare
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph, write_file
+from int8x.tflite.schema import make, schema
 
 SAMPLES = on_grid((1, 8, 8, 3))
 SMALL = 4096  # a limit that the small network's constants exceed
@@ -53,7 +53,7 @@ def test_a_model_whose_constants_stand_behind_it_is_quantized_to_the_same_bytes(
 def test_a_mapped_file_is_read_as_one_in_memory_and_can_be_written_over(tmp_path, monkeypatch):
     path, graph = tmp_path / "model.tflite", small_network()
     write_file(path, *graph.pieces(SMALL))
-    monkeypatch.setattr("int8x.graph._MAPPED_SIZE", 0)
+    monkeypatch.setattr("int8x.tflite.graph._MAPPED_SIZE", 0)
     mapped = Graph.load(path)
     mapped.save(path)
     assert mapped.to_bytes() == graph.to_bytes() == path.read_bytes()

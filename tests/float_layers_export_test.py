@@ -8,7 +8,7 @@ import pytest
 from int8x.errors import ModelError
 from int8x.keras.handle import attach, handle_of
 from int8x.keras.handover import TrainedKernel, _give_weights
-from int8x.quant_params import QuantParams
+from int8x.tflite.quant_params import QuantParams
 from keras import layers as L
 from trained_nets import KINDS, X_TEST, X, Y, off, run, trained
 

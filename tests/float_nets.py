@@ -3,9 +3,9 @@ them is known.
 """
 
 import numpy as np
-from int8x.graph import Graph
-from int8x.schema import make
-from int8x.subgraph import Tensor
+from int8x.tflite.graph import Graph
+from int8x.tflite.schema import make
+from int8x.tflite.subgraph import Tensor
 
 SAME, VALID = 0, 1  # schema.fbs Padding
 NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3  # ActivationFunctionType

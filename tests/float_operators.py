@@ -5,9 +5,9 @@ compare them.
 import numpy as np
 from float_nets import RELU, RELU6, Net, on_grid
 from int8x import _native
-from int8x.graph import Graph
-from int8x.interpreter import Runner
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 
 SHAPE = (1, 6, 6, 4)
 AXES = np.array([1, 2], np.int32)

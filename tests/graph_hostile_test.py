@@ -10,8 +10,8 @@ import pytest
 import real_models
 from float_nets import small_network
 from int8x.errors import Int8xError, ModelError
-from int8x.graph import Graph
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.tflite.graph import Graph
 
 SEED = 20240501
 
@@ -119,7 +119,7 @@ def test_tables_that_refer_to_each_other_a_billion_times_are_refused():
     tensors in 8 N bytes.
     """
     import flatbuffers
-    from int8x.schema import make, schema
+    from int8x.tflite.schema import make, schema
 
     tflite, count = schema(), 20_000
     builder = flatbuffers.Builder(1 << 20)
@@ -146,7 +146,7 @@ def test_tables_that_refer_to_each_other_a_billion_times_are_refused():
 def broken(edit) -> bytes:
     """The small network's bytes after `edit` of its schema objects."""
     import flatbuffers
-    from int8x.schema import schema
+    from int8x.tflite.schema import schema
 
     model = schema().ModelT.InitFromPackedBuf(small_network().to_bytes(), 0)
     edit(model, model.subgraphs[0])

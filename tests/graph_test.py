@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
 from int8x.errors import ModelError
-from int8x.graph import Graph
-from int8x.interpreter import Runner
-from int8x.quant_params import QuantParams, from_range, real_range
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
+from int8x.tflite.quant_params import QuantParams, from_range, real_range
 
 
 def outputs(data: bytes, samples: np.ndarray) -> np.ndarray:
@@ -22,7 +22,7 @@ def outputs(data: bytes, samples: np.ndarray) -> np.ndarray:
 
 
 def with_biases() -> Graph:
-    from int8x.passes import prepare
+    from int8x.quantization.passes import prepare
 
     return prepare(small_network())
 
@@ -193,7 +193,7 @@ def test_saving_to_a_folder_that_is_not_there_leaves_nothing(tmp_path):
 def test_a_missing_file_is_an_os_error_and_another_type_a_model_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         Graph.load(tmp_path / "none.tflite")
-    from int8x.graph import load
+    from int8x.tflite.graph import load
 
     with pytest.raises(ModelError, match="got int"):
         load(3)

@@ -6,7 +6,7 @@ from collections import Counter
 import int8x
 import numpy as np
 from int8x.errors import ModelError
-from int8x.runtime import load_runtime, open_interpreter
+from int8x.runtime.interpreter import load_runtime, open_interpreter
 from operator_cases import CASES
 from random_graphs import random_graph
 

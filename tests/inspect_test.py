@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from int8x import inspection
 from int8x.cli import main
 from int8x.errors import ModelError
+from int8x.inspection import inspector as inspection
 from operator_cases import CASES
 from operator_models import ModelBuilder
 
@@ -126,7 +126,7 @@ def test_an_inspection_lists_what_is_wrong(model, tmp_path, capsys):
 
 
 def test_a_custom_operator_is_shown_although_the_runtime_refuses_it():
-    from int8x.graph import Graph
+    from int8x.tflite.graph import Graph
 
     graph = Graph.from_bytes(mixed())
     tanh = graph.main.operators[2]

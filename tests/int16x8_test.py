@@ -14,8 +14,8 @@ import int8x
 import numpy as np
 import pytest
 from float_operators import CASES, MORE, SHAPE, build, outputs
-from int8x.precision_rules import INT16
-from int8x.rules import RULES
+from int8x.quantization.precision_rules import INT16
+from int8x.quantization.rules import RULES
 
 STEP = 1 / 4096
 SAMPLES = 4

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
 from float_operators import SHAPE, build, outputs
-from int8x.graph import Graph
-from int8x.rules import RULES
-from int8x.schema import make
+from int8x.quantization.rules import RULES
+from int8x.tflite.graph import Graph
+from int8x.tflite.schema import make
 
 TAKEN = [
     "CONV_2D",

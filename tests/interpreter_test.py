@@ -9,9 +9,9 @@ import int8x
 import numpy as np
 import pytest
 from exactness import reference_outputs
-from int8x import claims as claims_module
-from int8x import runtime as runtime_module
 from int8x.errors import ModelError
+from int8x.runtime import claims as claims_module
+from int8x.runtime import interpreter as runtime_module
 from operator_cases import CASES
 from operator_models import ModelBuilder
 

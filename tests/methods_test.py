@@ -10,17 +10,17 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
-from int8x.calibration import calibrate_prepared
+from int8x.calibration.calibrator import calibrate_prepared
 from int8x.data import input_specs
-from int8x.graph import Graph
-from int8x.interpreter import Runner
 from int8x.methods import refinement
 from int8x.methods.coding import as_input
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples, split
 from int8x.methods.layers import find_layers, split_activations
 from int8x.methods.pieces import RESOLVER, Walk
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 from uneven_nets import chain, images
 
 SHAPE = (1, 8, 8, 3)

@@ -8,8 +8,8 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
-from int8x.graph import Graph
-from int8x.overrides import COMPUTES
+from int8x.quantization.overrides import COMPUTES
+from int8x.tflite.graph import Graph
 
 SAMPLES = on_grid((1, 8, 8, 3))
 PRESETS = [compute for compute in COMPUTES if compute != "float"]

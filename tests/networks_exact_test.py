@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from exactness import THREADS, difference, reference_outputs, run
 from int8x.benchmarking import random_input
-from int8x.graph import Graph
+from int8x.tflite.graph import Graph
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 

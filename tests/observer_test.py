@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from int8x.calibration.observer import Stats
+from int8x.calibration.tensor_stats import Accumulator, TensorStats, empty, exact_value, merge
 from int8x.errors import StatsError
-from int8x.observer import Stats
-from int8x.tensor_stats import Accumulator, TensorStats, empty, exact_value, merge
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 SAMPLES = st.lists(hnp.arrays(np.float32, (3, 4), elements=FINITE), min_size=1, max_size=8)

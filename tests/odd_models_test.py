@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from float_nets import Net, on_grid
 from float_operators import outputs
-from int8x.graph import Graph
-from int8x.interpreter import Runner
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 
 SHAPE = (1, 8, 8, 3)
 SAMPLES = on_grid(SHAPE)

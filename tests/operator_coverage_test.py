@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from float_nets import Net, on_grid
 from float_operators import SHAPE, outputs
-from int8x.graph import Graph
-from int8x.interpreter import Runner
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 
 AXES = np.array([1, 2], np.int32)
 PADS = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
 from int8x.errors import RecipeError
-from int8x.graph import Graph
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.tflite.graph import Graph
 
 SAMPLES = on_grid((1, 8, 8, 3))
 # CONV_2D, DEPTHWISE_CONV_2D, CONV_2D, ADD, MAX_POOL_2D, AVERAGE_POOL_2D, CONV_2D, CONCATENATION,

@@ -5,9 +5,7 @@ stage expects.
 import numpy as np
 import pytest
 from float_nets import NONE, RELU, RELU6, Net, on_grid, small_network
-from int8x.graph import Graph
-from int8x.interpreter import Runner
-from int8x.passes import (
+from int8x.quantization.passes import (
     add_biases,
     fold_float16,
     fold_multiply_add,
@@ -20,7 +18,9 @@ from int8x.passes import (
     strip_markers,
     unique_names,
 )
-from int8x.quant_params import QuantParams
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
+from int8x.tflite.quant_params import QuantParams
 
 SAMPLES = on_grid((1, 6, 6, 4))
 

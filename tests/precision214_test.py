@@ -4,7 +4,7 @@ import os
 
 import pytest
 from exactness import run
-from int8x.runtime import load_runtime, open_interpreter
+from int8x.runtime.interpreter import load_runtime, open_interpreter
 from precision_agreement import disagreement
 from written_cases import read
 

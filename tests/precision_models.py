@@ -13,8 +13,8 @@ import numpy as np
 from float_nets import on_grid, small_network
 from float_operators import CASES, MORE, SHAPE, build
 from int8x import _native
-from int8x.graph import Graph
-from int8x.overrides import COMPUTES
+from int8x.quantization.overrides import COMPUTES
+from int8x.tflite.graph import Graph
 from operator_case import Case
 from write_cases import write
 

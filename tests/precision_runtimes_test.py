@@ -2,7 +2,7 @@
 
 import pytest
 from exactness import run
-from int8x.runtime import load_runtime, open_interpreter
+from int8x.runtime.interpreter import load_runtime, open_interpreter
 from precision_agreement import disagreement
 from precision_models import cases
 

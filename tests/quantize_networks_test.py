@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from int8x.graph import Graph
-from int8x.interpreter import Runner
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 from keras import layers as L
 
 SEED = 3

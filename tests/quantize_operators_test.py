@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from float_nets import Net, on_grid
 from float_operators import CASES, SHAPE, build, outputs
-from int8x.graph import Graph
-from int8x.schema import make
+from int8x.tflite.graph import Graph
+from int8x.tflite.schema import make
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -8,10 +8,10 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import RELU, RELU6, Net, on_grid, small_network
-from int8x.graph import Graph
-from int8x.interpreter import Runner
-from int8x.quant_params import QuantParams
-from int8x.tensor_stats import empty
+from int8x.calibration.tensor_stats import empty
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
+from int8x.tflite.quant_params import QuantParams
 
 SHAPE = (1, 8, 8, 3)
 SAMPLES = on_grid(SHAPE)

@@ -8,11 +8,11 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import on_grid, small_network
-from int8x.density import density_of
+from int8x.calibration.density import density_of
+from int8x.calibration.tensor_stats import Accumulator, TensorStats
 from int8x.errors import StatsError, WorkerError
-from int8x.quant_params import from_range, real_range
-from int8x.range_choice import OBSERVERS, choose, divergence, expected_error
-from int8x.tensor_stats import Accumulator, TensorStats
+from int8x.quantization.range_choice import OBSERVERS, choose, divergence, expected_error
+from int8x.tflite.quant_params import from_range, real_range
 
 SEED = 11
 print("seed", SEED)

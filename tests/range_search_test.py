@@ -6,10 +6,10 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net
-from int8x.graph import Graph
 from int8x.methods.draft import Draft
 from int8x.methods.range_search import SEARCHED, search_ranges
-from int8x.passes import prepare
+from int8x.quantization.passes import prepare
+from int8x.tflite.graph import Graph
 from uneven_nets import SHAPE, gaussian, images
 
 PLAIN = int8x.Recipe(io="float")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from int8x.errors import RecipeError
-from int8x.overrides import Override
-from int8x.recipe import PRESETS, Recipe, resolve
+from int8x.quantization.overrides import Override
+from int8x.quantization.recipe import PRESETS, Recipe, resolve
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import int8x
 import numpy as np
 import pytest
 from exactness import difference, expected_outputs, reference_outputs, run
-from int8x.runtime import RUNTIMES, load_runtime
+from int8x.runtime.interpreter import RUNTIMES, load_runtime
 from random_graphs import UNCLAIMED
 from write_cases import cases
 

@@ -6,7 +6,7 @@ import int8x
 import numpy as np
 import pytest
 from exactness import difference, run
-from int8x.runtime import load_runtime, open_interpreter
+from int8x.runtime.interpreter import load_runtime, open_interpreter
 from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
 from random_graphs import random_graph
 

@@ -6,12 +6,12 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid
-from int8x.graph import Graph
-from int8x.interpreter import Runner
-from int8x.passes import fold_float16, fold_sparse
-from int8x.schema import make, value
-from int8x.sparsity import dense
-from int8x.subgraph import Tensor
+from int8x.quantization.passes import fold_float16, fold_sparse
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
+from int8x.tflite.schema import make, value
+from int8x.tflite.sparsity import dense
+from int8x.tflite.subgraph import Tensor
 
 SEED = 20240611
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
 from float_operators import build, outputs
-from int8x.graph import Graph
-from int8x.precision_rules import HYBRID, stored_weights
-from int8x.rules import RULES
+from int8x.quantization.precision_rules import HYBRID, stored_weights
+from int8x.quantization.rules import RULES
+from int8x.tflite.graph import Graph
 
 MODES = ("dynamic", "weight_only", "float16")
 SAMPLES = on_grid((1, 8, 8, 3))

@@ -6,10 +6,10 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid
-from int8x.graph import Graph
-from int8x.interpreter import Runner, module
-from int8x.schema import make
-from int8x.subgraph import Subgraph, Tensor
+from int8x.runtime.runner import Runner, module
+from int8x.tflite.graph import Graph
+from int8x.tflite.schema import make
+from int8x.tflite.subgraph import Subgraph, Tensor
 
 SHAPE = (1, 8)
 SAMPLES = on_grid(SHAPE, samples=16)

@@ -7,7 +7,7 @@ import os
 import int8x
 import numpy as np
 import pytest
-from int8x.runtime import load_runtime
+from int8x.runtime.interpreter import load_runtime
 from written_cases import read
 
 THREADS = (1, 2, 4)

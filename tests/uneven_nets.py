@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 from float_nets import NONE, RELU, Net
-from int8x.graph import Graph
+from int8x.tflite.graph import Graph
 
 SHAPE = (1, 8, 8, 3)
 

@@ -8,9 +8,9 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
-from int8x.graph import Graph
-from int8x.passes import prepare
-from int8x.quant_params import QuantParams
+from int8x.quantization.passes import prepare
+from int8x.tflite.graph import Graph
+from int8x.tflite.quant_params import QuantParams
 
 SHAPE = (1, 8, 8, 3)
 SAMPLES = on_grid(SHAPE)

@@ -12,9 +12,9 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
-from int8x import workers as module
-from int8x.gathering import job_of
-from int8x.passes import prepare
+from int8x.calibration import workers as module
+from int8x.calibration.gathering import job_of
+from int8x.quantization.passes import prepare
 
 SHAPE = (1, 8, 8, 3)
 
@@ -140,11 +140,11 @@ def test_a_number_of_workers_that_cannot_be_is_refused(workers):
 
 STARTED = f"""
 import resource, sys, time
-from int8x import workers
+from int8x.calibration import workers
 sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
 from float_nets import on_grid, small_network
-from int8x.gathering import job_of
-from int8x.passes import prepare
+from int8x.calibration.gathering import job_of
+from int8x.quantization.passes import prepare
 running = workers.Workers(2, job_of(prepare(small_network())), None, lambda: None)
 running.add(0, [on_grid({SHAPE})[:1]])
 running.add(1, [on_grid({SHAPE})[:1]])
@@ -167,8 +167,8 @@ print((used.ru_utime + used.ru_stime) / 2)
 def test_a_worker_imports_no_framework():
     code = """
 import sys
-from int8x import workers
-from int8x.interpreter import module
+from int8x.calibration import workers
+from int8x.runtime.runner import module
 print(module().__name__, *sorted({"tensorflow", "keras", "torch"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from int8x import _native, delegate_path
-from int8x.graph import load
+from int8x.tflite.graph import load
 
 KERNELS = ("int8x", "reference", "stock", "xnnpack")
 

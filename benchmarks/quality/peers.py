@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from int8x.graph import load
-from int8x.passes import prepare
-from int8x.schema import make
+from int8x.quantization.passes import prepare
+from int8x.tflite.graph import load
+from int8x.tflite.schema import make
 from quality.case import Case
 from quality.environments import peer
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from int8x.graph import write_file
 from int8x.machine import machine, versions
+from int8x.tflite.graph import write_file
 from quality.methods import PEERS
 from rich.table import Table
 

@@ -10,24 +10,24 @@ from int8x._version import __version__
 
 _HOME = {
     "DataError": "errors",
-    "Graph": "graph",
+    "Graph": "tflite.graph",
     "Int8xError": "errors",
-    "Interpreter": "runtime",
+    "Interpreter": "runtime.interpreter",
     "ModelError": "errors",
     "PruningCallback": "keras.pruning_callback",
     "QATCallback": "keras.qat_callback",
-    "QuantParams": "quant_params",
+    "QuantParams": "tflite.quant_params",
     "QuantizeError": "errors",
-    "Recipe": "recipe",
+    "Recipe": "quantization.recipe",
     "RecipeError": "errors",
-    "Stats": "observer",
+    "Stats": "calibration.observer",
     "StatsError": "errors",
     "WorkerError": "errors",
-    "calibrate": "calibration",
-    "delegate_path": "runtime",
+    "calibrate": "calibration.calibrator",
+    "delegate_path": "runtime.interpreter",
     "export": "exporter",
-    "quantize": "quantizer",
-    "validate": "validation",
+    "quantize": "quantization.quantizer",
+    "validate": "validation.validator",
 }
 
 _SUBPACKAGES = ("keras",)  # they import a framework
@@ -56,7 +56,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from int8x.calibration import calibrate
+    from int8x.calibration.calibrator import calibrate
+    from int8x.calibration.observer import Stats
     from int8x.errors import (
         DataError,
         Int8xError,
@@ -67,15 +68,14 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from int8x.exporter import export
-    from int8x.graph import Graph
     from int8x.keras.pruning_callback import PruningCallback
     from int8x.keras.qat_callback import QATCallback
-    from int8x.observer import Stats
-    from int8x.quant_params import QuantParams
-    from int8x.quantizer import quantize
-    from int8x.recipe import Recipe
-    from int8x.runtime import Interpreter, delegate_path
-    from int8x.validation import validate
+    from int8x.quantization.quantizer import quantize
+    from int8x.quantization.recipe import Recipe
+    from int8x.runtime.interpreter import Interpreter, delegate_path
+    from int8x.tflite.graph import Graph
+    from int8x.tflite.quant_params import QuantParams
+    from int8x.validation.validator import validate
 
 
 def __getattr__(name: str) -> Any:

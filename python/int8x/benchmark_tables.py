@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from int8x.benchmarking import RUNNERS, Row, ratio
-from int8x.claims import Claims, Step
+from int8x.runtime.claims import Claims, Step
 
 
 def show(*tables: Any) -> None:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from int8x import machine
-from int8x.claims import Claims
-from int8x.graph import write_file
 from int8x.progress import Progress, silent
-from int8x.runtime import Interpreter, Model, load_runtime, open_interpreter
+from int8x.runtime.claims import Claims
+from int8x.runtime.interpreter import Interpreter, Model, load_runtime, open_interpreter
+from int8x.tflite.graph import write_file
 
 SCHEMA = "int8x-benchmark-1"
 RUNNERS = ("int8x", "xnnpack", "stock", "reference")

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from int8x.errors import DataError
-from int8x.graph import Graph
 from int8x.numpy_files import Rows, open_arrays, read_array
-from int8x.schema import NUMPY_TYPES
+from int8x.tflite.graph import Graph
+from int8x.tflite.schema import NUMPY_TYPES
 
 Sample = list[np.ndarray]
 

@@ -9,8 +9,8 @@ from int8x.errors import ModelError
 from int8x.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from int8x.graph import Graph
-    from int8x.recipe import Recipe
+    from int8x.quantization.recipe import Recipe
+    from int8x.tflite.graph import Graph
 
 
 def export(
@@ -39,8 +39,8 @@ def export(
     >>> model.fit(x, y, callbacks=[int8x.QATCallback()])
     >>> graph = int8x.export(model, "model.int8.tflite")
     """
-    from int8x.quantizer import quantize
-    from int8x.recipe import resolve
+    from int8x.quantization.quantizer import quantize
+    from int8x.quantization.recipe import resolve
 
     _check_writable(path)
     recipe = resolve(recipe)
@@ -103,7 +103,7 @@ def _from_keras(model: Any, can_do_without: bool, recipe: "Recipe") -> tuple["Gr
 
 
 def _from_file(path: Path) -> "Graph":
-    from int8x.graph import Graph
+    from int8x.tflite.graph import Graph
 
     if path.suffix != ".tflite":
         raise ModelError(

@@ -26,7 +26,7 @@ def command(
     ] = False,
 ) -> None:
     """Run a float model over samples and save the statistics of its activations."""
-    from int8x.calibration import calibrate
+    from int8x.calibration.calibrator import calibrate
     from int8x.progress import bar
 
     kept = writable(output).with_name(f"{output.name}.partial")

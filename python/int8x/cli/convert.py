@@ -19,8 +19,8 @@ def command(
     output: Annotated[Path, typer.Option(help="Where the float .tflite goes.")],
 ) -> None:
     """Write a model as a prepared float .tflite."""
-    from int8x.graph import Graph
-    from int8x.passes import prepare
+    from int8x.quantization.passes import prepare
+    from int8x.tflite.graph import Graph
 
     writable(output)
     if model.suffix in _KERAS:

@@ -9,7 +9,7 @@ import typer
 from int8x.cli import writable
 
 if TYPE_CHECKING:
-    from int8x.inspection import Inspection, OperatorView, TensorView
+    from int8x.inspection.inspector import Inspection, OperatorView, TensorView
 
 
 def command(
@@ -22,8 +22,8 @@ def command(
     from json import dumps
 
     from int8x.benchmark_tables import show
-    from int8x.graph import write_file
-    from int8x.inspection import inspect
+    from int8x.inspection.inspector import inspect
+    from int8x.tflite.graph import write_file
 
     if json is not None:
         writable(json)

@@ -29,9 +29,9 @@ def command(
     """
     from rich.console import Console
 
-    from int8x.graph import write_file
     from int8x.progress import bar
-    from int8x.validation import load_labels, validate
+    from int8x.tflite.graph import write_file
+    from int8x.validation.validator import load_labels, validate
 
     for target in (json, csv):
         if target is not None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from int8x.graph import Graph
 from int8x.progress import Progress
-from int8x.runtime import Interpreter, load_runtime, open_interpreter
+from int8x.runtime.interpreter import Interpreter, load_runtime, open_interpreter
+from int8x.tflite.graph import Graph
 
 THREADS = (1, 2, 4)
 Model = str | os.PathLike[str] | bytes

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from int8x import benchmarking, machine
-from int8x.calibration import calibrate
+from int8x.calibration.calibrator import calibrate
 from int8x.demo import checks
 from int8x.demo.datasets import Dataset, load
 from int8x.errors import Int8xError
 from int8x.exporter import export
-from int8x.graph import Graph, write_file
 from int8x.progress import Progress
-from int8x.quantizer import quantize
-from int8x.validation import Report, validate
+from int8x.quantization.quantizer import quantize
+from int8x.tflite.graph import Graph, write_file
+from int8x.validation.validator import Report, validate
 
 CALIBRATION_IMAGES = 200
 VALIDATION_IMAGES = 200

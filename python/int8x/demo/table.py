@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from int8x.validation import Report
+from int8x.validation.validator import Report
 
 
 def summary(result: dict[str, Any], report: Report) -> Table:

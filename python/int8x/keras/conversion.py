@@ -18,8 +18,8 @@ from int8x.keras.handle import handle_of
 from int8x.keras.handover import hand_over
 
 if TYPE_CHECKING:
-    from int8x.graph import Graph
-    from int8x.recipe import Recipe
+    from int8x.quantization.recipe import Recipe
+    from int8x.tflite.graph import Graph
 
 
 def convert(model: keras.Model, markers: bool = False) -> Graph:
@@ -36,7 +36,7 @@ def convert(model: keras.Model, markers: bool = False) -> Graph:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         >>> int8x.keras.convert(model).save("float.tflite")
     """
-    from int8x.graph import Graph
+    from int8x.tflite.graph import Graph
 
     return Graph.from_bytes(to_bytes(model, markers))
 

@@ -19,17 +19,17 @@ from int8x.keras import fake_quant, kinds, private
 from int8x.keras.kernel_grids import kernels
 from int8x.keras.norms import affine, by_channel
 from int8x.keras.settings import Settings
-from int8x.overrides import Override
-from int8x.passes import prepare
-from int8x.quant_params import QuantParams
-from int8x.recipe import Recipe
-from int8x.rules import RULES
+from int8x.quantization.overrides import Override
+from int8x.quantization.passes import prepare
+from int8x.quantization.recipe import Recipe
+from int8x.quantization.rules import RULES
+from int8x.tflite.quant_params import QuantParams
 
 if TYPE_CHECKING:
-    from int8x.graph import Graph
     from int8x.keras.handle import Handle
     from int8x.keras.plan import CallPlan
-    from int8x.subgraph import Operator, Tensor
+    from int8x.tflite.graph import Graph
+    from int8x.tflite.subgraph import Operator, Tensor
 
 _SOURCE = "learned in training"
 _NEAR = 1e-3  # of a step: float32 folds a BatchNormalization to 2e-5

@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from int8x.calibration import calibrate_prepared
+from int8x.calibration.calibrator import calibrate_prepared
 from int8x.data import Sample, input_specs
 from int8x.errors import DataError
-from int8x.graph import Graph
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples
 from int8x.methods.range_search import SEARCHED
 from int8x.methods.refinement import Step, refine
 from int8x.methods.scoring import Reference, Score
 from int8x.methods.sensitivity import Sensitivity, cost_of, measure, widened
-from int8x.passes import prepare
-from int8x.precision import assign, refuse_left_in_float
 from int8x.progress import Progress, silent
-from int8x.recipe import Recipe
+from int8x.quantization.passes import prepare
+from int8x.quantization.precision import assign, refuse_left_in_float
+from int8x.quantization.recipe import Recipe
+from int8x.tflite.graph import Graph
 
 DEFAULT_SQNR = 30.0  # dB, without labels
 DEFAULT_DROP = 1.0  # points, with labels

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from int8x.calibration.tensor_stats import Accumulator
 from int8x.data import Sample
-from int8x.graph import Graph
-from int8x.interpreter import Runner
 from int8x.methods.coding import as_real
 from int8x.methods.draft import Draft
 from int8x.methods.layers import find_layers, plain_piece, set_bias, split_activations
 from int8x.methods.pieces import Walk
 from int8x.progress import Progress, silent
-from int8x.tensor_stats import Accumulator
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 
 
 def correct_biases(
@@ -25,7 +25,7 @@ def correct_biases(
 
     over samples and positions, where w~, bias~ and x~ are what the quantized operator holds and
     reads. Operators are corrected in execution order, so that each x~ has seen the corrections
-    before it. Sums are exact (int8x.tensor_stats).
+    before it. Sums are exact (int8x.calibration.tensor_stats).
 
     draft: quantizes on trial. Empirical bias correction, Nagel et al. 2019,
     section 4.2 (arXiv:1906.04721).

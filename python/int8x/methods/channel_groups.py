@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from int8x.methods.layers import activation
-from int8x.rules import RULES
-from int8x.subgraph import Operator, Subgraph, Tensor
+from int8x.quantization.rules import RULES
+from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
 _SCALED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 _REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")

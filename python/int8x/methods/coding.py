@@ -4,9 +4,9 @@ import numpy as np
 
 from int8x import _native
 from int8x.errors import ModelError
-from int8x.quant_params import QuantParams
-from int8x.schema import NUMPY_TYPES
-from int8x.subgraph import Tensor
+from int8x.tflite.quant_params import QuantParams
+from int8x.tflite.schema import NUMPY_TYPES
+from int8x.tflite.subgraph import Tensor
 
 
 def as_input(array: np.ndarray, tensor: Tensor) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 import dataclasses
 
-from int8x.graph import Graph
-from int8x.grids import Grids, decide
-from int8x.lowering import IO_BITS, lower
-from int8x.observer import Stats
-from int8x.precision import assign
-from int8x.quant_params import QuantParams
-from int8x.recipe import Recipe
+from int8x.calibration.observer import Stats
+from int8x.quantization.grids import Grids, decide
+from int8x.quantization.lowering import IO_BITS, lower
+from int8x.quantization.precision import assign
+from int8x.quantization.recipe import Recipe
+from int8x.tflite.graph import Graph
+from int8x.tflite.quant_params import QuantParams
 
 Sources = dict[str, QuantParams]
 Left = tuple[tuple[str, str, str], ...]

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from int8x.graph import Graph
 from int8x.methods.channel_groups import Group, Groups
 from int8x.methods.value_bounds import bounds_before_activation
 from int8x.methods.weight_matrices import Matrix, channel_places, weight_matrix
-from int8x.recipe import Recipe
-from int8x.rules import RULES
-from int8x.subgraph import Operator, Subgraph
+from int8x.quantization.recipe import Recipe
+from int8x.quantization.rules import RULES
+from int8x.tflite.graph import Graph
+from int8x.tflite.subgraph import Operator, Subgraph
 
 _SWEEPS = 60
 _EVEN = 0.3  # deviation of log(factor) below which a group's channels are as even as weights are

@@ -5,12 +5,12 @@ import dataclasses
 
 import numpy as np
 
-from int8x.graph import Graph
 from int8x.methods.coding import as_real
 from int8x.methods.pieces import Piece
-from int8x.rules import RULES, Weights
-from int8x.schema import names
-from int8x.subgraph import Operator, Subgraph, Tensor
+from int8x.quantization.rules import RULES, Weights
+from int8x.tflite.graph import Graph
+from int8x.tflite.schema import names
+from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
 _INTEGERS = ("INT8", "INT4")
 

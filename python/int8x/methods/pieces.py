@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from int8x.data import Sample
-from int8x.graph import Graph
-from int8x.interpreter import Runner
 from int8x.methods.coding import as_input
-from int8x.subgraph import Operator, Subgraph, Tensor
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
+from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
 # Neither XNNPACK, which is off by one here and there, nor the slow reference.
 RESOLVER = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 
 from int8x.data import Sample
-from int8x.graph import Graph
 from int8x.methods.adaround import learn_rounding
 from int8x.methods.bias_correction import correct_biases
 from int8x.methods.draft import Draft
@@ -13,7 +12,8 @@ from int8x.methods.pieces import can_walk
 from int8x.methods.range_search import search_ranges
 from int8x.methods.scoring import Reference
 from int8x.progress import Progress, silent
-from int8x.recipe import Recipe
+from int8x.quantization.recipe import Recipe
+from int8x.tflite.graph import Graph
 
 Method = Callable[[Graph, Draft, list[Sample], Progress], Graph]
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from int8x.methods.layers import Layer
-from int8x.subgraph import Operator
+from int8x.tflite.subgraph import Operator
 
 
 @dataclasses.dataclass(frozen=True)

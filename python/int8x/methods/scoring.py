@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from int8x.data import Sample
-from int8x.graph import Graph
-from int8x.interpreter import Runner
 from int8x.methods.coding import as_input, as_real
 from int8x.methods.pieces import RESOLVER
+from int8x.runtime.runner import Runner
+from int8x.tflite.graph import Graph
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,16 +3,16 @@
 import dataclasses
 from collections.abc import Sequence
 
-from int8x.graph import Graph
 from int8x.methods.draft import Draft
 from int8x.methods.scoring import Reference, Score
-from int8x.overrides import Override
-from int8x.precision import assign
-from int8x.precision_rules import obstacle_to
 from int8x.progress import Progress, silent
-from int8x.recipe import Recipe
-from int8x.rules import RULES
-from int8x.subgraph import Operator
+from int8x.quantization.overrides import Override
+from int8x.quantization.precision import assign
+from int8x.quantization.precision_rules import obstacle_to
+from int8x.quantization.recipe import Recipe
+from int8x.quantization.rules import RULES
+from int8x.tflite.graph import Graph
+from int8x.tflite.subgraph import Operator
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ import numpy as np
 
 from int8x.methods.layers import activation
 from int8x.methods.weight_matrices import input_channels, weight_matrix
-from int8x.rules import RULES
-from int8x.subgraph import Operator, Subgraph, Tensor
+from int8x.quantization.rules import RULES
+from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
 Bounds = tuple[np.ndarray, np.ndarray]  # lowest and highest of each last-axis channel, float64
 

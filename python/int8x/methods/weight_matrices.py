@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from int8x.rules import RULES
-from int8x.subgraph import Operator
+from int8x.quantization.rules import RULES
+from int8x.tflite.subgraph import Operator
 
 
 class Matrix:

@@ -1,0 +1,1 @@
+"""Running a float model over data and keeping exact, mergeable statistics of its tensors."""

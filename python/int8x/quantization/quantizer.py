@@ -1,0 +1,144 @@
+"""quantize: a float .tflite to a full int8 one, or to what the recipe says."""
+
+import dataclasses
+import os
+import warnings
+from typing import Any
+
+from int8x.calibration.calibrator import calibrate_prepared
+from int8x.calibration.observer import Stats
+from int8x.data import input_specs
+from int8x.errors import QuantizeError, StatsError
+from int8x.methods.auto import Outcome, search
+from int8x.methods.draft import Draft
+from int8x.methods.kept_samples import KeptSamples
+from int8x.methods.refinement import Step, refine, wanted
+from int8x.progress import Progress, silent
+from int8x.quantization.grids import Grids
+from int8x.quantization.passes import prepare
+from int8x.quantization.precision import assign, refuse_left_in_float
+from int8x.quantization.recipe import Recipe, resolve
+from int8x.tflite.graph import Graph, load
+from int8x.tflite.quant_params import QuantParams
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantization:
+    """What quantize() decided: the recipe, each quantized tensor's grid with its source, the
+    operators left in float as (name of the first output, kind, reason), what became of each
+    accuracy method, and what recipe "auto" tried.
+    """
+
+    recipe: Recipe
+    grids: dict[str, QuantParams]
+    float_operators: tuple[tuple[str, str, str], ...]
+    methods: tuple[Step, ...] = ()
+    search: Outcome | None = None
+
+
+def quantize(
+    model: str | os.PathLike | bytes | Graph,
+    stats: Stats | str | os.PathLike | None = None,
+    data: Any = None,
+    recipe: Any = "int8",
+    *,
+    labels: Any = None,
+    progress: Progress = silent,
+) -> Graph:
+    """The model in the recipe's precision, int8 activations and weights with int32 biases unless it
+    says otherwise, with inputs and outputs of its type.
+
+    model: a float .tflite (path, bytes or Graph), which is prepared (passes.prepare) first.
+    stats: statistics of the prepared model (Stats, or a path), and/or data to gather them from (see
+    int8x.data). Ranges in graph.ranges are used first; what they leave open is taken from the
+    statistics.
+    recipe: a preset's name, a recipe file, plain data, or a Recipe. labels: one integer per sample,
+    by which "auto" measures accuracy. progress: see int8x.progress.
+    The result's `quantization` tells each tensor's grid and source, what the accuracy methods of
+    the recipe did, and what "auto" tried; a target that "auto" cannot meet is a warning.
+    Raises QuantizeError, which lists the operators that have no int8 form unless the recipe allows
+    them to stay float, or the tensors without a range; StatsError for another model's statistics;
+    ModelError and DataError as calibrate() does.
+
+    >>> graph = int8x.quantize("float.tflite", data="samples.npy")
+    >>> graph.save("model.int8.tflite")
+    """
+    resolved = resolve(recipe)
+    graph = load(model)
+    if resolved.auto:
+        return _searched(graph, stats, data, labels, resolved, progress)
+    prepare(graph, resolved)
+    _refuse_quantized(graph)
+    refuse_left_in_float(graph, assign(graph, resolved))
+    gathered = _statistics(graph, stats, data is not None)
+    read = None
+    if data is not None and wanted(resolved):
+        data = KeptSamples(data, input_specs(graph))
+        read = data.read
+    if data is not None and Draft(resolved, gathered).decide(graph).missing:
+        gathered = calibrate_prepared(graph, data, recipe=resolved, progress=progress)
+    draft = Draft(resolved, gathered)
+    _refuse_missing(graph, draft.decide(graph))
+    graph, steps = refine(graph, draft, read, progress)
+    return _finished(graph, draft, steps)
+
+
+def _searched(
+    graph: Graph, stats: Any, data: Any, labels: Any, recipe: Recipe, progress: Progress
+) -> Graph:
+    """quantize() for a recipe that is to be found first."""
+    if data is None:
+        raise QuantizeError(f"{graph.origin}: recipe {recipe.name!r} (auto) needs data")
+    if stats is not None:
+        warnings.warn("auto sets samples aside and calibrates itself: stats unused", stacklevel=3)
+    _refuse_quantized(graph)
+    found = search(graph, data, labels, recipe, progress)
+    return _finished(found.graph, found.draft, found.steps, found.outcome)
+
+
+def _finished(
+    graph: Graph, draft: Draft, steps: tuple[Step, ...], outcome: Outcome | None = None
+) -> Graph:
+    sources, left = draft.quantize(graph)
+    graph.quantization = Quantization(draft.recipe, sources, left, steps, outcome)
+    return graph
+
+
+def _refuse_missing(graph: Graph, grids: Grids) -> None:
+    if grids.missing:
+        names = ", ".join(repr(tensor.name) for tensor in grids.missing[:5])
+        more = f" and {len(grids.missing) - 5} more" if len(grids.missing) > 5 else ""
+        raise QuantizeError(
+            f"{graph.origin}: no range is known for {names}{more}: give data or statistics"
+        )
+
+
+def _refuse_quantized(graph: Graph) -> None:
+    for tensor in graph.main.tensors:
+        if tensor.quant is not None and tensor.dtype in ("INT8", "UINT8", "INT16", "INT4"):
+            raise QuantizeError(
+                f"{graph.origin}: the model is already quantized: tensor {tensor.name!r} is "
+                f"{tensor.dtype} "
+                f"with scale {tensor.quant.scales[0]:g}"
+            )
+
+
+def _statistics(
+    graph: Graph, stats: Stats | str | os.PathLike | None, may_renew: bool
+) -> Stats | None:
+    """The statistics, when they belong to `graph`; others are an error, or left aside when there is
+    data to gather anew.
+    """
+    if stats is None:
+        return None
+    loaded = stats if isinstance(stats, Stats) else Stats.load(stats)
+    if loaded.fingerprint == graph.fingerprint():
+        return loaded
+    told = (
+        f"the statistics belong to another model: {loaded.fingerprint[:12]}, wanted "
+        f"{graph.fingerprint()[:12]}"
+    )
+    if not may_renew:
+        raise StatsError(f"{graph.origin}: {told}; calibrate this one")
+    warnings.warn(f"{graph.origin}: {told}; calibrating anew from the data", stacklevel=3)
+    return None

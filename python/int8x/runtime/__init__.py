@@ -1,0 +1,1 @@
+"""Interpreters: with the delegate for users; with every tensor kept for calibration."""

@@ -1,0 +1,1 @@
+"""The .tflite file as a value: reading, checking, editing, writing."""
