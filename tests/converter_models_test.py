@@ -6,7 +6,7 @@ import int8x
 import numpy as np
 import pytest
 import tensorflow as tf
-from int8x.inspection.lints import find
+from int8x.lints import find
 
 SAMPLES = 8
 INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8

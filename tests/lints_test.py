@@ -7,7 +7,7 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import NONE, RELU, Net, on_grid, small_network
-from int8x.inspection.lints import LINTS, find
+from int8x.lints import LINTS, find
 from int8x.tflite.graph import Graph
 from int8x.tflite.quant_params import QuantParams
 from int8x.tflite.subgraph import Operator, Tensor

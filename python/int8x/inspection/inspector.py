@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from int8x import lints
 from int8x.errors import ModelError
-from int8x.inspection import lints
 from int8x.inspection.float_islands import float_islands
 from int8x.quantization.rules import RULES
 from int8x.runtime import claims as _claims
@@ -67,7 +67,7 @@ class Inspection:
     (subgraph, index) pairs.
 
     `problem` is why the runtime refuses the model; then nothing is known of the delegate.
-    `findings` are those of int8x.inspection.lints.
+    `findings` are those of int8x.lints.
     """
 
     model: str

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from int8x.inspection.lints.finding import Place, Told, is_quantized
+from int8x.lints.finding import Place, Told, is_quantized
 from int8x.quantization.rules import RULES
 from int8x.tflite.quant_params import QuantParams
 from int8x.tflite.sparsity import dense, is_sparse

@@ -1,7 +1,7 @@
 """Lints of how operators stand together."""
 
 from int8x.inspection.float_islands import BORDERS, computes_in_float, float_islands
-from int8x.inspection.lints.finding import Place, Told, is_quantized
+from int8x.lints.finding import Place, Told, is_quantized
 from int8x.quantization.passes import FUSES
 from int8x.quantization.precision_rules import INT16, int16_version
 from int8x.quantization.rules import RULES, version_for

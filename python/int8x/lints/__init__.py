@@ -2,8 +2,8 @@
 small function each.
 """
 
-from int8x.inspection.lints import activations, structure, weights
-from int8x.inspection.lints.finding import Finding, Lint, Place
+from int8x.lints import activations, structure, weights
+from int8x.lints.finding import Finding, Lint, Place
 from int8x.tflite.graph import Graph
 
 # error: the model computes something else than it should, or a runtime refuses or aborts.

@@ -1,6 +1,6 @@
 """Lints of the grids of activations."""
 
-from int8x.inspection.lints.finding import Place, Told, is_quantized
+from int8x.lints.finding import Place, Told, is_quantized
 from int8x.quantization.precision_rules import FIXED_INT16
 from int8x.quantization.rules import RULES
 from int8x.tflite.quant_params import QuantParams
