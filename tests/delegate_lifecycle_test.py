@@ -118,26 +118,26 @@ def in_threads(count, work):
     assert not errors, errors
 
 
-def test_four_threads_with_an_interpreter_each(graphs):
+def test_eight_threads_with_an_interpreter_each(graphs):
     def work(number):
         for case, expected in graphs:
             interpreter = open_with([load(num_threads=1 + number % 3)], case.model)
-            for _ in range(10):
+            for _ in range(5):
                 assert not difference(expected, run(interpreter, case.feeds)), case.name
 
-    in_threads(4, work)
+    in_threads(8, work)
 
 
-def test_four_threads_that_share_one_delegate(graphs):
+def test_eight_threads_that_share_one_delegate(graphs):
     delegate = load(num_threads=2)
-    opened = [[open_with([delegate], case.model) for case, _ in graphs] for _ in range(4)]
+    opened = [[open_with([delegate], case.model) for case, _ in graphs] for _ in range(8)]
 
     def work(number):
         for interpreter, (case, expected) in zip(opened[number], graphs, strict=True):
-            for _ in range(10):
+            for _ in range(5):
                 assert not difference(expected, run(interpreter, case.feeds)), case.name
 
-    in_threads(4, work)
+    in_threads(8, work)
 
 
 def test_threads_may_open_interpreters_on_a_shared_delegate(graphs):
@@ -148,7 +148,7 @@ def test_threads_may_open_interpreters_on_a_shared_delegate(graphs):
             interpreter = open_with([delegate], case.model)
             assert not difference(expected, run(interpreter, case.feeds)), case.name
 
-    in_threads(4, work)
+    in_threads(8, work)
 
 
 def test_a_forked_child_computes_the_same(graphs):
@@ -189,7 +189,21 @@ def test_an_idle_pool_uses_no_processor(graphs):
     assert time.process_time() - before < 0.05
 
 
-def test_opening_and_closing_interpreters_leaks_no_memory(graphs):
+def test_ten_thousand_delegates_made_and_closed_leak_no_memory(graphs):
+    case, expected = min(graphs, key=lambda graph: len(graph[0].model))
+
+    def peak_after(rounds):
+        for _ in range(rounds):
+            interpreter = open_with([load(num_threads=1)], case.model)
+            outputs = run(interpreter, case.feeds)
+        assert not difference(expected, outputs)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    settled = peak_after(1000)
+    assert peak_after(9000) - settled < 2048  # KiB: under a quarter KiB each
+
+
+def test_closing_interpreters_that_had_threads_leaks_no_memory(graphs):
     def peak_after(rounds):
         for _ in range(rounds):
             for case, _ in graphs:

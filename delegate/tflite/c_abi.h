@@ -11,9 +11,9 @@
 
 extern "C" {
 
-enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1 };
+enum TfLiteStatus : int { kTfLiteOk = 0, kTfLiteError = 1 };
 
-enum TfLiteType {
+enum TfLiteType : int {
   kTfLiteNoType = 0,
   kTfLiteFloat32 = 1,
   kTfLiteInt32 = 2,
@@ -24,7 +24,7 @@ enum TfLiteType {
   kTfLiteInt4 = 18,
 };
 
-enum TfLiteAllocationType {
+enum TfLiteAllocationType : int {
   kTfLiteMmapRo = 1,
   kTfLiteArenaRw = 2,
   kTfLiteArenaRwPersistent = 3,
@@ -33,18 +33,22 @@ enum TfLiteAllocationType {
   kTfLiteCustom = 6,
 };
 
-enum TfLitePadding { kTfLitePaddingUnknown = 0, kTfLitePaddingSame = 1, kTfLitePaddingValid = 2 };
+enum TfLitePadding : int {
+  kTfLitePaddingUnknown = 0,
+  kTfLitePaddingSame = 1,
+  kTfLitePaddingValid = 2
+};
 
-enum TfLiteFusedActivation {
+enum TfLiteFusedActivation : int {
   kTfLiteActNone = 0,
   kTfLiteActRelu = 1,
   kTfLiteActReluN1To1 = 2,
   kTfLiteActRelu6 = 3,
 };
 
-enum TfLiteQuantizationType { kTfLiteNoQuantization = 0, kTfLiteAffineQuantization = 1 };
+enum TfLiteQuantizationType : int { kTfLiteNoQuantization = 0, kTfLiteAffineQuantization = 1 };
 
-enum TfLiteBuiltinOperator {
+enum TfLiteBuiltinOperator : int {
   kTfLiteBuiltinAdd = 0,
   kTfLiteBuiltinAveragePool2d = 1,
   kTfLiteBuiltinConcatenation = 2,
@@ -219,7 +223,7 @@ struct TfLiteDelegate {
   void* opaque_delegate_builder;
 };
 
-enum TfLiteDelegateFlags {
+enum TfLiteDelegateFlags : int {
   kTfLiteDelegateFlagsAllowDynamicTensors = 1,
   kTfLiteDelegateFlagsRequirePropagatedShapes = 2,
 };
@@ -310,7 +314,7 @@ struct TfLiteSpaceToDepthParams {
   int block_size;
 };
 
-enum TfLiteMirrorPaddingMode {
+enum TfLiteMirrorPaddingMode : int {
   kTfLiteMirrorPaddingReflect = 1,
   kTfLiteMirrorPaddingSymmetric = 2,
 };

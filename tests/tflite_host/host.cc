@@ -49,6 +49,13 @@ size_t bytes_of_tensor(const TfLiteTensor& tensor) {
 
 }  // namespace
 
+// Freed from here, whatever a test makes of the tensor's own pointers.
+struct Host::Affine {
+  std::unique_ptr<TfLiteFloatArray, decltype(&std::free)> scales{nullptr, std::free};
+  std::unique_ptr<TfLiteIntArray, decltype(&std::free)> zero_points{nullptr, std::free};
+  TfLiteAffineQuantization told = {};
+};
+
 struct Host::Node {
   TfLiteNode node = {};
   TfLiteRegistration registration = {};
@@ -110,12 +117,6 @@ Host::~Host() {
   for (TfLiteTensor& tensor : tensors_) {
     std::free(tensor.dims);
     if (tensor.allocation_type != kTfLiteMmapRo) std::free(tensor.data);
-    if (tensor.quantization.type != kTfLiteAffineQuantization) continue;
-    auto* affine = static_cast<TfLiteAffineQuantization*>(tensor.quantization.params);
-    if (affine == nullptr) continue;
-    std::free(affine->scale);
-    std::free(affine->zero_point);
-    delete affine;
   }
   std::free(plan_);
 }
@@ -139,11 +140,12 @@ int Host::add_tensor(const TensorSpec& spec) {
   if (!spec.scales.empty()) {
     std::vector<int> zero_points = spec.zero_points;
     zero_points.resize(spec.scales.size());
-    auto* affine = new TfLiteAffineQuantization;
-    affine->scale = new_array(spec.scales);
-    affine->zero_point = new_array(zero_points);
-    affine->quantized_dimension = spec.axis;
-    tensor.quantization = {kTfLiteAffineQuantization, affine};
+    auto affine = std::make_unique<Affine>();
+    affine->scales.reset(new_array(spec.scales));
+    affine->zero_points.reset(new_array(zero_points));
+    affine->told = {affine->scales.get(), affine->zero_points.get(), spec.axis};
+    tensor.quantization = {kTfLiteAffineQuantization, &affine->told};
+    affines_.push_back(std::move(affine));
     tensor.params = {spec.scales[0], zero_points[0]};
   }
   if (!spec.constant.empty()) {

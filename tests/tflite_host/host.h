@@ -51,6 +51,8 @@ class Host {
   int add_node(int builtin, int version, std::vector<int> inputs, std::vector<int> outputs) {
     return add_node_bytes(builtin, version, std::move(inputs), std::move(outputs), {}, nullptr);
   }
+  int add_node_bytes(int builtin, int version, std::vector<int> inputs, std::vector<int> outputs,
+                     std::vector<uint8_t> params, std::function<void(Host&)> invoke);
   // Graph outputs: they get memory also when a partition makes and reads them.
   void set_outputs(std::vector<int> tensors) { outputs_ = std::move(tensors); }
 
@@ -75,11 +77,10 @@ class Host {
   const std::string& errors() const { return errors_; }
 
  private:
+  struct Affine;
   struct Node;
   struct Kernel;
 
-  int add_node_bytes(int builtin, int version, std::vector<int> inputs, std::vector<int> outputs,
-                     std::vector<uint8_t> params, std::function<void(Host&)> invoke);
   bool inside_partition(int tensor) const;
   TfLiteStatus replace(const TfLiteRegistration& registration, const TfLiteIntArray* nodes,
                        TfLiteDelegate* delegate);
@@ -91,6 +92,7 @@ class Host {
 
   TfLiteContext context_ = {};
   std::vector<TfLiteTensor> tensors_;
+  std::vector<std::unique_ptr<Affine>> affines_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::unique_ptr<Kernel>> kernels_;
   std::vector<std::unique_ptr<std::vector<uint8_t>>> blobs_;

@@ -1,4 +1,4 @@
-// A delegate with a given number of threads that lives as long as its owner.
+// A delegate with a given number of threads and instruction set that lives as long as its owner.
 
 #ifndef INT8X_TESTS_TFLITE_HOST_OWNED_DELEGATE_H_
 #define INT8X_TESTS_TFLITE_HOST_OWNED_DELEGATE_H_
@@ -15,10 +15,10 @@ struct Retire {
 };
 using OwnedDelegate = std::unique_ptr<Delegate, Retire>;
 
-inline OwnedDelegate make_delegate(int threads = 1) {
+inline OwnedDelegate make_delegate(int threads = 1, const char* arch = nullptr) {
   Options options;
   Text error;
-  if (!resolve(nullptr, &options, &error)) std::abort();
+  if (!resolve(arch, &options, &error)) std::abort();
   options.num_threads = threads;
   return OwnedDelegate(new Delegate(std::move(options)));
 }

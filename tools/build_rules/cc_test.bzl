@@ -1,6 +1,6 @@
 """C++ tests: on this machine, and the same ones for arm64 under qemu."""
 
-load("@rules_cc//cc:defs.bzl", "cc_test")
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_test")
 load(":transitions.bzl", "to_arm64")
 
 TEST_COPTS = ["-std=c++17", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
@@ -15,6 +15,18 @@ def int8x_cc_test(name, srcs = None, deps = [], size = "small", copts = [], **kw
         linkstatic = True,
         deps = deps + ["//third_party:gtest_main"],
         **kwargs
+    )
+
+def int8x_cc_fuzzer(name):
+    """NAME.cc with libFuzzer's main, built by --config=fuzz alone."""
+    cc_binary(
+        name = name,
+        testonly = True,
+        srcs = [name + ".cc"],
+        copts = TEST_COPTS,
+        linkstatic = True,
+        tags = ["manual"],
+        deps = ["//tests/tflite_host"],
     )
 
 # The cross compiler's C library is where it is installed beside this machine's own.

@@ -4,14 +4,16 @@ load(":cc_test.bzl", "int8x_arm64_test", "int8x_cc_test")
 load(":py_test.bzl", "int8x_py_test")
 
 def int8x_tests(cc = {}, arm64 = {}, py = {}):
-    """Makes X_test and X_arm64_test for each X_test.cc, X_test for each X_test.py.
+    """Makes X_test and X_arm64_test for each X_test.cc, X_test for each X_test.py; the suite `cc` of all X_test.cc.
 
     Args:
       cc: arguments of int8x_cc_test by file name, for the tests that need others than the defaults.
       arm64: the same for int8x_arm64_test; None leaves a test out.
       py: the same for int8x_py_test.
     """
-    for file in native.glob(["*_test.cc"]):
+    sources = native.glob(["*_test.cc"])
+    native.test_suite(name = "cc", tests = [":" + file[:-len(".cc")] for file in sources])
+    for file in sources:
         name = file[:-len("_test.cc")]
         arguments = {"deps": ["//delegate", "//tests/tflite_host"]}
         arguments.update(cc.get(file, {}))
