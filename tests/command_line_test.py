@@ -2,6 +2,7 @@
 half-written file.
 """
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid, small_network
+from int8x.quantization.recipe import PRESETS
 
 SHAPE = (1, 8, 8, 3)
 
@@ -54,7 +56,8 @@ def test_calibrate_quantize_and_validate_by_files(folder):
     )
     assert done.returncode == 0, done.stderr
     assert files(folder) == {"stats.npz", "model.int8.tflite", "model.int8.recipe.json"}
-    expected = int8x.quantize(small_network(), data=on_grid(SHAPE)).to_bytes()
+    stats = int8x.calibrate(small_network(), on_grid(SHAPE))
+    expected = int8x.quantize(small_network(), stats).to_bytes()
     assert (folder / "model.int8.tflite").read_bytes() == expected
     done = run(
         folder,
@@ -94,7 +97,8 @@ def test_the_options_reach_the_recipe(folder):
         "m.tflite",
     )
     assert done.returncode == 0, done.stderr
-    assert int8x.Recipe.load(folder / "m.recipe.json") == int8x.Recipe(io="float", allow_float=True)
+    wanted = dataclasses.replace(PRESETS["int8"], io="float", allow_float=True)
+    assert int8x.Recipe.load(folder / "m.recipe.json") == wanted
     again = run(
         folder,
         "quantize",

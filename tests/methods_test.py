@@ -18,6 +18,8 @@ from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples, split
 from int8x.methods.layers import find_layers, split_activations
 from int8x.methods.pieces import RESOLVER, Walk
+from int8x.methods.scoring import Reference
+from int8x.quantization import passes
 from int8x.quantization.passes import prepare
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
@@ -110,9 +112,9 @@ def test_all_methods_together_help_and_give_equal_bytes():
     graph, data = chain(0, 2.0), images(96)
     once, again = (int8x.quantize(graph, data=data, recipe=ALL) for _ in range(2))
     assert once.to_bytes() == again.to_bytes()
-    assert [s.method for s in once.quantization.methods] == list(refinement.METHODS)
+    assert [s.method for s in once.quantization.methods] == ["equalize", *refinement.METHODS]
     unseen, name = images(64, 9), graph.main.outputs[0].name
-    plain = int8x.quantize(graph, data=data)
+    plain = int8x.quantize(graph, data=data, recipe="minmax")
     sqnr = [int8x.validate(graph, g, unseen).tensor(name).sqnr_db for g in (plain, once)]
     assert sqnr[1] > sqnr[0] + 10
 
@@ -131,7 +133,65 @@ def test_a_method_that_harms_is_tried_told_and_not_used(monkeypatch):
     step = coded.quantization.methods[0]
     assert not step.kept and step.after < step.before
     assert step.note.startswith("left out: output SQNR")
-    assert coded.to_bytes() == int8x.quantize(graph, data=data).to_bytes()
+    assert coded.to_bytes() == int8x.quantize(graph, data=data, recipe="minmax").to_bytes()
+
+
+def test_equalization_is_kept_where_outputs_come_closer_and_left_out_where_not(monkeypatch):
+    def spoil(graph: Graph, recipe: int8x.Recipe) -> None:
+        if recipe.equalize is True:
+            bias = graph.main.operators[0].inputs[2]
+            bias.data = bias.values + np.float32(1)
+
+    graph, data = chain(0, 2.0), iter(images(32))
+    step = int8x.quantize(graph, data=data).quantization.methods[0]
+    assert step.method == "equalize" and step.kept and step.after > step.before + 3
+    monkeypatch.setattr(passes, "PASSES", [*passes.PASSES, spoil])
+    graph = chain(0, 0.0)
+    for wanted in (True, "if_better"):
+        recipe = int8x.Recipe(equalize=wanted)
+        coded = int8x.quantize(graph, data=images(32), recipe=recipe)
+        step = coded.quantization.methods[0]
+        assert not step.kept and step.note.startswith("left out: output SQNR")
+        plain = int8x.quantize(graph, data=images(32), recipe="minmax")
+        assert coded.to_bytes() == plain.to_bytes()
+
+
+def test_the_default_recipe_takes_the_statistics_of_either_form():
+    graph, data = chain(0, 2.0), images(32)
+    plain = int8x.calibrate(graph, data)
+    alone = int8x.quantize(graph, plain)
+    assert [s.note for s in alone.quantization.methods] == ["left out: it needs data"] * 2
+    whole = int8x.quantize(graph, data=data)
+    assert int8x.quantize(graph, plain, data).to_bytes() == whole.to_bytes() != alone.to_bytes()
+    even = int8x.calibrate(graph, data, recipe=int8x.Recipe(equalize=True))
+    assert int8x.quantize(graph, even, data).to_bytes() == whole.to_bytes()
+    assert [s.method for s in int8x.quantize(graph, even).quantization.methods] == [
+        "bias_correction"
+    ]
+
+
+def test_methods_are_judged_by_logits_but_for_what_all_classes_share():
+    def head(shift: float, last: bool = True) -> Graph:
+        net = Net(1)
+        y = net.dense(net.reshape(net.input(*SHAPE), 1, 192), 10)
+        net.main.operators[-1].inputs[2].data = np.full(10, shift, np.float32)
+        softmax = {"options": "SoftmaxOptions", "beta": 1.0}
+        return prepare(net.done(net.add("SOFTMAX", [y], 1, 10, **softmax) if last else y))
+
+    samples = [[s[None]] for s in images(16)]
+    quantized = {}
+    for shift in (0.0, 0.5):
+        stats = calibrate_prepared(head(shift), samples, recipe=int8x.Recipe())
+        quantized[shift] = Draft(int8x.Recipe(), stats).quantized(head(shift))
+    reference = Reference(head(0.0), samples, logits=True)
+    near, far = (reference.score(graph).sqnr_db for graph in quantized.values())
+    assert reference.judged == "logit" and abs(near - far) < 3
+    assert Reference(head(0.0), samples).score(quantized[0.0]).sqnr_db != near
+    plain = Reference(head(0.0, last=False), samples, logits=True)
+    assert plain.judged == "output"
+    shifted = head(0.5, last=False)
+    stats = calibrate_prepared(shifted, samples, recipe=int8x.Recipe())
+    assert plain.score(Draft(int8x.Recipe(), stats).quantized(shifted)).sqnr_db < near - 6
 
 
 def test_the_model_without_weights_has_nothing_to_learn():
@@ -144,7 +204,7 @@ def test_the_model_without_weights_has_nothing_to_learn():
     assert notes["adaround"] == notes["bias_correction"] == "found nothing to change"
 
 
-@pytest.mark.parametrize("field", ["equalize", "adaround", "bias_correction", "range_search"])
+@pytest.mark.parametrize("field", ["adaround", "bias_correction", "range_search"])
 def test_a_switch_is_true_or_false(field):
     with pytest.raises(int8x.RecipeError, match=f"{field} must be true or false, got 1"):
         int8x.Recipe(**{field: 1})

@@ -61,7 +61,7 @@ def test_later_rules_win():
 
 
 def test_rules_that_change_nothing_give_the_same_bytes():
-    plain = int8x.quantize(small_network(), data=SAMPLES).to_bytes()
+    plain = int8x.quantize(small_network(), data=SAMPLES, recipe="minmax").to_bytes()
     assert quantize({"name": "*", "compute": "int8", "weights": "per_channel"}).to_bytes() == plain
     assert quantize({"tensor": "*", "observer": "minmax"}).to_bytes() == plain
 
@@ -120,7 +120,8 @@ def test_a_rules_range_comes_before_a_given_one():
 
 def test_an_observer_is_chosen_for_some_tensors_alone():
     rule = {"tensor": "conv_2d[06]", "observer": "percentile", "percentile": 99.0}
-    plain, coded = int8x.quantize(small_network(), data=SAMPLES), quantize(rule)
+    plain = int8x.quantize(small_network(), data=SAMPLES, recipe="minmax")
+    coded = quantize(rule)
     before, after = plain.quantization.grids, coded.quantization.grids
     assert after["conv_2d0"].source == "percentile 99 of 8 samples"
     assert after["conv_2d0"].scale < before["conv_2d0"].scale

@@ -101,7 +101,8 @@ def test_it_stays_close_to_the_float_network(network, resolver):
     report = int8x.validate(model, int8x.quantize(model, data=data), data[:8], resolver=resolver)
     assert report.agreement[0] >= 0.75
     assert np.median([t.sqnr_db for t in report.tensors]) > 20
-    assert max(t.saturated for t in report.tensors) == 0
+    # The 99.99th percentile cuts off at most a share of 1e-4 of what was calibrated with.
+    assert max(t.saturated for t in report.tensors) <= 1e-4 * len(data) / 8
 
 
 def test_tensorflow_loads_the_file_too(network):

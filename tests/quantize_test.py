@@ -42,16 +42,13 @@ def test_equal_inputs_give_equal_bytes_from_data_statistics_and_files(tmp_path):
     stats = int8x.calibrate(small_network(), SAMPLES)
     stats.save(tmp_path / "s.npz")
     np.save(tmp_path / "d.npy", SAMPLES)
-    expected = int8x.quantize(small_network(), data=SAMPLES).to_bytes()
-    assert (
-        int8x.quantize(str(tmp_path / "f.tflite"), stats=str(tmp_path / "s.npz")).to_bytes()
-        == expected
-    )
-    assert int8x.quantize(tmp_path / "f.tflite", stats).to_bytes() == expected
-    assert (
-        int8x.quantize((tmp_path / "f.tflite").read_bytes(), data=tmp_path / "d.npy").to_bytes()
-        == expected
-    )
+    path, content = tmp_path / "f.tflite", (tmp_path / "f.tflite").read_bytes()
+    plain = int8x.quantize(small_network(), data=SAMPLES, recipe="minmax").to_bytes()
+    files = int8x.quantize(str(path), stats=str(tmp_path / "s.npz"), recipe="minmax")
+    assert files.to_bytes() == int8x.quantize(path, stats, recipe="minmax").to_bytes() == plain
+    refined = int8x.quantize(small_network(), data=SAMPLES).to_bytes()
+    assert int8x.quantize(content, data=tmp_path / "d.npy").to_bytes() == refined
+    assert int8x.quantize(path, stats, tmp_path / "d.npy").to_bytes() == refined
 
 
 def test_the_given_graph_is_not_changed():
@@ -77,7 +74,7 @@ def test_given_ranges_come_first_and_the_rest_is_calibrated():
     coded = int8x.quantize(graph, data=SAMPLES)
     grids = coded.quantization.grids
     assert grids["add3"] == QuantParams(0.75, 5, source="qat")
-    assert grids["conv_2d0"].source == "minmax of 8 samples"
+    assert grids["conv_2d0"].source == "percentile 99.99 of 8 samples"
     assert grids["softmax11"].source == "fixed by TFLite"
 
 
@@ -190,7 +187,7 @@ def test_zero_weights_stay_zero_and_a_missing_bias_is_added():
             weights[net.random.random(weights.shape) < 0.5] = 0
             op.inputs[1].data = weights
             zeros[op.kind] = weights == 0
-    coded = int8x.quantize(net.done(y), data=SAMPLES)
+    coded = int8x.quantize(net.done(y), data=SAMPLES, recipe="minmax")
     for op in coded.main.operators:
         if op.kind in zeros:
             assert not np.any(op.inputs[1].data[zeros[op.kind]])

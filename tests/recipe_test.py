@@ -44,6 +44,16 @@ def test_keys_left_out_keep_their_defaults():
     )
 
 
+def test_the_presets_carry_what_is_recommended_and_a_bare_recipe_is_plain():
+    int8, wide = resolve("int8"), resolve("int16x8")
+    assert (int8.observer, int8.percentile) == ("percentile", 99.99)
+    assert wide.observer == "minmax"
+    for recipe in (int8, wide):
+        assert recipe.equalize == "if_better" and recipe.bias_correction
+    assert resolve("minmax") == Recipe("minmax") == resolve({"name": "minmax"})
+    assert Recipe().observer == "minmax" and not (Recipe().equalize or Recipe().bias_correction)
+
+
 @pytest.mark.parametrize(
     "plain, needed",
     [
@@ -70,6 +80,7 @@ def test_a_recipe_knows_whether_it_needs_ranges(plain, needed):
         ({"percentile": 20}, r"percentile must lie in \(50, 100\], got 20"),
         ({"percentile": "99"}, "percentile must lie"),
         ({"allow_float": "yes"}, "allow_float must be true or false, got 'yes'"),
+        ({"equalize": "maybe"}, "equalize must be true, false or if_better, got 'maybe'"),
         ({"name": 3}, "name must be text, got 3"),
         ([1], "must be a JSON object, got list"),
         ({"compute": "int4"}, "compute must be one of int8, int16x8, .*, got 'int4'"),

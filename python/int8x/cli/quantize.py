@@ -29,8 +29,8 @@ def command(
     recipe: Annotated[
         str,
         typer.Option(
-            help="int8, int16x8, int8_w4, dynamic, weight_only, float16, auto, or a recipe file "
-            "(JSON)."
+            help="int8, minmax, int16x8, int8_w4, dynamic, weight_only, float16, auto, or a recipe "
+            "file (JSON)."
         ),
     ] = "int8",
     io: Annotated[

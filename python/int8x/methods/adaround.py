@@ -25,6 +25,7 @@ from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.subgraph import Tensor
 
+ROUNDED = "adaround"  # the source of the scales of weights that were rounded
 _ITERATIONS = 1000
 _REGULARIZER = 0.1
 _ROWS = 4096
@@ -143,7 +144,7 @@ def _round(item: _Work, walk: Walk, graph: Graph) -> None:
     layer.coded.inputs[place.index] = replaced
     scale = scales.reshape([-1 if a == place.axis else 1 for a in range(integers.ndim)])
     made = graph.main.add_constant(layer.weights.name, (integers * scale).astype(np.float32))
-    made.range = dataclasses.replace(quant, source="adaround")
+    made.range = dataclasses.replace(quant, source=ROUNDED)
     layer.op.inputs[place.index] = made
 
 

@@ -310,7 +310,7 @@ def _start(
 ) -> tuple[Graph, Draft]:
     """Prepared and calibrated, equalized or not, whichever int8 form is closer to float."""
     best: tuple[float, Graph, Draft] | None = None
-    for equalized in (True,) if recipe.equalize else (False, True):
+    for equalized in (True,) if recipe.equalize is True else (False, True):
         tried = dataclasses.replace(recipe, equalize=equalized)
         graph = prepare(model.copy(), tried)
         if best is not None and graph.fingerprint() == best[1].fingerprint():

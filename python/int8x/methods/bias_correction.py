@@ -6,9 +6,10 @@ import numpy as np
 
 from int8x.calibration.tensor_stats import Accumulator
 from int8x.data import Sample
+from int8x.methods.adaround import ROUNDED
 from int8x.methods.coding import as_real
 from int8x.methods.draft import Draft
-from int8x.methods.layers import find_layers, plain_piece, set_bias, split_activations
+from int8x.methods.layers import Layer, find_layers, plain_piece, set_bias, split_activations
 from int8x.methods.pieces import Walk
 from int8x.progress import Progress, silent
 from int8x.runtime.runner import Runner
@@ -25,7 +26,8 @@ def correct_biases(
 
     over samples and positions, where w~, bias~ and x~ are what the quantized operator holds and
     reads. Operators are corrected in execution order, so that each x~ has seen the corrections
-    before it. Sums are exact (int8x.calibration.tensor_stats).
+    before it. Sums are exact (int8x.calibration.tensor_stats). Layers whose weights bring scales of
+    their own were trained with their biases, and keep them.
 
     draft: quantizes on trial. Empirical bias correction, Nagel et al. 2019,
     section 4.2 (arXiv:1906.04721).
@@ -34,7 +36,7 @@ def correct_biases(
     """
     corrected = graph.copy()
     quantized = draft.quantized(corrected)
-    layers = find_layers(corrected, quantized)
+    layers = [layer for layer in find_layers(corrected, quantized) if not _trained(layer)]
     with progress("bias correction", len(layers), 0) as advance:
         wanted = _float_means(corrected, {layer.name for layer in layers}, samples)
         walk = Walk(quantized, samples)
@@ -48,6 +50,11 @@ def correct_biases(
             advance()
     corrected.compact()
     return corrected
+
+
+def _trained(layer: Layer) -> bool:
+    given = layer.weights.range
+    return given is not None and given.source != ROUNDED
 
 
 def _float_means(graph: Graph, names: set[str], samples: Sequence[Sample]) -> dict[str, np.ndarray]:

@@ -34,10 +34,10 @@ def equalize(graph: Graph, recipe: Recipe | None = None) -> None:
     Behind RELU6, which is not homogeneous, s[i] stays 1 unless the channel is known to stay below 6
     before and after, whatever the model reads. Zero weights stay zero.
 
-    A pass of passes.PASSES; does nothing unless recipe.equalize is set. Nagel et al. 2019, section
+    A pass of passes.PASSES; does nothing unless recipe.equalize is True. Nagel et al. 2019, section
     4.1 (arXiv:1906.04721).
     """
-    if recipe is None or not getattr(recipe, "equalize", False):
+    if recipe is None or recipe.equalize is not True:
         return
     subgraph = graph.main
     groups = Groups(subgraph)

@@ -28,9 +28,9 @@ METHODS: dict[str, Method] = {
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What became of one method. before, after: SQNR of the worst output, in dB, on the samples set
-    aside to judge by, None where it was not tried; kept: whether its result is used; note: the same
-    in words.
+    """What became of one method. before, after: SQNR in dB of the worst output (or logit, see
+    Reference) on the samples to judge by, None where it was not tried; kept: whether its result is
+    used; note: the same in words.
     """
 
     method: str
@@ -54,8 +54,8 @@ def refine(
     """The prepared graph after the methods of the draft's recipe, and what became of each.
 
     Three quarters of the samples are learned from; a method is kept when the quantized model's
-    outputs on the last quarter are at least as close to the float model's as before it. read: gives
-    the samples; without it (None) every method is left out.
+    outputs (logits, see Reference) on the last quarter are at least as close to the float model's
+    as before it. read: gives the samples; without it (None) every method is left out.
     """
     names, steps = wanted(draft.recipe), []
     if not names:
@@ -66,13 +66,13 @@ def refine(
             Step(name, None, None, False, f"left out: {obstacle}") for name in names
         )
     learned_from, judged_by = split(read())
-    reference = Reference(graph, judged_by)
+    reference = Reference(graph, judged_by, logits=True)
     score = reference.score(draft.quantized(graph))
     for name in names:
         changed = METHODS[name](graph, draft, learned_from, progress)
         after = reference.score(draft.quantized(changed))
         kept = sum(after.noise) <= sum(score.noise)
-        told = f"output SQNR {score.sqnr_db:.1f} to {after.sqnr_db:.1f} dB"
+        told = f"{reference.judged} SQNR {score.sqnr_db:.1f} to {after.sqnr_db:.1f} dB"
         note = told if kept else f"left out: {told}"
         if changed.to_bytes() == graph.to_bytes():
             note = "found nothing to change"

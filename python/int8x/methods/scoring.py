@@ -11,6 +11,9 @@ from int8x.methods.coding import as_input, as_real
 from int8x.methods.pieces import RESOLVER
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
+from int8x.tflite.subgraph import Links, Tensor
+
+_PASSING = ("QUANTIZE", "DEQUANTIZE", "RESHAPE")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,20 +35,32 @@ class Score:
 class Reference:
     """The float model's outputs on samples, kept, and quantized models compared with them.
 
-    labels: one integer per sample, for accuracy.
+    labels: one integer per sample, for accuracy. logits: of an output that SOFTMAX makes, what
+    that operator reads is compared, less its mean over the classes, which SOFTMAX does not see:
+    there, unlikely classes count too. judged: "output", or "logit" where any output is such a one.
     """
 
-    def __init__(self, graph: Graph, samples: Sequence[Sample], labels: np.ndarray | None = None):
+    def __init__(
+        self,
+        graph: Graph,
+        samples: Sequence[Sample],
+        labels: np.ndarray | None = None,
+        logits: bool = False,
+    ):
         runner = Runner(graph.to_bytes(), graph.origin, 1)
-        places = _places(graph)
+        self._logits = logits
+        judged = self._judged(graph)
+        places = [place for place, _ in judged]
+        self._centred = [tensor not in graph.main.outputs for _, tensor in judged]
+        self.judged = "logit" if any(self._centred) else "output"
         self.samples, self.labels = samples, labels
         self.outputs: list[list[np.ndarray]] = []
         for sample in samples:
             runner.run(sample)
             self.outputs.append([runner.value(place).copy() for place in places])
         self._signal = [
-            sum(float(np.vdot(x, x)) for x in map(_double, side))
-            for side in zip(*self.outputs, strict=True)
+            sum(float(np.vdot(x, x)) for x in (_compared(y, centred) for y in side))
+            for side, centred in zip(zip(*self.outputs, strict=True), self._centred, strict=True)
         ]
 
     def accuracy(self) -> float | None:
@@ -55,18 +70,26 @@ class Reference:
     def score(self, quantized: Graph) -> Score:
         """Runs the quantized model over the samples."""
         runner = Runner(quantized.to_bytes(), quantized.origin, 1, RESOLVER)
-        main, places = quantized.main, _places(quantized)
-        noise, first = [0.0] * len(places), []
+        main, judged = quantized.main, self._judged(quantized)
+        noise, first = [0.0] * len(judged), []
         for sample, wanted in zip(self.samples, self.outputs, strict=True):
             runner.run([as_input(x, t) for x, t in zip(sample, main.inputs, strict=True)])
-            for i, (place, tensor) in enumerate(zip(places, main.outputs, strict=True)):
-                came = _double(as_real(runner.value(place), tensor.quant))
-                error = came.reshape(-1) - _double(wanted[i]).reshape(-1)
+            for i, (place, tensor) in enumerate(judged):
+                came = as_real(runner.value(place), tensor.quant).astype(np.float64)
+                centred = self._centred[i]
+                error = _compared(came, centred) - _compared(wanted[i], centred)
                 noise[i] += float(error @ error)
                 if i == 0 and self.labels is not None:
                     first.append(came)
         relative = [n / s if s > 0 else n for n, s in zip(noise, self._signal, strict=True)]
         return Score(tuple(relative), self._accuracy(first))
+
+    def _judged(self, graph: Graph) -> list[tuple[int, Tensor]]:
+        """For each output the tensor that is compared, with its index."""
+        main, links = graph.main, graph.main.links()
+        tensors = [_logit(t, links) if self._logits else t for t in main.outputs]
+        index = {tensor: i for i, tensor in enumerate(main.tensors)}
+        return [(index[tensor], tensor) for tensor in tensors]
 
     def _accuracy(self, outputs: list[np.ndarray]) -> float | None:
         if self.labels is None:
@@ -78,10 +101,20 @@ class Reference:
         return sum(right) / max(len(right), 1)
 
 
-def _places(graph: Graph) -> list[int]:
-    index = {tensor: i for i, tensor in enumerate(graph.main.tensors)}
-    return [index[tensor] for tensor in graph.main.outputs]
+def _logit(output: Tensor, links: Links) -> Tensor:
+    """What the SOFTMAX reads that makes an output; without one, the output."""
+    tensor = output
+    while (op := links.producer(tensor)) is not None:
+        source = op.input(0)
+        if source is None or source.is_constant or op.kind not in ("SOFTMAX", *_PASSING):
+            break
+        if op.kind == "SOFTMAX":
+            return source
+        tensor = source
+    return output
 
 
-def _double(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float64)
+def _compared(array: np.ndarray, centred: bool) -> np.ndarray:
+    """Flat, in double; centred: less the mean over the last axis."""
+    double = array.astype(np.float64)
+    return (double - double.mean(axis=-1, keepdims=True) if centred else double).reshape(-1)

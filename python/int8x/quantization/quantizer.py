@@ -5,17 +5,16 @@ import os
 import warnings
 from typing import Any
 
-from int8x.calibration.calibrator import calibrate_prepared
 from int8x.calibration.observer import Stats
 from int8x.data import input_specs
 from int8x.errors import QuantizeError, StatsError
 from int8x.methods.auto import Outcome, search
 from int8x.methods.draft import Draft
+from int8x.methods.equalized_form import Form, closest, forms_of, gather
 from int8x.methods.kept_samples import KeptSamples
 from int8x.methods.refinement import Step, refine, wanted
 from int8x.progress import Progress, silent
 from int8x.quantization.grids import Grids
-from int8x.quantization.passes import prepare
 from int8x.quantization.precision import assign, refuse_left_in_float
 from int8x.quantization.recipe import Recipe, resolve
 from int8x.tflite.graph import Graph, load
@@ -67,20 +66,22 @@ def quantize(
     graph = load(model)
     if resolved.auto:
         return _searched(graph, stats, data, labels, resolved, progress)
-    prepare(graph, resolved)
-    _refuse_quantized(graph)
-    refuse_left_in_float(graph, assign(graph, resolved))
-    gathered = _statistics(graph, stats, data is not None)
+    forms = forms_of(graph, resolved, data is not None)
+    _refuse_quantized(forms[0].graph)
+    refuse_left_in_float(forms[0].graph, assign(forms[0].graph, resolved))
+    _use_statistics(forms, stats, data is not None)
     read = None
-    if data is not None and wanted(resolved):
-        data = KeptSamples(data, input_specs(graph))
-        read = data.read
-    if data is not None and Draft(resolved, gathered).decide(graph).missing:
-        gathered = calibrate_prepared(graph, data, recipe=resolved, progress=progress)
-    draft = Draft(resolved, gathered)
-    _refuse_missing(graph, draft.decide(graph))
-    graph, steps = refine(graph, draft, read, progress)
-    return _finished(graph, draft, steps)
+    if data is not None and (wanted(resolved) or resolved.equalize):
+        kept = KeptSamples(data, input_specs(forms[0].graph))
+        data, read = kept, kept.read
+    lacking = [f for f in forms if Draft(resolved, f.stats).decide(f.graph).missing]
+    if data is not None and lacking:
+        gather(lacking, data, resolved, progress)
+    form, steps = closest(forms, resolved, read)
+    draft = Draft(resolved, form.stats)
+    _refuse_missing(form.graph, draft.decide(form.graph))
+    graph, more = refine(form.graph, draft, read, progress)
+    return _finished(graph, draft, (*steps, *more))
 
 
 def _searched(
@@ -123,22 +124,27 @@ def _refuse_quantized(graph: Graph) -> None:
             )
 
 
-def _statistics(
-    graph: Graph, stats: Stats | str | os.PathLike | None, may_renew: bool
-) -> Stats | None:
-    """The statistics, when they belong to `graph`; others are an error, or left aside when there is
-    data to gather anew.
+def _use_statistics(
+    forms: list[Form], stats: Stats | str | os.PathLike | None, may_renew: bool
+) -> None:
+    """Gives the statistics to the form that they belong to, which without data is the one that is
+    quantized; others are an error, or left aside when there is data to gather anew.
     """
     if stats is None:
-        return None
+        return
     loaded = stats if isinstance(stats, Stats) else Stats.load(stats)
-    if loaded.fingerprint == graph.fingerprint():
-        return loaded
+    prints = [form.graph.fingerprint() for form in forms]
+    if loaded.fingerprint in prints:
+        owner = forms[prints.index(loaded.fingerprint)]
+        owner.stats = loaded
+        if not may_renew:
+            forms[:] = [owner]
+        return
     told = (
         f"the statistics belong to another model: {loaded.fingerprint[:12]}, wanted "
-        f"{graph.fingerprint()[:12]}"
+        f"{' or '.join(name[:12] for name in prints)}"
     )
+    origin = forms[0].graph.origin
     if not may_renew:
-        raise StatsError(f"{graph.origin}: {told}; calibrate this one")
-    warnings.warn(f"{graph.origin}: {told}; calibrating anew from the data", stacklevel=3)
-    return None
+        raise StatsError(f"{origin}: {told}; calibrate this one")
+    warnings.warn(f"{origin}: {told}; calibrating anew from the data", stacklevel=3)

@@ -16,9 +16,10 @@ _CHOICES = {
     "io": ("int8", "uint8", "int16", "float"),
     "observer": OBSERVERS,
 }
+IF_BETTER = "if_better"
 # Computes whose activations are integers: they need ranges.
 _INTEGER = ("int8", "int16x8", "int8_w4")
-_SWITCHES = ("allow_float", "equalize", "bias_correction", "adaround", "range_search", "auto")
+_SWITCHES = ("allow_float", "bias_correction", "adaround", "range_search", "auto")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +41,13 @@ class Recipe:
     allow_float: leave operators without an int8 form in float, behind DEQUANTIZE and QUANTIZE,
     instead of refusing.
     overrides: rules (Override, or plain data), applied in order; later ones win.
-    equalize, bias_correction, adaround, range_search: accuracy methods (int8x.methods); all but the
-    first need samples, and are left out where only statistics are given.
+    equalize, bias_correction, adaround, range_search: accuracy methods (int8x.methods), each kept
+    where outputs come closer on samples; where only statistics are given, they are left out.
+    `equalize` true is a pass of calibrate() as well, which then is not judged; with "if_better"
+    calibrate() sees the model as it is.
     auto: find the operators that must compute in int16x8 (or float, with allow_float) for the
     outputs to reach `target_sqnr` in dB, or for accuracy to fall by at most `max_drop` points.
+    Defaults are plain: min/max ranges and no method; PRESETS hold what is recommended.
     Raises RecipeError for a value outside these.
 
     >>> Recipe(observer="percentile", percentile=99.9)
@@ -59,7 +63,7 @@ class Recipe:
     momentum: float = 0.95
     allow_float: bool = False
     overrides: tuple[Override, ...] = ()
-    equalize: bool = False
+    equalize: bool | str = False
     bias_correction: bool = False
     adaround: bool = False
     range_search: bool = False
@@ -87,6 +91,10 @@ class Recipe:
                 raise RecipeError(
                     f"recipe: {field} must be true or false, got {getattr(self, field)!r}"
                 )
+        if not isinstance(self.equalize, bool) and self.equalize != IF_BETTER:
+            raise RecipeError(
+                f"recipe: equalize must be true, false or if_better, got {self.equalize!r}"
+            )
         for field in ("target_sqnr", "max_drop"):
             _check_target(field, getattr(self, field))
         if not isinstance(self.momentum, (int, float)) or not 0 <= self.momentum < 1:
@@ -116,7 +124,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, plain: Any, origin: str = "recipe") -> "Recipe":
-        """A recipe from plain data; keys left out keep their defaults. Raises RecipeError for
+        """A recipe from plain data; keys left out have Recipe's defaults. Raises RecipeError for
         unknown keys.
         """
         if not isinstance(plain, dict):
@@ -168,8 +176,12 @@ def _check_percentile(percentile: Any) -> None:
         raise RecipeError(f"recipe: percentile must lie in (50, 100], got {percentile!r}")
 
 
+# What is best without a choice for each model (docs/quantization.md); "minmax" is plain int8.
 PRESETS: dict[str, Recipe] = {
     **{name: Recipe(name) for name in COMPUTES if name != "float"},
+    "int8": Recipe("int8", observer="percentile", equalize=IF_BETTER, bias_correction=True),
+    "int16x8": Recipe("int16x8", equalize=IF_BETTER, bias_correction=True),
+    "minmax": Recipe("minmax"),
     "auto": Recipe("auto", auto=True, range_search=True, bias_correction=True),
 }
 
