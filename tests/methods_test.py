@@ -12,7 +12,7 @@ import pytest
 from float_nets import Net, on_grid, small_network
 from int8x.calibration.calibrator import calibrate_prepared
 from int8x.data import input_specs
-from int8x.methods import refinement
+from int8x.methods import kept_samples, refinement
 from int8x.methods.coding import as_input
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples, split
@@ -42,6 +42,14 @@ def test_kept_samples_are_few_and_evenly_spread(count):
     assert [int(sample[0].flat[0]) for sample in kept.read()] == numbers
     assert len(numbers) <= 8 and (len(numbers) > 4 or count <= 4)
     assert len({b - a for a, b in itertools.pairwise(numbers)}) <= 1
+
+
+def test_of_large_samples_fewer_are_kept(monkeypatch):
+    size = 4 * 8 * 8 * 3
+    for room, most in ((100 * size, 100), (size, 16)):
+        monkeypatch.setattr(kept_samples, "ROOM", room)
+        kept = KeptSamples(images(120), specs())
+        assert len(list(kept)) == 120 and most / 2 < len(kept.kept) <= most
 
 
 def test_samples_pass_unchanged_and_are_kept_in_the_same_pass():

@@ -143,6 +143,19 @@ def _no_constant(op: Operator) -> bool:
     return not any(t.is_constant for t in op.inputs) and len(shapes) == 1
 
 
+def _with_constant(op: Operator) -> Tensor | None:
+    """The constant of an operator that reads one beside an activation of its output's shape."""
+    constants = [t for t in op.inputs if t.is_constant]
+    moving = [t for t in op.inputs if not t.is_constant]
+    same = len(moving) == 1 and moving[0].shape == op.outputs[0].shape
+    return constants[0] if same and len(constants) == 1 else None
+
+
+def _against_zero(op: Operator) -> bool:
+    constant = _with_constant(op)
+    return constant is not None and not np.any(constant.values)
+
+
 def _pads_space(op: Operator) -> bool:
     return op.inputs[1].is_constant and not np.any(op.inputs[1].values[-1])
 
@@ -170,6 +183,8 @@ _HOMOGENEOUS: dict[str, Callable[[Operator], bool]] = {
     **dict.fromkeys(("PAD", "MIRROR_PAD"), _pads_space),
     **dict.fromkeys(("ADD", "SUB"), _no_constant),
     "PRELU": lambda op: op.inputs[1].is_constant,
+    "MUL": lambda op: _with_constant(op) is not None,
+    **dict.fromkeys(("MAXIMUM", "MINIMUM"), _against_zero),
     "TRANSPOSE": _keeps_last,
     "CONCATENATION": _joins_space,
 }

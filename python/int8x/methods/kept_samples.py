@@ -6,12 +6,14 @@ from typing import Any
 from int8x.data import InputSpec, Sample, Samples
 
 LIMIT = 256
+ROOM = 2**27  # bytes, whatever the limit says; of large samples at least _FEW are kept
+_FEW = 16
 
 
 class KeptSamples:
-    """Hands samples on and remembers at most `limit` of them, evenly spaced: while the data go on,
-    every second one is forgotten whenever there are too many. Deterministic, and without a look
-    ahead.
+    """Hands samples on and remembers at most `limit` of them, and about 128 MiB, evenly spaced:
+    while the data go on, every second one is forgotten whenever there are too many. Deterministic,
+    and without a look ahead.
 
     data: see int8x.data; iterating gives every sample, once. kept: what is remembered so far.
 
@@ -32,10 +34,14 @@ class KeptSamples:
             if number % spacing == 0:
                 self.kept.append(sample)
                 self._numbers.append(number)
-                if len(self.kept) > self._limit:
+                if self._too_many():
                     spacing *= 2
                     self.kept, self._numbers = self.kept[::2], self._numbers[::2]
             yield sample
+
+    def _too_many(self) -> bool:
+        size = sum(array.nbytes for array in self.kept[0])
+        return len(self.kept) > min(self._limit, max(ROOM // max(size, 1), _FEW))
 
     def __length_hint__(self) -> int:
         return self._samples.len_hint() or 0

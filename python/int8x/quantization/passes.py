@@ -15,6 +15,7 @@ from int8x.quantization.equivalents import replace_operators
 from int8x.quantization.markers import recover_weight_grids, strip_markers
 from int8x.quantization.recipe import Recipe, resolve
 from int8x.quantization.rules import RULES, Weights
+from int8x.quantization.wide_equivalents import replace_for_int16
 from int8x.tflite.graph import Graph
 from int8x.tflite.schema import value
 from int8x.tflite.sparsity import dense, is_sparse
@@ -33,6 +34,7 @@ __all__ = [
     "recover_weight_grids",
     "remove_dead",
     "remove_no_ops",
+    "replace_for_int16",
     "replace_operators",
     "strip_markers",
     "unique_names",
@@ -255,6 +257,7 @@ PASSES: list[Callable[[Graph, Recipe], None]] = [
     fold_multiply_add,
     fuse_activations,
     add_biases,
+    replace_for_int16,
     equalize,
     unique_names,
 ]
