@@ -1,6 +1,7 @@
 """How the values of one tensor are distributed, as far as its histogram tells."""
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,15 @@ class Density:
     low: np.ndarray
     high: np.ndarray
     count: np.ndarray
+
+    @functools.cached_property
+    def edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """All ends of bins, each once, ascending; for each bin the place of its low end and of its
+        high end; and whether it is a point.
+        """
+        edges, places = np.unique(np.concatenate([self.low, self.high]), return_inverse=True)
+        first, last = np.split(places, 2)
+        return edges, first, last, self.high <= self.low
 
     def without_zero(self) -> "Density":
         """The same without the values that are zero."""

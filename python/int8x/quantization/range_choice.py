@@ -93,14 +93,13 @@ def expected_error(density: Density, low: float, high: float, bits: int = 8) -> 
     """
     grid = from_range(low, high, "", bits)
     bottom, top = real_range(grid)
+    edges, first, last, point = density.edges
+    integral = _error_integral(edges, grid.scale, bottom, top)
     width = density.high - density.low
-    point = width <= 0
-    integral = [_error_integral(x, grid.scale, bottom, top) for x in (density.low, density.high)]
-    x = density.low
+    mean = (integral[last] - integral[first]) / np.where(point, 1.0, width)
+    x = density.low[point]
     nearest = np.clip(np.round(x / grid.scale) * grid.scale, bottom, top)
-    mean = np.where(
-        point, (x - nearest) ** 2, (integral[1] - integral[0]) / np.where(point, 1.0, width)
-    )
+    mean[point] = (x - nearest) ** 2
     return float(np.dot(mean, density.count) / density.count.sum())
 
 
@@ -111,8 +110,9 @@ def _error_integral(x: np.ndarray, step: float, bottom: float, top: float) -> np
     size, end = np.abs(x), np.where(x < 0, -bottom, top)
     inside = np.minimum(size, end)
     whole = np.floor(inside / step + 0.5)
-    rest = inside - whole * step
-    total = whole * step**3 / 12 + rest**3 / 3 + (size - inside) ** 3 / 3
+    rest, beyond = inside - whole * step, size - inside
+    # Products: a power takes ten times as long, and its last bit is the library's.
+    total = whole * step**3 / 12 + (rest * rest * rest + beyond * beyond * beyond) / 3
     return np.copysign(total, x)
 
 
