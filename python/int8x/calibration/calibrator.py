@@ -94,7 +94,7 @@ def calibrate_prepared(
     with (
         progress("calibrating", samples.len_hint(), done) as advance,
         _interruptible() as interrupted,
-        _gatherer(workers, job, start, advance) as gathered,
+        gatherer(workers, job, start, advance) as gathered,
     ):
         for number, sample in enumerate(take(samples, done), done):
             gathered.add(number, sample)
@@ -111,9 +111,10 @@ def calibrate_prepared(
     return stats
 
 
-def _gatherer(
+def gatherer(
     workers: int, job: Job, start: Stats | None, advance: Callable[[], None]
 ) -> contextlib.AbstractContextManager[Gathered | Workers]:
+    """What gathers a job's statistics, in this process or in several."""
     if workers == 1:
         return contextlib.nullcontext(Gathered(job, start, advance))
     return Workers(workers, job, start, advance)

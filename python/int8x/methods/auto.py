@@ -109,7 +109,12 @@ class Found:
 
 
 def search(
-    model: Graph, data: Any, labels: Any, recipe: Recipe, progress: Progress = silent
+    model: Graph,
+    data: Any,
+    labels: Any,
+    recipe: Recipe,
+    progress: Progress = silent,
+    workers: int = 1,
 ) -> Found:
     """Finds the recipe for a float model, which stays as it is.
 
@@ -128,7 +133,7 @@ def search(
     samples, known = _samples(model, data, labels, plain)
     aside = range(3, len(samples), 4) if len(samples) >= 8 else range(len(samples))
     others = [i for i in range(len(samples)) if i % 4 != 3 or len(samples) < 8]
-    graph, draft = _start(model, plain, [samples[i] for i in others], progress)
+    graph, draft = _start(model, plain, [samples[i] for i in others], progress, workers)
     refuse_left_in_float(graph, assign(graph, draft.recipe))
     probes = others[:: -(-len(others) // _PROBES)]
     bench = _Bench(
@@ -306,7 +311,7 @@ def _samples(
 
 
 def _start(
-    model: Graph, recipe: Recipe, samples: list[Sample], progress: Progress
+    model: Graph, recipe: Recipe, samples: list[Sample], progress: Progress, workers: int
 ) -> tuple[Graph, Draft]:
     """Prepared and calibrated, equalized or not, whichever int8 form is closer to float."""
     best: tuple[float, Graph, Draft] | None = None
@@ -315,7 +320,8 @@ def _start(
         graph = prepare(model.copy(), tried)
         if best is not None and graph.fingerprint() == best[1].fingerprint():
             break
-        draft = Draft(tried, calibrate_prepared(graph, samples, recipe=tried, progress=progress))
+        stats = calibrate_prepared(graph, samples, recipe=tried, progress=progress, workers=workers)
+        draft = Draft(tried, stats)
         score = Reference(graph, samples[: 2 * _PROBES]).score(draft.quantized(graph))
         if best is None or sum(score.noise) < best[0]:
             best = sum(score.noise), graph, draft
