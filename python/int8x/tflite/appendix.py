@@ -12,7 +12,7 @@ def moved(appendix: bytes, before: int, after: int) -> bytes:
 
     Offsets in a zip's directory count from the start of the file when the zip was appended by a
     tool that knew so (TFLite's metadata writer, Python's zipfile): these are moved along. Where
-    they count from the zip's own start (a zip that was concatenated), and in what is no zip or one of
+    they count from the zip's own start (it was concatenated), and in what is no zip or one of
     64-bit offsets, no byte changes. Source: PKWARE APPNOTE 6.3.10, sections 4.3.12 and 4.3.16.
     """
     end = appendix.rfind(_END)
