@@ -135,6 +135,9 @@ class _Decision:
             group.pin = given
         elif given is not None and given.axis is None:
             group.pin = from_range(*real_range(given), given.source, bits)
+        elif tensor.is_constant:  # an output that the model does not compute
+            group.cover(float(tensor.values.min(initial=0)), float(tensor.values.max(initial=0)))
+            group.source = "its values"
         else:
             seen = observed_range(self.stats, tensor, self.precision.recipe_for(tensor), bits)
             if seen is not None:

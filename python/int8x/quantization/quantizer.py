@@ -108,9 +108,22 @@ def _searched(
 def _finished(
     graph: Graph, draft: Draft, steps: tuple[Step, ...], outcome: Outcome | None = None
 ) -> Graph:
+    _tell_zero_inputs(graph, draft.stats)
     sources, left = draft.quantize(graph)
     graph.quantization = Quantization(draft.recipe, sources, left, steps, outcome)
     return graph
+
+
+def _tell_zero_inputs(graph: Graph, stats: Stats | None) -> None:
+    for tensor in graph.main.inputs:
+        seen = None if stats is None or tensor.range else stats.tensors.get(tensor.name)
+        if seen is not None and seen.samples and seen.min == seen.max == 0:
+            warnings.warn(
+                f"{graph.origin}: input {tensor.name!r} is zero in all {seen.samples} samples: its "
+                "scale is 1, and other values will be rounded to whole numbers; calibrate with "
+                "data like those that the model will see, or give its range",
+                stacklevel=4,
+            )
 
 
 def _refuse_missing(graph: Graph, grids: Grids) -> None:
