@@ -56,6 +56,15 @@ def test_quantize_with_workers_writes_the_same_file(folder):
     assert done.returncode == 2 and "--workers" in done.stderr
 
 
+def test_a_warning_is_one_line_without_code(folder):
+    np.save(folder / "zeros.npy", np.zeros_like(on_grid(SHAPE)))
+    done = run(folder, "quantize", "float.tflite", "--data", "zeros.npy", "--output", "o.tflite")
+    assert done.returncode == 0
+    told = [line for line in done.stderr.splitlines() if "is zero in all 8 samples" in line]
+    assert len(told) == 1 and told[0].startswith("warning: float.tflite: input 'x'")
+    assert ".py" not in done.stderr
+
+
 LABELLED = ("--data", "data.npy", "--labels", "none.npy")
 
 
