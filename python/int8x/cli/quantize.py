@@ -111,7 +111,7 @@ def command(
             best = result.search.trials[-1]
             typer.echo(
                 f"error: {output}: the target, {result.search.target}, is not met: the best, which "
-                f"was written, has {best.sqnr_db:.1f} dB on samples held out",
+                f"was written, has {best.sqnr_db:.1f} dB on samples held out{result.search.advice}",
                 err=True,
             )
             raise typer.Exit(1)

@@ -70,7 +70,8 @@ class Trial:
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What the search did. sensitivities: most gain for its cost first; trials: in order; met: by
-    the model that was taken, on the samples held out; float_accuracy: on these.
+    the model that was taken, on the samples held out; float_accuracy: on these; advice: what of the
+    recipe may help where the target is not met.
     """
 
     target: Target
@@ -78,6 +79,7 @@ class Outcome:
     trials: tuple[Trial, ...]
     sensitivities: tuple[Sensitivity, ...]
     float_accuracy: float | None
+    advice: str = ""
 
     def table(self) -> Any:
         """A rich Table of the trials."""
@@ -153,14 +155,19 @@ def search(
                 break
     met = bench.trials[-1].met
     if not met:
-        narrow = recipe.io in ("int8", "uint8")
-        hint = f"; inputs and outputs are {recipe.io}: io float rounds them less" if narrow else ""
         warnings.warn(
             f"{model.origin}: auto: the target ({target}) is not met: the best has "
-            f"{bench.trials[-1].sqnr_db:.1f} dB on samples held out{hint}",
+            f"{bench.trials[-1].sqnr_db:.1f} dB on samples held out{_advice(recipe)}",
             stacklevel=4,
         )
-    outcome = Outcome(target, met, tuple(bench.trials), tuple(ranked), bench.verifying.accuracy())
+    outcome = Outcome(
+        target,
+        met,
+        tuple(bench.trials),
+        tuple(ranked),
+        bench.verifying.accuracy(),
+        "" if met else _advice(recipe),
+    )
     return Found(bench.fitted(chosen), bench.widened(chosen), steps, outcome)
 
 
@@ -283,6 +290,18 @@ def _shrunk(
         if bench.meets(fewer, f"without {candidate.kind} {candidate.index}"):
             chosen = fewer
     return chosen
+
+
+def _advice(recipe: Recipe) -> str:
+    """What the recipe leaves untried, as the end of a sentence."""
+    untried = []
+    if recipe.io in ("int8", "uint8"):
+        untried.append(
+            f"inputs and outputs are {recipe.io}: io float (--io float) does not round them"
+        )
+    if not recipe.allow_float:
+        untried.append("allow_float (--allow-float) lets operators stay float")
+    return "".join(f"; {hint}" for hint in untried)
 
 
 def _target(recipe: Recipe, labels: Any) -> Target:
