@@ -84,7 +84,9 @@ def test_sensitivities_name_each_operator_and_its_noise_alone():
 def test_a_target_out_of_reach_is_said_and_the_best_is_given():
     with pytest.warns(UserWarning, match=r"the target \(SQNR of 150 dB\) is not met: the best has"):
         coded = quantize(150.0)
-    assert not coded.quantization.search.met
+    search = coded.quantization.search
+    assert not search.met and "--allow-float" in search.advice
+    assert ("--io float" in search.advice) == (coded.quantization.recipe.io != "float")
     assert coded.quantization.recipe.overrides[0].index == tuple(range(6))
 
 
@@ -171,7 +173,9 @@ def test_the_command_prints_what_it_tried_and_fails_when_the_target_is_not_met(
     )
     assert done.returncode == status
     assert f"auto: SQNR of {target} dB" in done.stdout and (tmp_path / "m.tflite").exists()
-    assert ("is not met: the best" in done.stderr.splitlines()[-1]) == bool(status)
+    last = done.stderr.splitlines()[-1]
+    assert ("is not met: the best" in last) == bool(status)
+    assert ("--io float" in last) == ("--allow-float" in last) == bool(status)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 and what comes out quantizes and runs.
 """
 
+import re
+
 import int8x
 import numpy as np
 import pytest
@@ -66,8 +68,32 @@ def test_entropy_and_percentile_leave_a_huge_outlier_out(observer, outlier):
 
 @pytest.mark.parametrize("observer", ["minmax", "average", "mse"])
 def test_where_an_outlier_makes_a_grid_that_no_kernel_takes_the_operator_is_named(observer):
-    with pytest.raises(int8x.QuantizeError, match=r"conv_2d\d: the output's scale .* too small"):
+    told = (
+        r"(\w*conv_2d\d): the output's scale .* too small(.|\n)*input '\w+' spans \[(.|\n)*"
+        r'percentile(.|\n)*"range": (.|\n)*{"name": "\1", "compute": "float"}'
+    )
+    with pytest.raises(int8x.QuantizeError, match=told):
         int8x.quantize(small_network(), data=spoilt(1e30), recipe=int8x.Recipe(observer=observer))
+
+
+@pytest.mark.parametrize("remedy", ["range", "float"])
+def test_the_rules_that_the_error_of_an_outlier_names_lead_to_a_model(remedy):
+    rules = []
+    for _ in range(4):
+        try:
+            graph = int8x.quantize(
+                small_network(), data=spoilt(1e30), recipe=int8x.Recipe(overrides=tuple(rules))
+            )
+        except int8x.QuantizeError as error:
+            tensor, name = re.findall(r'{"(?:tensor|name)": "(\w+)"', str(error))
+            if remedy == "range":
+                rules.append({"tensor": tensor, "range": [-8.0, 8.0]})
+            else:
+                rules.append({"name": name, "compute": "float"})
+        else:
+            assert rules and graph.main.outputs[0].dtype == "INT8"
+            return
+    raise AssertionError(f"no model after {rules}")
 
 
 def lookup(indices: str):

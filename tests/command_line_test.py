@@ -41,6 +41,30 @@ def files(folder) -> set[str]:
     return {p.name for p in folder.iterdir()} - {"float.tflite", "data.npy", "labels.npy"}
 
 
+def test_quantize_with_workers_writes_the_same_file(folder):
+    for number, name in ((1, "one.tflite"), (2, "two.tflite")):
+        done = run(
+            folder, "quantize", "float.tflite", "--data", "data.npy", "--workers", str(number),
+            "--output", name,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert (folder / "one.tflite").read_bytes() == (folder / "two.tflite").read_bytes()
+    done = run(
+        folder, "quantize", "float.tflite", "--data", "data.npy", "--workers", "0",
+        "--output", "none.tflite",
+    )  # fmt: skip
+    assert done.returncode == 2 and "--workers" in done.stderr
+
+
+def test_a_warning_is_one_line_without_code(folder):
+    np.save(folder / "zeros.npy", np.zeros_like(on_grid(SHAPE)))
+    done = run(folder, "quantize", "float.tflite", "--data", "zeros.npy", "--output", "o.tflite")
+    assert done.returncode == 0
+    told = [line for line in done.stderr.splitlines() if "is zero in all 8 samples" in line]
+    assert len(told) == 1 and told[0].startswith("warning: float.tflite: input 'x'")
+    assert ".py" not in done.stderr
+
+
 LABELLED = ("--data", "data.npy", "--labels", "none.npy")
 
 

@@ -3,6 +3,7 @@ the large options of custom operators. All of it survives.
 """
 
 import io
+import struct
 import zipfile
 
 import int8x
@@ -12,6 +13,7 @@ import real_models
 from float_nets import Net, on_grid, small_network
 from int8x.quantization.passes import prepare
 from int8x.runtime.runner import Runner
+from int8x.tflite.appendix import moved
 from int8x.tflite.graph import Graph, write_file
 from int8x.tflite.schema import make, schema
 
@@ -78,21 +80,66 @@ def labelled(largest: int = 1 << 31) -> tuple[bytes, bytes]:
     file = io.BytesIO(model)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("labels.txt", "cat\ndog\n")
+        archive.writestr("more.txt", "one\n" * 9)
     return file.getvalue(), file.getvalue()[len(model) :]
 
 
+def members(data: bytes) -> list[tuple[str, int, bytes]]:
+    """Name, place and content of each, by the directory's own offsets: readers in C
+    refuse a zip whose directory is not where it says.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        end = data.rindex(b"PK\x05\x06")
+        size, offset = struct.unpack_from("<II", data, end + 12)
+        assert offset + size == end and data[offset : offset + 4] == b"PK\x01\x02"
+        found = archive.infolist()
+        for info in found:
+            assert data[info.header_offset :][:4] == b"PK\x03\x04"
+        return [(info.filename, info.header_offset, archive.read(info)) for info in found]
+
+
 @pytest.mark.parametrize("largest", [1 << 31, SMALL])
-def test_label_files_behind_the_model_survive_byte_for_byte(largest):
+def test_label_files_behind_the_model_survive_and_stand_where_their_directory_says(largest):
     data, appended = labelled(largest)
     graph = Graph.from_bytes(data)
     assert graph.appendix == appended
     coded = int8x.quantize(graph, data=SAMPLES)
+    sizes = set()
     for written in (graph.to_bytes(), behind(graph), coded.to_bytes()):
-        assert written.endswith(appended)
-        assert Graph.from_bytes(written).appendix == appended
-        with zipfile.ZipFile(io.BytesIO(written)) as archive:
-            assert archive.read("labels.txt") == b"cat\ndog\n"
+        start = len(written) - len(appended)
+        assert members(written) == [
+            ("labels.txt", start, b"cat\ndog\n"),
+            ("more.txt", start + 48, b"one\n" * 9),
+        ]
+        sizes.add(start)
+    assert len(sizes) == 3  # the zip did move
     assert b"".join(graph.pieces(largest)) == data
+
+
+def test_a_zip_that_was_concatenated_survives_byte_for_byte():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("labels.txt", "cat\ndog\n")
+    graph = Graph.from_bytes(small_network().to_bytes() + file.getvalue())
+    coded = int8x.quantize(graph, data=SAMPLES).to_bytes()
+    assert coded.endswith(file.getvalue())
+    with zipfile.ZipFile(io.BytesIO(coded)) as archive:
+        assert archive.read("labels.txt") == b"cat\ndog\n"
+
+
+def test_a_damaged_zip_is_left_as_it_is():
+    data, appended = labelled(1 << 31)
+    start = len(data) - len(appended)
+    dice = np.random.default_rng(4)
+    print("seed 4")
+    for _ in range(300):
+        broken = bytearray(appended)
+        broken[dice.integers(len(broken))] = dice.integers(256)
+        made = moved(bytes(broken), start, start - 1000)
+        assert len(made) == len(broken)
+        assert moved(made, start - 1000, start) == bytes(broken)
+    for end in range(len(appended)):
+        assert moved(appended[:end], start, start + 5) == appended[:end]
 
 
 def test_what_follows_a_model_may_be_anything():
@@ -111,8 +158,7 @@ def test_the_labels_of_a_real_model_are_in_the_quantized_file(name):
     graph = Graph.from_bytes(data)
     samples = real_models.samples(graph.main.inputs[0].shape, 1)
     coded = int8x.quantize(graph, data=samples).to_bytes()
-    with zipfile.ZipFile(io.BytesIO(coded)) as archive:
-        assert {file: archive.read(file) for file in archive.namelist()} == expected != {}
+    assert {file: content for file, _, content in members(coded)} == expected != {}
     assert dict(Graph.from_bytes(coded).metadata).keys() == dict(graph.metadata).keys()
     for (_, before), (_, after) in zip(
         graph.metadata, Graph.from_bytes(coded).metadata, strict=True

@@ -149,7 +149,9 @@ def negatives_that_relu_cuts() -> Graph:
         mean = net.add("MEAN", [x, axes], 1, 4, options="ReducerOptions", keepDims=False)
         return net.add("RELU", [mean], 1, 4)
 
-    return one(build, 1, 6, 4)
+    graph = one(build, 1, 6, 4)
+    regrid(graph.main.operators[0].outputs[0], zero_point=0)
+    return graph
 
 
 def float_island() -> Graph:

@@ -1,6 +1,7 @@
 // Every kernel of calibration's statistics equals plain loops; the histogram counts each element in
 // the bin of its upper half, whatever the order and grouping.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -58,10 +59,40 @@ TEST(Summarize, EveryKernelEqualsPlainLoopsBitForBit) {
         std::vector<float> least = min0, most = max0;
         std::vector<double> total = sum0;
         kernel->run(x.data(), rows, channels, least.data(), most.data(), total.data());
-        EXPECT_TRUE(same_bits(least.data(), min.data(), channels * sizeof(float))) << kernel->name;
-        EXPECT_TRUE(same_bits(most.data(), max.data(), channels * sizeof(float))) << kernel->name;
+        EXPECT_EQ(least, min) << kernel->name;
+        EXPECT_EQ(most, max) << kernel->name;
         EXPECT_TRUE(same_bits(total.data(), sum.data(), channels * sizeof(double)))
             << kernel->name << " " << rows << " x " << channels;
+      }
+    }
+  }
+}
+
+// Whether an order other than the rows' may be taken is decided at these borders: sums of floats
+// are exact in double up to 53 bits between the least unit and the sum.
+TEST(Summarize, OneChannelIsSummedAsInOrder) {
+  std::printf("seed %u\n", kSeed);
+  Random random;
+  for (size_t rows : {1u, 3u, 4u, 8u, 15u, 16u, 17u, 33u, 1000u, 4096u}) {
+    for (int spread = 0; spread < 40; ++spread) {
+      for (double start : {0.0, 1.0, -0x1p40, 1e-9, 1e300, 0x1.8p-120}) {
+        std::vector<float> x(rows);
+        for (float& v : x) {
+          v = random.chance(20) ? 0.0f
+                                : std::ldexp(random.real(-1, 1), 20 - random.integer(0, spread));
+        }
+        if (spread % 8 == 7) x[rows / 2] = kTiny;
+        double wanted = start;
+        for (float v : x) wanted += v;
+        for (const SummarizeKernel* kernel : runnable(summarize_kernels())) {
+          float least = kInfinity, most = -kInfinity;
+          double total = start;
+          kernel->run(x.data(), rows, 1, &least, &most, &total);
+          EXPECT_TRUE(same_bits(&total, &wanted, sizeof wanted))
+              << kernel->name << " " << rows << " " << spread << " " << start;
+          EXPECT_EQ(least, *std::min_element(x.begin(), x.end())) << kernel->name;
+          EXPECT_EQ(most, *std::max_element(x.begin(), x.end())) << kernel->name;
+        }
       }
     }
   }

@@ -67,6 +67,41 @@ def test_weights_of_zero_alone_leave_the_bias():
     within(conv(), SAMPLES, 1)
 
 
+def with_constant_output(shared: bool) -> Graph:
+    net = Net()
+    x = net.input(*SHAPE)
+    constant = net.constant(np.float32([1.0, -2.0, 3.0]), "table")
+    y = net.conv(net.binary("ADD", x, constant) if shared else x, 4)
+    graph = net.done(y)
+    graph.main.outputs.append(constant)
+    return graph
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("io", ["int8", "uint8", "int16", "float"])
+def test_a_constant_that_is_an_output_keeps_its_values_and_name(io, shared):
+    graph = with_constant_output(shared)
+    name = graph.main.outputs[1].name
+    recipe = int8x.Recipe("int16x8" if io == "int16" else "int8", io=io)
+    coded = Graph.from_bytes(int8x.quantize(graph, data=SAMPLES, recipe=recipe).to_bytes())
+    made = coded.main.outputs[1]
+    assert made.name == name and made.dtype == ("FLOAT32" if io == "float" else io.upper())
+    runner = Runner(coded.to_bytes(), "model", 1, "BUILTIN_REF")
+    types = {"int8": np.int8, "uint8": np.uint8, "int16": np.int16, "float": np.float32}
+    runner.run([SAMPLES[:1].astype(types[io])])
+    got = runner.output(1).astype(np.float64)
+    if io != "float":
+        got = (got - made.quant.zero_point) * made.quant.scale
+    np.testing.assert_allclose(got, [1, -2, 3], atol=5 / 255 / 2 * 1.0001)
+
+
+def test_an_input_of_zeros_alone_is_told():
+    zeros = np.zeros_like(SAMPLES)
+    with pytest.warns(UserWarning, match="input 'x' is zero in all 8 samples: its scale is 1"):
+        coded = int8x.quantize(conv(number=0.01), data=zeros)
+    assert coded.main.inputs[0].quant.same_grid(int8x.QuantParams(1.0, 0))
+
+
 @pytest.mark.parametrize("value", [0.0, 3.5, -1e-20])
 def test_samples_of_one_value_give_a_grid_that_holds_it(value):
     # The bias lies on the grid of an input that holds nothing: half a step of it is the error.

@@ -8,10 +8,11 @@ import int8x
 import numpy as np
 import pytest
 from float_nets import RELU, RELU6, Net, on_grid, small_network
+from float_operators import outputs
 from int8x.calibration.tensor_stats import empty
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
-from int8x.tflite.quant_params import QuantParams
+from int8x.tflite.quant_params import QuantParams, real_range
 
 SHAPE = (1, 8, 8, 3)
 SAMPLES = on_grid(SHAPE)
@@ -313,6 +314,55 @@ def test_one_constant_read_twice_is_stored_once_per_grid():
         op.inputs[1] = kernel
     coded = int8x.quantize(net.done(b), data=SAMPLES)
     assert coded.main.operators[0].inputs[1] is coded.main.operators[1].inputs[1]
+
+
+def before(kinds: tuple[str, ...], also_output: bool = False):
+    """MEAN, which fuses no activation, read by one operator of each kind."""
+    net = Net()
+    x = net.input(1, 3, 4)
+    axes = net.constant(np.array([1], np.int32))
+    mean = net.add("MEAN", [x, axes], 1, 4, options="ReducerOptions", keepDims=False)
+    results = [net.add(kind, [mean], 1, 4) for kind in kinds]
+    graph = net.done(results[0])
+    graph.main.outputs += [*results[1:], *([mean] if also_output else [])]
+    return graph
+
+
+@pytest.mark.parametrize(
+    "kinds, wanted",
+    [
+        (("RELU",), (0.0, 9.0)),
+        (("RELU6",), (0.0, 6.0)),
+        (("RELU_0_TO_1",), (0.0, 1.0)),
+        (("RELU", "RELU6"), (0.0, 9.0)),
+        (("RELU_0_TO_1", "RELU6"), (0.0, 6.0)),
+        (("RELU_N1_TO_1",), (-5.0, 9.0)),
+        (("RELU", "TANH"), (-5.0, 9.0)),
+    ],
+)
+def test_a_tensor_that_only_relus_read_has_no_steps_for_what_they_cut(kinds, wanted):
+    data = np.linspace(-5, 9, 5 * 12, dtype=np.float32).reshape(5, 3, 4)
+    data[:, 1:] = data[:, :1]  # so that the means reach both ends
+    data[0, :, 0], data[-1, :, 3] = -5, 9
+    coded = int8x.quantize(before(kinds), data=data)
+    grid = coded.quantization.grids["mean0"]
+    assert real_range(grid) == pytest.approx(wanted, abs=1.01 * grid.scale)
+    if len(kinds) == 1:
+        expected, got = (
+            outputs(before(kinds), data, "AUTO"),
+            outputs(coded, data, "BUILTIN_REF"),
+        )
+        # Half a step of the input and of the mean, a whole one of the result.
+        grids = [coded.quantization.grids["x"], grid, coded.main.outputs[0].grid]
+        assert np.abs(got - expected).max() <= sum(
+            float(g.scale) * steps for g, steps in zip(grids, (0.5, 0.51, 1.01), strict=True)
+        )
+
+
+def test_a_tensor_that_is_read_elsewhere_keeps_its_negatives():
+    data = np.linspace(-5, 9, 5 * 12, dtype=np.float32).reshape(5, 3, 4)
+    grid = int8x.quantize(before(("RELU",), True), data=data).quantization.grids["mean0"]
+    assert real_range(grid)[0] < -3
 
 
 def test_statistics_without_a_tensor_are_like_none():

@@ -71,7 +71,10 @@ def test_a_recipe_knows_whether_it_needs_ranges(plain, needed):
 @pytest.mark.parametrize(
     "plain, told",
     [
-        ({"weihgts": "per_tensor"}, "unknown key 'weihgts'; known are name, compute"),
+        (
+            {"weihgts": "per_tensor"},
+            "unknown key 'weihgts' .did you mean 'weights'..; known are name",
+        ),
         ({"io": "int9"}, "io must be one of int8, uint8, int16, float, got 'int9'"),
         (
             {"observer": None},
@@ -88,7 +91,7 @@ def test_a_recipe_knows_whether_it_needs_ranges(plain, needed):
         ({"overrides": [3]}, r"overrides\[0\]: a rule must be a JSON object, got int"),
         (
             {"overrides": [{"kind": "ADD", "compute": "float"}, {"kinds": "ADD"}]},
-            r"overrides\[1\]: unknown key 'kinds'; known are kind, name",
+            r"overrides\[1\]: unknown key 'kinds' \(did you mean 'kind'\?\); known are kind, name",
         ),
         ({"overrides": [{"kind": "ADD"}]}, "a rule must set one of compute, weights"),
         ({"overrides": [{"compute": "int8"}]}, "a rule needs either kind, name or index, or"),
@@ -112,8 +115,9 @@ def test_a_recipe_knows_whether_it_needs_ranges(plain, needed):
 )
 def test_what_a_recipe_does_not_know_is_refused(tmp_path, plain, told):
     (tmp_path / "r.json").write_text(json.dumps(plain))
-    with pytest.raises(RecipeError, match=told):
+    with pytest.raises(RecipeError, match=told) as caught:
         resolve(tmp_path / "r.json")
+    assert str(caught.value).startswith(f"{tmp_path / 'r.json'}: ")
 
 
 def test_names_and_files_that_are_not_there_are_told(tmp_path):

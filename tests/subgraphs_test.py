@@ -245,6 +245,21 @@ def test_several_inputs_and_outputs_and_several_signatures_of_one_subgraph_keep_
     assert runner(p=ones, q=ones)["sum"].dtype == np.int8
 
 
+def test_the_statistics_of_a_model_with_state_are_those_of_one_session_in_order(tmp_path):
+    graph, data = state(Net()), SAMPLES
+    stats = int8x.calibrate(graph, data)
+    assert stats.ordered
+    assert stats != int8x.calibrate(graph, data[::-1])
+    stats.save(tmp_path / "stats.npz")
+    assert int8x.Stats.load(tmp_path / "stats.npz") == stats
+    with pytest.raises(int8x.StatsError, match="keeps state between samples do not merge"):
+        stats.merge(stats)
+    with pytest.raises(int8x.WorkerError, match=r"keeps state .* 1 worker is wanted, got 2"):
+        int8x.calibrate(graph, data, workers=2)
+    with pytest.raises(int8x.StatsError, match=r"keeps state .* leave out --resume"):
+        int8x.calibrate(graph, data, checkpoint=tmp_path / "stats.npz", resume=True)
+
+
 def test_an_lstm_keeps_its_state_in_float_between_int8_neighbours():
     net = Net(6)
     x = net.input(1, 5, 8)

@@ -35,6 +35,24 @@ def test_any_number_of_workers_gives_the_bits_of_one(workers):
     assert stats.to_bytes() == whole().to_bytes()
 
 
+@pytest.mark.parametrize("recipe", ["int8", "auto"])
+def test_a_model_quantized_with_workers_has_the_bytes_of_one_worker(recipe):
+    made, calls = [], []
+    for workers in (1, 2, 3):
+        start = module.Workers.__init__
+
+        def counted(self, count, *rest, start=start):
+            calls.append(count)
+            start(self, count, *rest)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module.Workers, "__init__", counted)
+            graph = int8x.quantize(small_network(), data=samples(), recipe=recipe, workers=workers)
+        made.append(graph.to_bytes())
+    assert made[1] == made[0] and made[2] == made[0]
+    assert set(calls) == {2, 3}
+
+
 def test_generators_batches_and_files_are_shared_out_too(tmp_path):
     np.save(tmp_path / "d.npy", samples())
     for data in ((s for s in samples()), [samples()[:9], samples()[9:]], tmp_path / "d.npy"):

@@ -19,7 +19,7 @@ constexpr int kHistogramBins = 65536;
 
 // For x of rows x channels, row-major, and each channel c:
 //   min[c] = x[r][c] < min[c] ? x[r][c] : min[c], max likewise, sum[c] += double(x[r][c]),
-// r ascending.
+// r ascending; of zeros of both signs either one may be the extreme.
 struct SummarizeKernel {
   arch::Arch arch;
   const char* name;

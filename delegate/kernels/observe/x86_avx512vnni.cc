@@ -16,10 +16,40 @@ static inline __attribute__((always_inline)) __mmask16 first(size_t count) {
   return static_cast<__mmask16>(count >= 16 ? 0xffff : (1u << count) - 1);
 }
 
+// One channel: rows in any order where that changes no bit of the sum.
+void summarize_one(const float* x, size_t n, float* min, float* max, double* sum) {
+  __m512 least = _mm512_set1_ps(*min), most = _mm512_set1_ps(*max);
+  __m512i smallest = _mm512_set1_epi32(-1), largest = _mm512_setzero_si512();
+  __m512d sum0 = _mm512_setzero_pd(), sum1 = _mm512_setzero_pd();
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = first(n - i);
+    const __m512 v = _mm512_maskz_loadu_ps(mask, x + i);
+    const __m512i size = _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(0x7fffffff));
+    least = _mm512_mask_min_ps(least, mask, v, least);
+    most = _mm512_mask_max_ps(most, mask, v, most);
+    // Minus 1, zero is the largest of all: it sets no smallest size.
+    smallest = _mm512_min_epu32(smallest, _mm512_sub_epi32(size, _mm512_set1_epi32(1)));
+    largest = _mm512_max_epu32(largest, size);
+    sum0 = _mm512_add_pd(sum0, _mm512_cvtps_pd(_mm512_castps512_ps256(v)));
+    sum1 = _mm512_add_pd(sum1, _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
+  }
+  *min = _mm512_reduce_min_ps(least);
+  *max = _mm512_reduce_max_ps(most);
+  if (sums_exactly(_mm512_reduce_min_epu32(smallest) + 1, _mm512_reduce_max_epu32(largest), n,
+                   *sum)) {
+    *sum += _mm512_reduce_add_pd(_mm512_add_pd(sum0, sum1));
+    return;
+  }
+  double total = *sum;
+  for (size_t i = 0; i < n; ++i) total += x[i];
+  *sum = total;
+}
+
 }  // namespace
 
 void summarize_f32_avx512vnni(const float* x, size_t rows, size_t channels, float* min, float* max,
                               double* sum) {
+  if (channels == 1) return summarize_one(x, rows, min, max, sum);
   for (size_t c = 0; c < channels; c += 16) {
     const __mmask16 mask = first(channels - c);
     const __mmask8 low = static_cast<__mmask8>(mask), high = static_cast<__mmask8>(mask >> 8);

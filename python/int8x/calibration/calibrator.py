@@ -43,7 +43,9 @@ def calibrate(
     afterwards. checkpoint: a file that keeps what was gathered, written every 30 seconds
     and on Ctrl-C, removed at the end; with resume=True its samples are not run again. progress: see
     int8x.progress. workers: processes of this machine that share the samples; any number gives the
-    same bits, and an interrupted run may be resumed with another number.
+    same bits, and an interrupted run may be resumed with another number. A model with state
+    (variables) sees the samples in order, as one session: it takes one worker, no resume and no
+    merge.
     Raises ModelError, DataError (naming sample and tensor for NaN), StatsError for a checkpoint of
     another model, WorkerError for a worker that died. Ctrl-C ends after the samples at hand, as
     KeyboardInterrupt.
@@ -85,6 +87,11 @@ def calibrate_prepared(
             f"{workers}"
         )
     job = job_of(graph, num_threads, momentum)
+    if job.ordered and workers > 1:
+        raise WorkerError(
+            f"{graph.origin}: the model keeps state from one sample to the next, so that the order "
+            f"of the samples counts: 1 worker is wanted, got {workers}"
+        )
     samples = Samples(data, input_specs(graph))
     start = None
     if resume and checkpoint is not None and Path(checkpoint).exists():
@@ -94,7 +101,7 @@ def calibrate_prepared(
     with (
         progress("calibrating", samples.len_hint(), done) as advance,
         _interruptible() as interrupted,
-        _gatherer(workers, job, start, advance) as gathered,
+        gatherer(workers, job, start, advance) as gathered,
     ):
         for number, sample in enumerate(take(samples, done), done):
             gathered.add(number, sample)
@@ -111,9 +118,10 @@ def calibrate_prepared(
     return stats
 
 
-def _gatherer(
+def gatherer(
     workers: int, job: Job, start: Stats | None, advance: Callable[[], None]
 ) -> contextlib.AbstractContextManager[Gathered | Workers]:
+    """What gathers a job's statistics, in this process or in several."""
     if workers == 1:
         return contextlib.nullcontext(Gathered(job, start, advance))
     return Workers(workers, job, start, advance)

@@ -16,13 +16,16 @@ from int8x.errors import DataError, StatsError
 from int8x.runtime import runner
 from int8x.tflite.graph import Graph
 
+_STATE = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
     """What a process needs to gather: plain values, so that they can be sent to another.
 
     model: bytes of the prepared .tflite; origin: what errors call it. tensors: name and index of
-    each float activation. momentum: of the moving average to keep beside, if any.
+    each float activation. momentum: of the moving average to keep beside, if any. ordered: whether
+    the model keeps state from one sample to the next.
     """
 
     model: bytes
@@ -31,6 +34,7 @@ class Job:
     tensors: tuple[tuple[str, int], ...]
     num_threads: int = 1
     momentum: float | None = None
+    ordered: bool = False
 
 
 def job_of(graph: Graph, num_threads: int = 1, momentum: float | None = None) -> Job:
@@ -41,7 +45,24 @@ def job_of(graph: Graph, num_threads: int = 1, momentum: float | None = None) ->
     tensors = tuple(
         (t.name, i) for i, t in enumerate(graph.main.tensors) if t.is_float and t in written & read
     )
-    return Job(graph.to_bytes(), graph.origin, graph.fingerprint(), tensors, num_threads, momentum)
+    return Job(
+        graph.to_bytes(),
+        graph.origin,
+        graph.fingerprint(),
+        tensors,
+        num_threads,
+        momentum,
+        keeps_state(graph),
+    )
+
+
+def keeps_state(graph: Graph) -> bool:
+    """Whether a run of the model depends on the runs before: it has variables."""
+    return any(
+        any(t.is_variable for t in subgraph.tensors)
+        or any(op.kind in _STATE for op in subgraph.operators)
+        for subgraph in graph.subgraphs
+    )
 
 
 def environment() -> str:
@@ -86,7 +107,11 @@ class Gathered:
     def stats(self) -> Stats:
         tensors = {name: accumulator.stats for name, _, accumulator in sorted(self._tensors)}
         return Stats(
-            tensors, self._job.fingerprint, self._samples, tuple(sorted(self._environment))
+            tensors,
+            self._job.fingerprint,
+            self._samples,
+            tuple(sorted(self._environment)),
+            self._job.ordered,
         )
 
 
@@ -94,6 +119,11 @@ def restored(path: str | os.PathLike, job: Job) -> Stats:
     """The statistics that an interrupted run of the same job kept. Raises StatsError for others."""
     stats = Stats.load(path)
     other = None
+    if stats.ordered:
+        raise StatsError(
+            f"{path}: the model keeps state between samples, which was lost when this run was "
+            "interrupted: remove the file or leave out --resume"
+        )
     if stats.fingerprint != job.fingerprint:
         other = "from another model"
     elif {s.moving and s.moving.momentum for s in stats.tensors.values() if s.samples} != {

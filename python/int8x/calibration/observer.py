@@ -26,7 +26,8 @@ class Stats:
 
     fingerprint: of the prepared graph they belong to. samples: how many were run. environment:
     interpreter version and CPU features of each kind of worker that took part, sorted; more than
-    one makes `mixed` true.
+    one makes `mixed` true. ordered: the model keeps state from sample to sample, so that their
+    order counts.
 
     >>> stats = int8x.calibrate("float.tflite", data)
     >>> stats.save("stats.npz")
@@ -37,6 +38,7 @@ class Stats:
     fingerprint: str
     samples: int
     environment: tuple[str, ...]
+    ordered: bool = False
 
     @property
     def mixed(self) -> bool:
@@ -54,9 +56,14 @@ class Stats:
         """The statistics of both sets of samples; the same bits for every order and grouping.
 
         Raises StatsError for statistics of another model, and for those with a moving average,
-        which depends on the order of the samples; warns when interpreter versions or CPU features
-        differ.
+        which depends on the order of the samples, as those of a model with state do; warns when
+        interpreter versions or CPU features differ.
         """
+        if self.ordered or other.ordered:
+            raise StatsError(
+                "statistics of a model that keeps state between samples do not merge: they depend "
+                "on the order of the samples; calibrate with all of them in one run"
+            )
         if self.moving or other.moving:
             raise StatsError(
                 "statistics with a moving average do not merge: it depends on the order of the "
@@ -98,6 +105,8 @@ class Stats:
             "environment": list(self.environment),
             "extra": extra,
         }
+        if self.ordered:
+            header["ordered"] = True
         arrays: dict[str, Any] = {
             "header": np.frombuffer(
                 json.dumps(header, sort_keys=True).encode("utf-8", "surrogatepass"), np.uint8
@@ -196,7 +205,11 @@ def _unpacked(arrays: dict[str, np.ndarray]) -> tuple[Stats, dict[str, Any]]:
             moving,
         )
     stats = Stats(
-        tensors, str(header["fingerprint"]), int(header["samples"]), tuple(header["environment"])
+        tensors,
+        str(header["fingerprint"]),
+        int(header["samples"]),
+        tuple(header["environment"]),
+        bool(header.get("ordered", False)),
     )
     return stats, dict(header["extra"])
 

@@ -10,6 +10,7 @@ import os
 import pkgutil
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import typer
@@ -52,6 +53,7 @@ def build_app() -> typer.Typer:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command line (sys.argv without one) and returns its exit status."""
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         status = typer.main.get_command(build_app()).main(
             args=arguments, prog_name="int8x", standalone_mode=False

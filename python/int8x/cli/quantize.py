@@ -49,6 +49,9 @@ def command(
     max_drop: Annotated[
         float | None, typer.Option(help="auto: the most accuracy to lose, in points.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes of this machine that share the samples.")
+    ] = 1,
 ) -> None:
     """Make a float model full int8, or what the recipe says.
 
@@ -90,7 +93,7 @@ def command(
     with warnings.catch_warnings():
         if chosen.auto:  # what it found is told below
             warnings.filterwarnings("ignore", "(?s).*auto: the target")
-        graph = quantize(model, stats, source, chosen, labels=known, progress=bar)
+        graph = quantize(model, stats, source, chosen, labels=known, progress=bar, workers=workers)
     graph.save(output)
     result = graph.quantization
     assert result is not None  # quantize() sets it
@@ -108,7 +111,7 @@ def command(
             best = result.search.trials[-1]
             typer.echo(
                 f"error: {output}: the target, {result.search.target}, is not met: the best, which "
-                f"was written, has {best.sqnr_db:.1f} dB on samples held out",
+                f"was written, has {best.sqnr_db:.1f} dB on samples held out{result.search.advice}",
                 err=True,
             )
             raise typer.Exit(1)

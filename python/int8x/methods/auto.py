@@ -70,7 +70,8 @@ class Trial:
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What the search did. sensitivities: most gain for its cost first; trials: in order; met: by
-    the model that was taken, on the samples held out; float_accuracy: on these.
+    the model that was taken, on the samples held out; float_accuracy: on these; advice: what of the
+    recipe may help where the target is not met.
     """
 
     target: Target
@@ -78,6 +79,7 @@ class Outcome:
     trials: tuple[Trial, ...]
     sensitivities: tuple[Sensitivity, ...]
     float_accuracy: float | None
+    advice: str = ""
 
     def table(self) -> Any:
         """A rich Table of the trials."""
@@ -109,7 +111,12 @@ class Found:
 
 
 def search(
-    model: Graph, data: Any, labels: Any, recipe: Recipe, progress: Progress = silent
+    model: Graph,
+    data: Any,
+    labels: Any,
+    recipe: Recipe,
+    progress: Progress = silent,
+    workers: int = 1,
 ) -> Found:
     """Finds the recipe for a float model, which stays as it is.
 
@@ -128,7 +135,7 @@ def search(
     samples, known = _samples(model, data, labels, plain)
     aside = range(3, len(samples), 4) if len(samples) >= 8 else range(len(samples))
     others = [i for i in range(len(samples)) if i % 4 != 3 or len(samples) < 8]
-    graph, draft = _start(model, plain, [samples[i] for i in others], progress)
+    graph, draft = _start(model, plain, [samples[i] for i in others], progress, workers)
     refuse_left_in_float(graph, assign(graph, draft.recipe))
     probes = others[:: -(-len(others) // _PROBES)]
     bench = _Bench(
@@ -148,14 +155,19 @@ def search(
                 break
     met = bench.trials[-1].met
     if not met:
-        narrow = recipe.io in ("int8", "uint8")
-        hint = f"; inputs and outputs are {recipe.io}: io float rounds them less" if narrow else ""
         warnings.warn(
             f"{model.origin}: auto: the target ({target}) is not met: the best has "
-            f"{bench.trials[-1].sqnr_db:.1f} dB on samples held out{hint}",
+            f"{bench.trials[-1].sqnr_db:.1f} dB on samples held out{_advice(recipe)}",
             stacklevel=4,
         )
-    outcome = Outcome(target, met, tuple(bench.trials), tuple(ranked), bench.verifying.accuracy())
+    outcome = Outcome(
+        target,
+        met,
+        tuple(bench.trials),
+        tuple(ranked),
+        bench.verifying.accuracy(),
+        "" if met else _advice(recipe),
+    )
     return Found(bench.fitted(chosen), bench.widened(chosen), steps, outcome)
 
 
@@ -280,6 +292,18 @@ def _shrunk(
     return chosen
 
 
+def _advice(recipe: Recipe) -> str:
+    """What the recipe leaves untried, as the end of a sentence."""
+    untried = []
+    if recipe.io in ("int8", "uint8"):
+        untried.append(
+            f"inputs and outputs are {recipe.io}: io float (--io float) does not round them"
+        )
+    if not recipe.allow_float:
+        untried.append("allow_float (--allow-float) lets operators stay float")
+    return "".join(f"; {hint}" for hint in untried)
+
+
 def _target(recipe: Recipe, labels: Any) -> Target:
     if recipe.max_drop is not None and labels is None:
         raise DataError("max_drop needs labels: accuracy cannot be measured without")
@@ -306,7 +330,7 @@ def _samples(
 
 
 def _start(
-    model: Graph, recipe: Recipe, samples: list[Sample], progress: Progress
+    model: Graph, recipe: Recipe, samples: list[Sample], progress: Progress, workers: int
 ) -> tuple[Graph, Draft]:
     """Prepared and calibrated, equalized or not, whichever int8 form is closer to float."""
     best: tuple[float, Graph, Draft] | None = None
@@ -315,7 +339,8 @@ def _start(
         graph = prepare(model.copy(), tried)
         if best is not None and graph.fingerprint() == best[1].fingerprint():
             break
-        draft = Draft(tried, calibrate_prepared(graph, samples, recipe=tried, progress=progress))
+        stats = calibrate_prepared(graph, samples, recipe=tried, progress=progress, workers=workers)
+        draft = Draft(tried, stats)
         score = Reference(graph, samples[: 2 * _PROBES]).score(draft.quantized(graph))
         if best is None or sum(score.noise) < best[0]:
             best = sum(score.noise), graph, draft

@@ -2,13 +2,15 @@
 less.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from int8x.calibration.calibrator import calibrate_prepared
+from int8x.calibration.calibrator import calibrate_prepared, gatherer
 from int8x.calibration.gathering import Gathered, job_of
 from int8x.calibration.observer import Stats
+from int8x.calibration.workers import Workers
 from int8x.data import Sample, Samples, input_specs
 from int8x.methods.draft import Draft
 from int8x.methods.pieces import can_walk
@@ -46,23 +48,39 @@ def forms_of(model: Graph, recipe: Recipe, with_data: bool) -> list[Form]:
     return [plain] if same else [plain, even]
 
 
-def gather(forms: Sequence[Form], data: Any, recipe: Recipe, progress: Progress = silent) -> None:
-    """Calibrates the forms, one or two, in one pass over the data."""
+def gather(
+    forms: Sequence[Form],
+    data: Any,
+    recipe: Recipe,
+    progress: Progress = silent,
+    workers: int = 1,
+) -> None:
+    """Calibrates the forms, one or two, in one pass over the data; each by so many workers."""
     first, *others = forms
     data = Samples(data, input_specs(first.graph))
     momentum = recipe.momentum if recipe.observes("moving_average") else None
-    beside = [Gathered(job_of(form.graph, 1, momentum), None, lambda: None) for form in others]
-    if beside:
-        data = _Shared(data, beside)
-    first.stats = calibrate_prepared(first.graph, data, recipe=recipe, progress=progress)
-    for form, gathered in zip(others, beside, strict=True):
-        form.stats = gathered.stats()
+    with contextlib.ExitStack() as open_ones:
+        beside = [
+            open_ones.enter_context(
+                gatherer(workers, job_of(form.graph, 1, momentum), None, lambda: None)
+            )
+            for form in others
+        ]
+        first.stats = calibrate_prepared(
+            first.graph,
+            _Shared(data, beside) if beside else data,
+            recipe=recipe,
+            progress=progress,
+            workers=workers,
+        )
+        for form, gathered in zip(others, beside, strict=True):
+            form.stats = gathered.stats()
 
 
 class _Shared:
     """Samples that are also added to other statistics on their way."""
 
-    def __init__(self, samples: Samples, others: Sequence[Gathered]):
+    def __init__(self, samples: Samples, others: Sequence[Gathered | Workers]):
         self._samples, self._others = samples, others
 
     def __iter__(self) -> Iterator[Sample]:

@@ -53,7 +53,9 @@ class Constants:
         scales = weight_scales(
             op, weights, real, axis, per_channel, scale, float(output.scale), bits, wide
         )
-        check_multiplier(op, scale, scales, float(output.scale), wide)
+        source = op.inputs[(RULES[op.kind].data or (0,))[0]]
+        assert source is not None, op.kind
+        check_multiplier(op, source.name, data, scales, output, wide)
         op.inputs[place.index] = self.weights(weights, scales, axis, bits)
         coded, bias_scales = quantize_bias(op, real, scale, scales, wide)
         op.inputs += [None] * (place.bias + 1 - len(op.inputs))

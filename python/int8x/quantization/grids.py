@@ -3,6 +3,7 @@ neighbours, or calibrated.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -27,6 +28,8 @@ _LARGEST_CONSTANT = 1e30
 Range = tuple[float, float]
 _NO_RULE = Rule()
 _RELU6 = 3  # ActivationFunctionType.RELU6
+# The largest value that each activation lets through; it makes negative ones zero.
+_LARGEST_KEPT = {"RELU": math.inf, "RELU6": 6.0, "RELU_0_TO_1": 1.0}
 
 
 @dataclasses.dataclass
@@ -119,6 +122,8 @@ class _Decision:
         for op, bits in operators:
             if RULES[op.kind].scales == "same":
                 self.share(op, bits)
+        for tensor, bits in self.groups:
+            self.cut(tensor, self.groups[tensor, bits])
         for op, bits in operators:
             self.least_scale(op, bits)
             self.refuse_negative(op, bits)
@@ -135,6 +140,9 @@ class _Decision:
             group.pin = given
         elif given is not None and given.axis is None:
             group.pin = from_range(*real_range(given), given.source, bits)
+        elif tensor.is_constant:  # an output that the model does not compute
+            group.cover(float(tensor.values.min(initial=0)), float(tensor.values.max(initial=0)))
+            group.source = "its values"
         else:
             seen = observed_range(self.stats, tensor, self.precision.recipe_for(tensor), bits)
             if seen is not None:
@@ -253,6 +261,22 @@ class _Decision:
         for cuts in (self.cut_reads, self.cut_writes):
             cuts[:] = [(op, i, a if group is b else group) for op, i, group in cuts]
         return a
+
+    def cut(self, tensor: Tensor, group: _Group) -> None:
+        """A calibrated range ends where all readers, RELU and its kin, cut values off: the kernel
+        that writes the tensor saturates there, which is what they would do next.
+        """
+        readers = self.links.consumers(tensor)
+        kept = tensor in self.subgraph.outputs or tensor in self.subgraph.inputs or not readers
+        alone = group.pin is None and group.range is not None and len(group.tensors) == 1
+        if kept or not alone or any(op.kind not in _LARGEST_KEPT for op in readers):
+            return
+        assert group.range is not None
+        most = max(_LARGEST_KEPT[op.kind] for op in readers)
+        low, high = group.range
+        if low < 0 or high > most:
+            group.range = max(low, 0.0), min(max(high, 0.0), most)
+            group.source += f", cut as {readers[0].kind} does"
 
     def least_scale(self, op: Operator, bits: int) -> None:
         """Some kernels abort or wrap when the output's scale is far below the inputs': keep it

@@ -152,6 +152,9 @@ class _Lowering:
         """The model's output in the recipe's type, under its name; an inner integer tensor steps
         aside.
         """
+        if tensor.is_float and tensor.is_constant and self.io != "float":
+            grid = self.grids.nominal[tensor, IO_BITS[self.io]]
+            self.settle(tensor, self.constants.operand(tensor, grid), grid)
         if tensor not in self.forms:
             return tensor
         if self.io == "float":

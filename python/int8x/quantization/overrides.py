@@ -1,6 +1,7 @@
 """Overrides: rules of a recipe that give some operators or tensors another treatment."""
 
 import dataclasses
+import difflib
 import fnmatch
 from collections.abc import Iterable
 from typing import Any
@@ -85,7 +86,7 @@ class Override:
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(map(str, plain)) - set(known))
         if unknown:
-            raise RecipeError(f"unknown key {unknown[0]!r}; known are {', '.join(known)}")
+            raise RecipeError(unknown_key(unknown[0], known))
         return cls(**plain)
 
     def operators(self, operators: list[Operator]) -> list[Operator]:
@@ -111,6 +112,13 @@ class Override:
     def sets_tensors(self) -> bool:
         """Whether it says something about activations."""
         return any(getattr(self, key) is not None for key in _TENSOR_KEYS)
+
+
+def unknown_key(key: str, known: list[str]) -> str:
+    """What is wrong with a key that is none of `known`, in words."""
+    near = difflib.get_close_matches(key, known, 1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown key {key!r}{hint}; known are {', '.join(known)}"
 
 
 def _checked_range(given: Any) -> tuple[float, float]:

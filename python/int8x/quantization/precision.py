@@ -1,6 +1,7 @@
 """Assigns each operator its precision, as the recipe and its overrides want it."""
 
 import dataclasses
+import difflib
 
 from int8x.errors import QuantizeError, RecipeError
 from int8x.quantization.overrides import Override
@@ -16,6 +17,7 @@ from int8x.tflite.subgraph import Operator, Tensor
 
 # Bits of the activations of each compute with integer activations.
 BITS = {"int8": 8, "int8_w4": 8, "int16x8": 16}
+_MOST_NAMES = 5  # that an error lists
 
 
 @dataclasses.dataclass
@@ -68,6 +70,7 @@ def assign(graph: Graph, recipe: Recipe) -> Precision:
         if rule.tensor is not None and not tensors:
             raise RecipeError(
                 f"recipe: overrides[{number}]: no float activation is named {rule.tensor!r}"
+                + _near(rule.tensor, [t.name for t in activations])
             )
         for op in selected:
             if _is_float(op) and rule.compute is not None:
@@ -156,8 +159,22 @@ def _selected(
     if not found:
         keys = {k: v for k, v in rule.to_dict().items() if k in ("kind", "name", "index")}
         told = ", ".join(f"{k} {v!r}" for k, v in keys.items())
-        raise RecipeError(f"recipe: {where}: no operator has {told}")
+        hint = ""
+        if rule.kind is not None and all(op.kind != rule.kind for op in operators + others):
+            hint = _near(rule.kind, [op.kind for op in operators + others])
+        elif rule.name is not None:
+            hint = _near(rule.name, [op.name for op in operators + others])
+        raise RecipeError(f"recipe: {where}: no operator has {told}{hint}")
     return found
+
+
+def _near(wanted: str, names: list[str]) -> str:
+    """The names that are there, those most like the wanted one first."""
+    there = list(dict.fromkeys(names))
+    near = difflib.get_close_matches(wanted.strip("*?"), there, _MOST_NAMES, 0.5)
+    told = [*near, *(name for name in there if name not in near)][:_MOST_NAMES]
+    rest = f" and {len(there) - len(told)} more" if len(there) > len(told) else ""
+    return f"; there are {', '.join(map(repr, told))}{rest}" if told else ""
 
 
 def _observed_by(rule: Override, recipe: Recipe) -> Recipe:

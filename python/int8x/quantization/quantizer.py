@@ -43,6 +43,7 @@ def quantize(
     *,
     labels: Any = None,
     progress: Progress = silent,
+    workers: int = 1,
 ) -> Graph:
     """The model in the recipe's precision, int8 activations and weights with int32 biases unless it
     says otherwise, with inputs and outputs of its type.
@@ -52,7 +53,8 @@ def quantize(
     int8x.data). Ranges in graph.ranges are used first; what they leave open is taken from the
     statistics.
     recipe: a preset's name, a recipe file, plain data, or a Recipe. labels: one integer per sample,
-    by which "auto" measures accuracy. progress: see int8x.progress.
+    by which "auto" measures accuracy. progress: see int8x.progress. workers: processes that share
+    the samples of a calibration; any number gives the same bits.
     The result's `quantization` tells each tensor's grid and source, what the accuracy methods of
     the recipe did, and what "auto" tried; a target that "auto" cannot meet is a warning.
     Raises QuantizeError, which lists the operators that have no int8 form unless the recipe allows
@@ -65,7 +67,7 @@ def quantize(
     resolved = resolve(recipe)
     graph = load(model)
     if resolved.auto:
-        return _searched(graph, stats, data, labels, resolved, progress)
+        return _searched(graph, stats, data, labels, resolved, progress, workers)
     forms = forms_of(graph, resolved, data is not None)
     _refuse_quantized(forms[0].graph)
     refuse_left_in_float(forms[0].graph, assign(forms[0].graph, resolved))
@@ -76,7 +78,7 @@ def quantize(
         data, read = kept, kept.read
     lacking = [f for f in forms if Draft(resolved, f.stats).decide(f.graph).missing]
     if data is not None and lacking:
-        gather(lacking, data, resolved, progress)
+        gather(lacking, data, resolved, progress, workers)
     form, steps = closest(forms, resolved, read)
     draft = Draft(resolved, form.stats)
     _refuse_missing(form.graph, draft.decide(form.graph))
@@ -85,7 +87,13 @@ def quantize(
 
 
 def _searched(
-    graph: Graph, stats: Any, data: Any, labels: Any, recipe: Recipe, progress: Progress
+    graph: Graph,
+    stats: Any,
+    data: Any,
+    labels: Any,
+    recipe: Recipe,
+    progress: Progress,
+    workers: int,
 ) -> Graph:
     """quantize() for a recipe that is to be found first."""
     if data is None:
@@ -93,16 +101,29 @@ def _searched(
     if stats is not None:
         warnings.warn("auto sets samples aside and calibrates itself: stats unused", stacklevel=3)
     _refuse_quantized(graph)
-    found = search(graph, data, labels, recipe, progress)
+    found = search(graph, data, labels, recipe, progress, workers)
     return _finished(found.graph, found.draft, found.steps, found.outcome)
 
 
 def _finished(
     graph: Graph, draft: Draft, steps: tuple[Step, ...], outcome: Outcome | None = None
 ) -> Graph:
+    _tell_zero_inputs(graph, draft.stats)
     sources, left = draft.quantize(graph)
     graph.quantization = Quantization(draft.recipe, sources, left, steps, outcome)
     return graph
+
+
+def _tell_zero_inputs(graph: Graph, stats: Stats | None) -> None:
+    for tensor in graph.main.inputs:
+        seen = None if stats is None or tensor.range else stats.tensors.get(tensor.name)
+        if seen is not None and seen.samples and seen.min == seen.max == 0:
+            warnings.warn(
+                f"{graph.origin}: input {tensor.name!r} is zero in all {seen.samples} samples: its "
+                "scale is 1, and other values will be rounded to whole numbers; calibrate with "
+                "data like those that the model will see, or give its range",
+                stacklevel=4,
+            )
 
 
 def _refuse_missing(graph: Graph, grids: Grids) -> None:

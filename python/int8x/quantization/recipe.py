@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from int8x.errors import RecipeError
-from int8x.quantization.overrides import COMPUTES, WEIGHTS, Override
+from int8x.quantization.overrides import COMPUTES, WEIGHTS, Override, unknown_key
 from int8x.quantization.range_choice import OBSERVERS
 
 _CHOICES = {
@@ -134,8 +134,11 @@ class Recipe:
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(plain) - set(known))
         if unknown:
-            raise RecipeError(f"{origin}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
-        return cls(**plain)
+            raise RecipeError(f"{origin}: {unknown_key(unknown[0], known)}")
+        try:
+            return cls(**plain)
+        except RecipeError as error:
+            raise RecipeError(f"{origin}: {str(error).removeprefix('recipe: ')}") from None
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":

@@ -2,11 +2,13 @@
 them.
 """
 
+import json
+
 import numpy as np
 
 from int8x import _native
 from int8x.errors import QuantizeError
-from int8x.tflite.quant_params import QuantParams
+from int8x.tflite.quant_params import QuantParams, real_range
 from int8x.tflite.subgraph import Operator, Tensor
 
 _WEIGHT_LIMIT = {8: 127, 4: 7}  # by bits
@@ -119,21 +121,33 @@ def quantize_bias(
 
 def check_multiplier(
     op: Operator,
-    input_scale: float,
+    source: str,
+    data: QuantParams,
     scales: np.ndarray,
-    output_scale: float,
+    output: QuantParams,
     wide: bool = False,
 ) -> None:
-    """Raises QuantizeError when the output's grid is so fine that runtimes refuse the operator."""
+    """Raises QuantizeError when the output's grid is so fine that runtimes refuse the operator: an
+    outlier of the input (`source`) or the weights, before an output whose range is cut or given.
+    """
+    input_scale, output_scale = float(data.scale), float(output.scale)
     multiplier = float(scales.astype(np.float64).max()) * input_scale / output_scale
     most = _LARGEST_WIDE_MULTIPLIER if wide else _LARGEST_MULTIPLIER
     if multiplier > most:
         raise QuantizeError(
             f"{op.name}: the output's scale {output_scale:g} is too small for inputs of scale "
-            f"{input_scale:g} and "
-            f"weights of scale {scales.max():g} (multiplier {multiplier:g}, at most "
-            f"{most:g})"
+            f"{input_scale:g} and weights of scale {scales.max():g} (multiplier {multiplier:g}, at "
+            f"most {most:g}): input {source!r} spans {_span(data)} ({data.source}), the output "
+            f"{_span(output)} ({output.source}). If outliers stretch the input, use the observer "
+            'percentile or entropy, or a rule with its range, {"tensor": '
+            f'{json.dumps(source)}, "range": [low, high]}}; else leave the operator in float by a '
+            f'rule, {{"name": {json.dumps(op.name)}, "compute": "float"}}'
         )
+
+
+def _span(grid: QuantParams) -> str:
+    low, high = real_range(grid)
+    return f"[{low:.3g}, {high:.3g}]"
 
 
 def _refuse_non_finite(tensor: Tensor) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from int8x.errors import ModelError
+from int8x.tflite.appendix import moved
 from int8x.tflite.fingerprint import fingerprint
 from int8x.tflite.quant_params import QuantParams
 from int8x.tflite.ranges import Ranges
@@ -45,6 +46,7 @@ class Graph:
         self.description = ""
         self.raw: Any = None
         self.appendix = b""  # what stands behind the model in the file: label files in a zip
+        self.appendix_start = 0  # where in the file it was read from
         self.origin = "graph"
         self.quantization: Quantization | None = (
             None  # set by int8x.quantize: recipe, sources, float operators
@@ -94,6 +96,7 @@ class Graph:
             else:
                 graph.metadata.append((name, array))
         graph.appendix = reader.appendix()
+        graph.appendix_start = len(data) - len(graph.appendix)
         return graph
 
     def _read_ranges(self, reader: Reader, array: np.ndarray | None) -> None:
@@ -149,7 +152,10 @@ class Graph:
             for name, array in metadata
         ] or None
         pieces = writer.pack(model)
-        return [*pieces, self.appendix] if self.appendix else pieces
+        size = sum(len(piece) for piece in pieces)
+        return (
+            [*pieces, moved(self.appendix, self.appendix_start, size)] if self.appendix else pieces
+        )
 
     def _written_ranges(self, indices: list[dict[Tensor, int]]) -> np.ndarray | None:
         entries = [
