@@ -4,6 +4,9 @@
 //   now gemm/<kernel>/K    one call over a block that stays in the first-level caches
 //   conv/<layer>/<arch>, fully_connected/<layer>/<arch>
 //                      whole layers on one thread, requantize included
+//   sparse/<layer>/<zeros>/<arch>
+//                      the same layers with that share of the 1x4 blocks at zero; MAC/s counts the
+//                      dense layer's, "kept" those that are left
 //
 // The counter MAC/s counts multiply-accumulates. Clocks drift: compare rows of one run only, and
 // take
@@ -11,6 +14,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -22,6 +26,7 @@
 #include "delegate/kernels/conv/conv.h"
 #include "delegate/kernels/fully_connected/fully_connected.h"
 #include "delegate/kernels/gemm/gemm.h"
+#include "delegate/kernels/sparse/sparse.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -211,6 +216,38 @@ void conv(benchmark::State& state, const Layer& layer, arch::ArchSet archs) {
   count_products(state, 1.0 * out * out * layer.out_c * depth);
 }
 
+void sparse(benchmark::State& state, const Layer& layer, double zeros, arch::ArchSet archs) {
+  const int out = (layer.size + layer.stride - 1) / layer.stride, k = layer.kernel;
+  const int wanted = (out - 1) * layer.stride + k - layer.size, pad = wanted > 0 ? wanted / 2 : 0;
+  const SparseGeometry geometry = {
+      1, layer.size, layer.size, out, out, k, k, layer.stride, layer.stride, 1, 1, pad, pad};
+  const int64_t rows = int64_t{layer.out_c} * k * k, count = rows * layer.in_c;
+  auto weights = bytes(count);
+  std::mt19937 random(2);
+  for (int64_t b = 0; b < count / 4; ++b)
+    if (random() < zeros * 4294967296.0) std::fill_n(weights.get() + 4 * b, 4, int8_t{0});
+  auto input = bytes(int64_t{layer.size} * layer.size * layer.in_c);
+  auto output = bytes(int64_t{out} * out * layer.out_c);
+  const std::vector<int32_t> bias(layer.out_c, 100);
+  const std::vector<Multiplier> multipliers(layer.out_c,
+                                            quantize_multiplier(0.01 / (k * k * layer.in_c)));
+  const SparseSpec spec = {
+      layer.out_c, k * k, layer.in_c, weights.get(), bias.data(), multipliers.data(), nullptr,
+      0,           -3,    4,          -128,          127};
+  const SparseWeightsPtr packed = sparse_pack(spec, archs);
+  auto scratch = bytes(sparse_scratch_bytes(*packed, geometry));
+  const int64_t tiles = sparse_tiles(*packed, geometry);
+  for (auto _ : state) {
+    sparse_run(*packed, geometry, input.get(), output.get(), 0, tiles, scratch.get());
+    benchmark::ClobberMemory();
+  }
+  state.SetLabel(sparse_kernel_name(*packed));
+  count_products(state, 1.0 * out * out * count);
+  state.counters["kept"] = benchmark::Counter(
+      4.0 * out * out * static_cast<double>(sparse_kept_blocks(weights.get(), rows, layer.in_c)),
+      benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
+}
+
 void fully_connected(benchmark::State& state, int rows, int in_c, int out_c, arch::ArchSet archs) {
   auto weights = bytes(int64_t{out_c} * in_c), input = bytes(int64_t{rows} * in_c);
   auto output = bytes(int64_t{rows} * out_c);
@@ -262,6 +299,14 @@ void add_all() {
     for (const Layer& layer : kLayers) {
       benchmark::RegisterBenchmark((std::string("conv/") + layer.name + "/" + name).c_str(),
                                    [&layer, archs](benchmark::State& s) { conv(s, layer, archs); });
+      if (layer.in_c % 4 != 0) continue;
+      for (double zeros : {0.5, 0.75, 0.875}) {
+        const std::string title = std::string("sparse/") + layer.name + "/" +
+                                  std::to_string(zeros).substr(0, 5) + "/" + name;
+        benchmark::RegisterBenchmark(title.c_str(), [&layer, zeros, archs](benchmark::State& s) {
+          sparse(s, layer, zeros, archs);
+        });
+      }
     }
     for (int rows : {1, 32}) {
       const std::string title = "fully_connected/" + std::to_string(rows) + "x1024_1000/" + name;

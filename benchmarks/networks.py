@@ -5,7 +5,7 @@ large ones, single layers.
 import contextlib
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
@@ -15,13 +15,15 @@ from architectures import efficientnet_lite0, fc_autoencoder, unet, vision_trans
 @dataclass(frozen=True)
 class Network:
     """`build()` gives an untrained Keras model for inputs of `shape`, mostly (height, width,
-    channels), batch 1.
+    channels), batch 1. `pruned` is the share of 1x4 blocks that is set to zero in every convolution
+    and matrix product whose input channels divide by 4.
     """
 
     name: str
     shape: tuple[int, ...]
     build: Callable[[], Any]
     standard: bool = True
+    pruned: float = 0.0
 
 
 def _layers() -> Any:
@@ -162,6 +164,40 @@ NETWORKS = {
 }
 
 
+# Those that the figures for pruned nets are about, and the others, each 75 % pruned.
+NETWORKS |= {
+    f"{name}_pruned": replace(network, name=f"{name}_pruned", standard=False, pruned=0.75)
+    for name, network in NETWORKS.items()
+    if not name.startswith(("pointwise", "depthwise"))
+}
+
+
+def prune(model: Any, share: float) -> None:
+    """Sets the smallest 1x4 blocks of each kernel to zero, as `int8x.PruningCallback` does: four
+    consecutive input channels of one output channel at one kernel position.
+    """
+    import keras
+    import numpy as np
+
+    for layer in model.layers:
+        convolution = isinstance(layer, keras.layers.Conv2D)
+        if isinstance(layer, keras.layers.DepthwiseConv2D) or not (
+            convolution or isinstance(layer, keras.layers.Dense)
+        ):
+            continue
+        variables = layer.get_weights()
+        kernel = variables[0]
+        if kernel.shape[-2] % 4:
+            continue
+        blocks = kernel.reshape(-1, 4, kernel.shape[-1])
+        size = np.abs(blocks).sum(axis=1)
+        dropped = np.argsort(size, axis=None, kind="stable")[: round(share * size.size)]
+        keep = np.ones(size.size, bool)
+        keep[dropped] = False
+        variables[0] = (blocks * keep.reshape(size.shape)[:, None, :]).reshape(kernel.shape)
+        layer.set_weights(variables)
+
+
 def convert(model: Any, shape: tuple[int, ...], samples: int = 4, io: str = "int8") -> bytes:
     """Full int8 by TensorFlow's own converter, calibrated on uniform noise of a fixed seed; `io` is
     int8 or float32.
@@ -207,5 +243,7 @@ def build(network: Network, io: str = "int8") -> bytes:
 
     keras.utils.set_random_seed(1)
     model = network.build()
+    if network.pruned:
+        prune(model, network.pruned)
     settle(model, network.shape)
     return convert(model, network.shape, io=io)

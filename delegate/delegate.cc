@@ -143,7 +143,8 @@ Partition* Delegate::open(TfLiteContext* context, const TfLiteDelegateParams& pa
   Partition* opened = new (std::nothrow) Partition(this);
   Text error;
   if (opened == nullptr ||
-      !opened->init(context, params, Resources{options_.archs, &weights_}, &error)) {
+      !opened->init(context, params, Resources{options_.archs, &weights_, options_.sparse},
+                    &error)) {
     if (context->ReportError != nullptr) context->ReportError(context, "%s", error.c_str());
     delete opened;
     return nullptr;

@@ -25,6 +25,7 @@ typedef struct Int8xDelegateOptions {
   const char* arch;      /* "auto", or one instruction set: see README */
   int profile;           /* 1 measures each step */
   const char* log_level; /* "silent", "warning" or "info"; what is said goes to stderr */
+  const char* sparse;    /* pruned weights: "auto", "on" or "off" */
 } Int8xDelegateOptions;
 
 INT8X_EXPORT Int8xDelegateOptions Int8xDelegateOptionsDefault(void);

@@ -11,7 +11,7 @@
 namespace int8x {
 namespace {
 
-constexpr const char* kKeys = "num_threads, allow_ops, deny_ops, arch, profile, log_level";
+constexpr const char* kKeys = "num_threads, allow_ops, deny_ops, arch, sparse, profile, log_level";
 constexpr const char* kArchs =
     "auto, reference, avx2, avxvnni, avx512vnni, avx512amx, neon, neondot, neoni8mm";
 
@@ -61,6 +61,20 @@ bool set_flag(const char* key, const char* value, bool* out, Text* error) {
   return true;
 }
 
+bool set_sparse(const char* value, SparseUse* out, Text* error) {
+  if (equal(value, "auto")) {
+    *out = SparseUse::automatic;
+  } else if (equal(value, "on")) {
+    *out = SparseUse::on;
+  } else if (equal(value, "off")) {
+    *out = SparseUse::off;
+  } else {
+    error->append("int8x delegate: option sparse wants auto, on or off; got \"%s\"", value);
+    return false;
+  }
+  return true;
+}
+
 bool set_log_level(const char* value, LogLevel* out, Text* error) {
   if (equal(value, "silent")) {
     *out = LogLevel::silent;
@@ -87,6 +101,7 @@ bool set_option(const char* key, const char* value, Options* options, Text* erro
   if (equal(key, "num_threads")) return set_threads(value, &options->num_threads, error);
   if (equal(key, "allow_ops")) return set_operators(key, value, &options->allow_ops, error);
   if (equal(key, "deny_ops")) return set_operators(key, value, &options->deny_ops, error);
+  if (equal(key, "sparse")) return set_sparse(value, &options->sparse, error);
   if (equal(key, "profile")) return set_flag(key, value, &options->profile, error);
   if (equal(key, "log_level")) return set_log_level(value, &options->log_level, error);
   if (equal(key, "arch")) return resolve(value, options, error);
@@ -138,6 +153,7 @@ bool read_options(const Int8xDelegateOptions& from, Options* options, Text* erro
                   : from.profile == 1 ? "1"
                                       : "another number"},
       {"log_level", from.log_level},
+      {"sparse", from.sparse},
   };
   for (const auto& pair : pairs) {
     if (pair.value != nullptr && !set_option(pair.key, pair.value, options, error)) return false;

@@ -8,6 +8,7 @@
 #include "delegate/base/arch.h"
 #include "delegate/base/text.h"
 #include "delegate/int8x_delegate.h"
+#include "delegate/kernels/sparse/choice.h"
 
 namespace int8x {
 
@@ -17,6 +18,7 @@ struct Options {
   int num_threads = -1;  // -1: the interpreter's own number
   Text allow_ops, deny_ops;
   arch::ArchSet archs = 0;
+  SparseUse sparse = SparseUse::automatic;
   bool profile = false;
   LogLevel log_level = LogLevel::silent;
 

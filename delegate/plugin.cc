@@ -25,7 +25,7 @@ TfLiteDelegate* create(bool read, Options options, const Text& error,
 }  // namespace
 
 Int8xDelegateOptions Int8xDelegateOptionsDefault(void) {
-  return {-1, nullptr, nullptr, "auto", 0, "silent"};
+  return {-1, nullptr, nullptr, "auto", 0, "silent", "auto"};
 }
 
 TfLiteDelegate* Int8xDelegateCreate(const Int8xDelegateOptions* given,

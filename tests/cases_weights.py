@@ -9,6 +9,8 @@ from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
 
 # Around the tiles of the GEMM kernels: multiples of 4, 8, 16 and 64, one less, one more.
 DEPTHS = (1, 3, 4, 5, 8, 15, 16, 17, 32, 63, 64, 65, 130)
+# Of pruned weights: whole blocks of four, past a chunk of 64 blocks too.
+PRUNED_DEPTHS = (4, 8, 12, 16, 20, 64, 68, 132, 256, 260)
 WIDTHS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 70)
 
 
@@ -20,6 +22,15 @@ def weight_scales(draw: Draw, channels: int) -> np.ndarray:
 
 def weights(draw: Draw, shape: tuple[int, ...]) -> np.ndarray:
     return draw.values(shape, low=-128 if draw.chance(0.25) else -127)
+
+
+def pruned(draw: Draw, values: np.ndarray) -> np.ndarray:
+    """Zeros in most 1x4 blocks along the last axis; whole output channels too."""
+    blocks = values.reshape(*values.shape[:-1], -1, 4)
+    keep = draw.rng.random(blocks.shape[:-1]) < draw.pick(0.0, 0.1, 0.25, 0.25, 0.5, 1.0)
+    if draw.chance(0.3):
+        keep[draw.rng.random(len(keep)) < 0.5] = draw.chance(0.5)
+    return (blocks * keep[..., None]).reshape(values.shape)
 
 
 def bias(draw: Draw, channels: int, peak: float) -> np.ndarray:
@@ -54,7 +65,13 @@ def output_extent(size: int, kernel: int, stride: int, dilation: int, padding: i
 
 
 def convolution_case(
-    draw: Draw, operator: str, depth: int, channels: int, kernel: tuple[int, int], name: str
+    draw: Draw,
+    operator: str,
+    depth: int,
+    channels: int,
+    kernel: tuple[int, int],
+    name: str,
+    prune: bool = False,
 ) -> Case:
     depthwise = operator == "DEPTHWISE_CONV_2D"
     batch, height, width = draw.pick(1, 1, 1, 2, 3), draw.size(1, 12), draw.size(1, 14)
@@ -76,10 +93,12 @@ def convolution_case(
     x = model.input((batch, height, width, depth), scale=input_scale, zero_point=draw.zero_point())
     quantization = dict(scale=scales, axis=3 if depthwise else 0)
     if draw.seed % 8 == 7:
-        w = model.int4_constant(draw.values(filter_shape, -8, 7), **quantization)
+        values = draw.values(filter_shape, -8, 7)
+        w = model.int4_constant(pruned(draw, values) if prune else values, **quantization)
         name += " INT4"
     else:
-        w = model.constant(weights(draw, filter_shape), np.int8, **quantization)
+        values = weights(draw, filter_shape)
+        w = model.constant(pruned(draw, values) if prune else values, np.int8, **quantization)
     inputs = [x, w]
     # CONV_2D of the reference refuses a missing bias; DEPTHWISE_CONV_2D takes it.
     if not depthwise or draw.chance(0.85):
@@ -93,17 +112,18 @@ def convolution_case(
     return Case(operator, name, model.finish([y]), feeds)
 
 
-def conv_2d(count: int = 80) -> Iterator[Case]:
+def conv_2d(count: int = 80, prune: bool = False) -> Iterator[Case]:
     for seed in range(count):
-        draw = Draw(1000 + seed)
+        draw = Draw((1500 if prune else 1000) + seed)
         kernel = draw.pick((1, 1), (1, 1), (3, 3), (3, 3), (5, 5), (1, 7), (2, 3))
         yield convolution_case(
             draw,
             "CONV_2D",
-            draw.pick(*DEPTHS),
+            draw.pick(*(PRUNED_DEPTHS if prune else DEPTHS)),
             draw.pick(*WIDTHS),
             kernel,
-            f"conv_2d seed {draw.seed} kernel {kernel}",
+            f"conv_2d seed {draw.seed} kernel {kernel}{' pruned' if prune else ''}",
+            prune,
         )
 
 
@@ -117,12 +137,12 @@ def depthwise_conv_2d(count: int = 80) -> Iterator[Case]:
         yield convolution_case(draw, "DEPTHWISE_CONV_2D", depth, channels, kernel, name)
 
 
-def fully_connected(count: int = 80) -> Iterator[Case]:
+def fully_connected(count: int = 80, prune: bool = False) -> Iterator[Case]:
     for seed in range(count):
-        draw = Draw(3000 + seed)
+        draw = Draw((3500 if prune else 3000) + seed)
         batch, depth, channels = (
             draw.pick(1, 1, 2, 5, 17),
-            draw.pick(*DEPTHS, 333, 1000),
+            draw.pick(*(PRUNED_DEPTHS if prune else (*DEPTHS, 333, 1000))),
             draw.pick(*WIDTHS, 200),
         )
         input_scale, scales = draw.scale(), weight_scales(draw, channels)
@@ -135,9 +155,11 @@ def fully_connected(count: int = 80) -> Iterator[Case]:
         name = f"fully_connected seed {draw.seed} {shape}->{channels}"
         if seed % 8 == 7:
             name += " INT4"
-            w = model.int4_constant(draw.values((channels, depth), -8, 7), scale=scales)
+            values = draw.values((channels, depth), -8, 7)
+            w = model.int4_constant(pruned(draw, values) if prune else values, scale=scales)
         else:
-            w = model.constant(weights(draw, (channels, depth)), np.int8, scale=scales)
+            values = weights(draw, (channels, depth))
+            w = model.constant(pruned(draw, values) if prune else values, np.int8, scale=scales)
         b = -1
         if draw.chance(0.85):
             b = model.constant(

@@ -38,7 +38,7 @@ def claimed(**options) -> list[str]:
     [
         (
             {"num_thread": 2},
-            ["num_thread", "num_threads", "allow_ops", "deny_ops", "arch", "profile", "log_level"],
+            ["num_thread", "num_threads", "allow_ops", "deny_ops", "arch", "sparse", "log_level"],
         ),
         ({"": 1}, ["unknown option"]),
         ({"NUM_THREADS": 2}, ["NUM_THREADS"]),
@@ -53,6 +53,8 @@ def claimed(**options) -> list[str]:
         ({"arch": "AVX2"}, ["arch", '"AVX2"']),
         ({"profile": "maybe"}, ["profile", '"maybe"']),
         ({"profile": 2}, ["profile", '"2"']),
+        ({"sparse": "yes"}, ["sparse", '"yes"', "auto, on or off"]),
+        ({"sparse": ""}, ["sparse", '""', "auto, on or off"]),
         ({"log_level": "loud"}, ["log_level", '"loud"', "silent", "warning", "info"]),
         ({"allow_ops": "CONV_2D,CONV_3D"}, ["allow_ops", '"CONV_3D"', "DEPTHWISE_CONV_2D"]),
         ({"deny_ops": "conv_2d"}, ["deny_ops", '"conv_2d"']),
@@ -76,6 +78,9 @@ def test_a_wrong_option_is_a_value_error_that_names_it(options, words):
         {"profile": 0},
         {"log_level": "silent"},
         {"arch": "auto"},
+        {"sparse": "auto"},
+        {"sparse": "on"},
+        {"sparse": "off"},
         {"allow_ops": "", "deny_ops": ""},
         {"allow_ops": "CONV_2D", "deny_ops": "CONV_2D,ADD"},
     ],

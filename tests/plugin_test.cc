@@ -43,6 +43,7 @@ TEST(Plugin, TakesNoOptionsAndAllOptions) {
                                 {"deny_ops", ""},
                                 {"arch", "reference"},
                                 {"profile", "True"},
+                                {"sparse", "on"},
                                 {"log_level", "silent"}});
   ASSERT_NE(all, nullptr) << reported;
   tflite_plugin_destroy_delegate(all);
@@ -60,6 +61,7 @@ TEST(Plugin, NamesWhatIsWrong) {
   expect_refused("arch", "sse2", "got \"sse2\"");
   expect_refused("arch", "AVX2", "wants one of auto, reference");
   expect_refused("profile", "yes", "wants 0 or 1");
+  expect_refused("sparse", "1", "wants auto, on or off; got \"1\"");
   expect_refused("log_level", "loud", "silent, warning or info");
 }
 

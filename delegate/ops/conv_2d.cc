@@ -1,8 +1,10 @@
 #include "delegate/kernels/conv/conv.h"
+#include "delegate/kernels/sparse/sparse.h"
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
 #include "delegate/ops/wide.h"
 #include "delegate/plan/cost.h"
+#include "delegate/plan/sparse_step.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -11,8 +13,13 @@ namespace {
 class Weights : public PackedWeights {
  public:
   explicit Weights(ConvWeightsPtr weights) : held(std::move(weights)) {}
-  size_t bytes() const override { return conv_weights_bytes(*held); }
+  explicit Weights(SparseWeightsPtr weights) : sparse(std::move(weights)) {}
+  size_t bytes() const override {
+    return held != nullptr ? conv_weights_bytes(*held) : sparse_weights_bytes(*sparse);
+  }
+  // One of them is null.
   const std::shared_ptr<const ConvWeights> held;
+  const std::shared_ptr<const SparseWeights> sparse;
 };
 
 struct Node {
@@ -66,6 +73,25 @@ Reason refuse(const NodeView& view) {
   return nullptr;
 }
 
+// The layer with the output's size as it is now: a resize keeps the choice that is made by it.
+SparseLayer layer_of(const NodeView& view, const Node& node, const int8_t* weights) {
+  SparseLayer layer = {0, node.filter.dims[0], node.filter.dims[1] * node.filter.dims[2],
+                       node.filter.dims[3], 0};
+  Shape in;
+  Window h, w;
+  const TfLiteConvParams& p = *node.params;
+  if (node.groups != 1 || layer.in_c % 4 != 0 || !read_shape(view.input(0), &in) ||
+      !slide(p.padding, in.dims[1], node.filter.dims[1], p.stride_height, p.dilation_height_factor,
+             &h) ||
+      !slide(p.padding, in.dims[2], node.filter.dims[2], p.stride_width, p.dilation_width_factor,
+             &w)) {
+    return layer;
+  }
+  layer.pixels = int64_t{in.dims[0]} * h.output * w.output;
+  layer.kept = sparse_kept_blocks(weights, int64_t{layer.out_c} * layer.taps, layer.in_c);
+  return layer;
+}
+
 Packed pack(const NodeView& view, const Resources& resources) {
   Node node;
   std::vector<double> scales;
@@ -91,11 +117,22 @@ Packed pack(const NodeView& view, const Resources& resources) {
                          node.output.zero_point,
                          node.range.min,
                          node.range.max};
-  WeightKey key("CONV_2D");
+  const bool sparse =
+      resources.sparse != SparseUse::off &&
+      sparse_chosen(resources.sparse, layer_of(view, node, spec.weights), resources.archs);
+  WeightKey key(sparse ? "CONV_2D sparse" : "CONV_2D");
   key.add(view.input(1).data).add(spec.bias).add(node.filter).add(node.in_c).add(node.range);
   key.add(node.input.zero_point).add(node.output.zero_point).add(resources.archs);
   key.add_bytes(multipliers.data(), multipliers.size() * sizeof(Multiplier));
   return resources.weights->get(key, [&]() -> Packed {
+    if (sparse) {
+      SparseWeightsPtr packed =
+          sparse_pack({out_c, spec.kernel_h * spec.kernel_w, spec.in_c, spec.weights, spec.bias,
+                       spec.multipliers, nullptr, 0, spec.input_zero_point, spec.output_zero_point,
+                       spec.activation_min, spec.activation_max},
+                      resources.archs);
+      return packed == nullptr ? nullptr : std::make_shared<Weights>(std::move(packed));
+    }
     ConvWeightsPtr packed = conv_pack(spec, resources.archs);
     return packed == nullptr ? nullptr : std::make_shared<Weights>(std::move(packed));
   });
@@ -137,7 +174,21 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
                                  w.before,
                                  node.groups};
   const auto& weights = static_cast<const Weights&>(*packed).held;
+  const auto& sparse = static_cast<const Weights&>(*packed).sparse;
   const int64_t macs = out.elements() * (node.filter.elements() / node.filter.dims[0]);
+  if (sparse != nullptr) {
+    const SparseLayer layer = {out.elements() / out.dims[3], out.dims[3],
+                               geometry.kernel_h * geometry.kernel_w, in.dims[3],
+                               sparse_weights_kept(*sparse)};
+    builder->add(std::make_unique<SparseStep>(
+        "CONV_2D", sparse, input, output,
+        SparseGeometry{geometry.batch, geometry.in_h, geometry.in_w, geometry.out_h, geometry.out_w,
+                       geometry.kernel_h, geometry.kernel_w, geometry.stride_h, geometry.stride_w,
+                       geometry.dilation_h, geometry.dilation_w, geometry.pad_top,
+                       geometry.pad_left},
+        Work{macs, sparse_nanoseconds(layer, resources.archs)}));
+    return nullptr;
+  }
   builder->add(std::make_unique<ConvStep>(
       weights, input, output, geometry,
       Work{macs, product_nanoseconds(macs, resources.archs) + out.elements() / 20}));

@@ -2,10 +2,12 @@
 
 #include <cmath>
 
+#include "delegate/kernels/sparse/sparse.h"
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
 #include "delegate/ops/wide.h"
 #include "delegate/plan/cost.h"
+#include "delegate/plan/sparse_step.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -14,8 +16,13 @@ namespace {
 class Weights : public PackedWeights {
  public:
   explicit Weights(FullyConnectedWeightsPtr weights) : held(std::move(weights)) {}
-  size_t bytes() const override { return fully_connected_weights_bytes(*held); }
+  explicit Weights(SparseWeightsPtr weights) : sparse(std::move(weights)) {}
+  size_t bytes() const override {
+    return held != nullptr ? fully_connected_weights_bytes(*held) : sparse_weights_bytes(*sparse);
+  }
+  // One of them is null.
   const std::shared_ptr<const FullyConnectedWeights> held;
+  const std::shared_ptr<const SparseWeights> sparse;
 };
 
 struct Node {
@@ -70,6 +77,19 @@ Reason refuse(const NodeView& view) {
              : "scales whose multiplier is too large";
 }
 
+// The layer with as many rows as the input has now: a resize keeps the choice that is made by it.
+// Pruned weights are those whose zero is 0.
+SparseLayer layer_of(const NodeView& view, const FullyConnectedSpec& spec) {
+  SparseLayer layer = {0, spec.out_c, 1, spec.in_c, 0};
+  Shape in;
+  if (spec.weights_zero_point != 0 || spec.in_c % 4 != 0 || !read_shape(view.input(0), &in)) {
+    return layer;
+  }
+  layer.pixels = in.elements() / spec.in_c;
+  layer.kept = sparse_kept_blocks(spec.weights, spec.out_c, spec.in_c);
+  return layer;
+}
+
 Packed pack(const NodeView& view, const Resources& resources) {
   Node node;
   std::vector<double> scales;
@@ -89,11 +109,21 @@ Packed pack(const NodeView& view, const Resources& resources) {
                                    node.output.zero_point,
                                    node.range.min,
                                    node.range.max};
-  WeightKey key("FULLY_CONNECTED");
+  const bool sparse = resources.sparse != SparseUse::off &&
+                      sparse_chosen(resources.sparse, layer_of(view, spec), resources.archs);
+  WeightKey key(sparse ? "FULLY_CONNECTED sparse" : "FULLY_CONNECTED");
   key.add(view.input(1).data).add(spec.bias).add(node.filter).add(node.range).add(resources.archs);
   key.add(spec.weights_zero_point).add(node.input.zero_point).add(node.output.zero_point);
   key.add_bytes(scales.data(), scales.size() * sizeof(double));
   return resources.weights->get(key, [&]() -> Packed {
+    if (sparse) {
+      SparseWeightsPtr packed =
+          sparse_pack({spec.out_c, 1, spec.in_c, spec.weights, spec.bias, nullptr, spec.scales,
+                       spec.scale_count, spec.input_zero_point, spec.output_zero_point,
+                       spec.activation_min, spec.activation_max},
+                      resources.archs);
+      return packed == nullptr ? nullptr : std::make_shared<Weights>(std::move(packed));
+    }
     FullyConnectedWeightsPtr packed = fully_connected_pack(spec, resources.archs);
     return packed == nullptr ? nullptr : std::make_shared<Weights>(std::move(packed));
   });
@@ -115,7 +145,18 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
     return "an output shape that does not follow from the input";
   }
   const auto& weights = static_cast<const Weights&>(*packed).held;
+  const auto& sparse = static_cast<const Weights&>(*packed).sparse;
   const int64_t macs = rows * units * depth;
+  if (sparse != nullptr) {
+    const int line = static_cast<int>(rows);
+    const SparseLayer layer = {rows, static_cast<int>(units), 1, static_cast<int>(depth),
+                               sparse_weights_kept(*sparse)};
+    builder->add(
+        std::make_unique<SparseStep>("FULLY_CONNECTED", sparse, input, output,
+                                     SparseGeometry{1, 1, line, 1, line, 1, 1, 1, 1, 1, 1, 0, 0},
+                                     Work{macs, sparse_nanoseconds(layer, resources.archs)}));
+    return nullptr;
+  }
   builder->add(std::make_unique<FullyConnectedStep>(
       weights, input, output, rows, Work{macs, product_nanoseconds(macs, resources.archs)}));
   return nullptr;

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "delegate/base/arch.h"
+#include "delegate/kernels/sparse/choice.h"
 #include "delegate/ops/plan_builder.h"
 #include "delegate/ops/weight_cache.h"
 #include "delegate/tflite/node_view.h"
@@ -16,6 +17,7 @@ namespace int8x {
 struct Resources {
   arch::ArchSet archs;
   WeightCache* weights;
+  SparseUse sparse;
 };
 
 struct Operator {

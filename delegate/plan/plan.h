@@ -49,6 +49,7 @@ enum class StepKind : uint8_t {
   conv,
   depthwise,
   fully_connected,
+  sparse,
   batch_matmul,
   add,
   mul,

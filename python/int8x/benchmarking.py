@@ -25,7 +25,8 @@ from int8x.runtime.interpreter import Interpreter, Model, load_runtime, open_int
 from int8x.tflite.graph import write_file
 
 SCHEMA = "int8x-benchmark-1"
-RUNNERS = ("int8x", "xnnpack", "stock", "reference")
+RUNNERS = ("int8x", "dense", "xnnpack", "stock", "reference")
+_DELEGATED: dict[str, dict[str, Any]] = {"int8x": {}, "dense": {"sparse": "off"}}
 _RESOLVERS = {"xnnpack": "default", "stock": "stock", "reference": "reference"}
 _TURN_SECONDS = 0.005
 _MOST_RUNS_IN_A_TURN = 64
@@ -57,13 +58,14 @@ def open_runner(
 ) -> Any:
     """An interpreter of the kind `runner`, its inputs filled with random values of a fixed seed.
 
-    int8x: the delegate; xnnpack: the runtime's default; stock: its own kernels; reference:
-    BUILTIN_REF. `options` go to the delegate.
+    int8x: the delegate; dense: the delegate with sparse=off; xnnpack: the runtime's default; stock:
+    its own kernels; reference: BUILTIN_REF. `options` go to the delegate.
     """
     if runner not in RUNNERS:
         raise ValueError(f"runner must be one of {', '.join(RUNNERS)}; got {runner!r}")
-    if runner == "int8x":
-        interpreter: Any = Interpreter(model, num_threads, runtime, options)
+    if runner in _DELEGATED:
+        given = {**(options or {}), **_DELEGATED[runner]}
+        interpreter: Any = Interpreter(model, num_threads, runtime, given)
     else:
         interpreter = open_interpreter(
             load_runtime(runtime), model, num_threads, _RESOLVERS[runner]
@@ -144,7 +146,9 @@ def compare(
     """
     label = name or _label(model)
     opened = {
-        runner: open_runner(model, runner, threads, runtime, options if runner == "int8x" else None)
+        runner: open_runner(
+            model, runner, threads, runtime, options if runner in _DELEGATED else None
+        )
         for runner in dict.fromkeys(runners)
     }
     invokes = {runner: interpreter.invoke for runner, interpreter in opened.items()}

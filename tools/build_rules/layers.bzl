@@ -21,6 +21,7 @@ LAYERS = {
         "delegate/kernels/conv",
         "delegate/kernels/fully_connected",
         "delegate/kernels/gemm",
+        "delegate/kernels/sparse",
     ] + _ABOVE_KERNELS,
     "delegate/plan": _ABOVE_PLAN,
     "delegate/tflite": _ABOVE_PLAN,

@@ -15,7 +15,10 @@ def command(
     ] = [1],  # noqa: B006
     runs: Annotated[int, typer.Option(min=1, help="Turns of every runner.")] = 30,
     runner: Annotated[
-        list[str], typer.Option(help="int8x, xnnpack, stock or reference; several times for more.")
+        list[str],
+        typer.Option(
+            help="int8x, dense (int8x, sparse=off), xnnpack, stock or reference; may be repeated."
+        ),
     ] = ["int8x", "xnnpack", "stock"],  # noqa: B006
     json: Annotated[Path | None, typer.Option(help="Also write the rows as JSON.")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Time the delegate's steps.")] = False,
