@@ -106,15 +106,14 @@ def _checked_what(what: Any) -> Any:
 
 
 def parts(layer: keras.Layer) -> list[keras.Layer]:
-    """A layer's own layers from input to output, through nested and wrapped models.
+    """A layer's own layers from input to output, through nested models and wrappers.
 
     >>> [part.name for part in parts(keras.Sequential([keras.layers.Dense(2, name="a")]))]
     ['a']
     """
-    inner = getattr(layer, "layer", None) if isinstance(layer, keras.layers.Wrapper) else None
     if isinstance(layer, keras.Model):
         return [part for one in layer.layers for part in parts(one)]
-    return parts(inner) if isinstance(inner, keras.Model) else [layer]
+    return parts(layer.layer) if isinstance(layer, keras.layers.Wrapper) else [layer]
 
 
 class Backbone:

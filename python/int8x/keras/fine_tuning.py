@@ -123,11 +123,11 @@ def transfer(
                 **options,
             ).history
 
-    frozen = not any(part.trainable_variables or part.weights for part in parts(base))
-    used: list[Any] = [] if frozen else [TransferLearningCallback(base, **vars(settings))]
+    whole = any(isinstance(part, keras.layers.TFSMLayer) for part in parts(base))
+    used: list[Any] = [] if whole else [TransferLearningCallback(base, **vars(settings))]
     history = {}
     if head_epochs:
-        still = [] if frozen else [TransferLearningCallback(base, unfreeze={})]
+        still = [] if whole else [TransferLearningCallback(base, unfreeze={})]
         history["head"] = fit("training the head", head_epochs, learning_rate, still)
     with distill(teacher, model) if teacher is not None else contextlib.nullcontext():
         used += [*callbacks, qat or QATCallback()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 import tempfile
@@ -16,6 +17,16 @@ import tensorflow as tf
 from int8x.errors import ModelError
 
 _FILES = (".keras", ".h5", ".hdf5")
+# Arguments that Keras 2 writes for layers which never had a use for them.
+_UNUSED = {"groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"}
+_WRITES_UNUSED = (
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "Conv1DTranspose",
+    "Conv2DTranspose",
+)
 
 
 def load_pretrained(base: Any) -> keras.Model:
@@ -43,9 +54,39 @@ def load_pretrained(base: Any) -> keras.Model:
     if path.suffix not in _FILES:
         raise ModelError(f"{path}: a file {', '.join(_FILES)} or a SavedModel folder was wanted")
     try:
-        return keras.saving.load_model(path, compile=False)
+        return _load(path)
     except Exception as error:  # Keras has no class of its own for bad files
         return _by_keras2(path, error)
+
+
+def _load(path: Path) -> keras.Model:
+    """The model of a file; of .h5 also one that Keras 2 wrote."""
+    if path.suffix == ".keras":
+        return keras.saving.load_model(path, compile=False)
+    lenient = {name: _lenient(getattr(keras.layers, name)) for name in _WRITES_UNUSED}
+    model = keras.saving.load_model(path, custom_objects=lenient, compile=False)
+    if (
+        isinstance(getattr(model, "input", None), list)
+        and len(model.inputs) == len(model.outputs) == 1
+    ):
+        # Keras 2 has lists of one tensor where Keras 3 has the tensor
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return model
+
+
+def _lenient(plain: type[keras.Layer]) -> type[keras.Layer]:
+    """Stands for a layer class while a file is read, and gives layers of that very class."""
+    known = inspect.signature(plain).parameters
+
+    class Lenient(plain):  # type: ignore[misc, valid-type]
+        @classmethod
+        def from_config(cls, config: dict[str, Any]) -> keras.Layer:
+            if config.get("groups", 1) != 1 and "groups" not in known:
+                raise ValueError(f"{config.get('name')}: one group was wanted, got {config}")
+            fitting = {k: v for k, v in config.items() if k in known or k not in _UNUSED}
+            return plain.from_config(fitting)
+
+    return Lenient
 
 
 def _is_keras2(model: Any) -> bool:
@@ -81,7 +122,7 @@ def _from_keras2(model: Any) -> keras.Model:
         file = Path(folder) / "model.h5"
         try:
             model.save(file, include_optimizer=False)
-            return keras.saving.load_model(file, compile=False)
+            return _load(file)
         except Exception as error:
             raise ModelError(
                 f"{model.name}: Keras {keras.__version__} cannot take over this Keras 2 model: "
@@ -107,6 +148,7 @@ def _from_saved_model(path: Path) -> keras.Model:
         raise ModelError(f"{path}: one input of known rank was wanted, got {specs}")
     inputs = keras.Input(specs[0].shape[1:], dtype=specs[0].dtype.name)
     layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="saved_model")
+    layer.trainable = False
     outputs = keras.tree.flatten(layer(inputs))
     if len(outputs) != 1:
         raise ModelError(f"{path}: one output was wanted, got {len(outputs)}")
