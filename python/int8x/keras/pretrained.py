@@ -78,7 +78,7 @@ def _lenient(plain: type[keras.Layer]) -> type[keras.Layer]:
     """Stands for a layer class while a file is read, and gives layers of that very class."""
     known = inspect.signature(plain).parameters
 
-    class Lenient(plain):  # type: ignore[misc, valid-type]
+    class Lenient(plain):
         @classmethod
         def from_config(cls, config: dict[str, Any]) -> keras.Layer:
             if config.get("groups", 1) != 1 and "groups" not in known:
