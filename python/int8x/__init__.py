@@ -22,6 +22,7 @@ _HOME = {
     "RecipeError": "errors",
     "Stats": "calibration.observer",
     "StatsError": "errors",
+    "TransferLearningCallback": "keras.transfer_callback",
     "WorkerError": "errors",
     "calibrate": "calibration.calibrator",
     "delegate_path": "runtime.interpreter",
@@ -46,6 +47,7 @@ __all__ = [
     "RecipeError",
     "Stats",
     "StatsError",
+    "TransferLearningCallback",
     "WorkerError",
     "__version__",
     "calibrate",
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from int8x.exporter import export
     from int8x.keras.pruning_callback import PruningCallback
     from int8x.keras.qat_callback import QATCallback
+    from int8x.keras.transfer_callback import TransferLearningCallback
     from int8x.quantization.quantizer import quantize
     from int8x.quantization.recipe import Recipe
     from int8x.runtime.interpreter import Interpreter, delegate_path

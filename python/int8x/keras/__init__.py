@@ -6,12 +6,17 @@
     int8x.keras.keep_zeros(model)        masks over the zeros of a pruned model that was loaded
     int8x.keras.shrink(model)            a smaller model without the filters that were pruned
     int8x.keras.sparsity_report(model)   zeros and sizes by layer
+    int8x.keras.transfer(base, head, ...)  a pretrained model on new data, to an int8 file
+    int8x.keras.distill(teacher, student)  a fit that also learns from a teacher's outputs
+    int8x.keras.TransferWrapper(backbone)  a backbone that says how it is fine-tuned
     int8x.keras.convert(model)           the float .tflite as an int8x.Graph
 
 Importing this package imports TensorFlow and Keras; importing int8x does not.
 """
 
 from int8x.keras.conversion import convert
+from int8x.keras.distillation import Distillation, distill
+from int8x.keras.fine_tuning import Transfer, transfer
 from int8x.keras.handle import attach, strip
 from int8x.keras.masks import keep_zeros
 from int8x.keras.pruning_callback import PruningCallback
@@ -20,19 +25,27 @@ from int8x.keras.removal import shrink
 from int8x.keras.schedules import ConstantSparsity, PolynomialDecay
 from int8x.keras.session import Session, qat
 from int8x.keras.sparsity_report import SparsityReport, sparsity_report
+from int8x.keras.transfer_callback import TransferLearningCallback
+from int8x.keras.transfer_wrapper import TransferWrapper
 
 __all__ = [
     "ConstantSparsity",
+    "Distillation",
     "PolynomialDecay",
     "PruningCallback",
     "QATCallback",
     "Session",
     "SparsityReport",
+    "Transfer",
+    "TransferLearningCallback",
+    "TransferWrapper",
     "attach",
     "convert",
+    "distill",
     "keep_zeros",
     "qat",
     "shrink",
     "sparsity_report",
     "strip",
+    "transfer",
 ]

@@ -128,6 +128,28 @@ def patch_train_step(model: keras.Model, step: Callable[..., Any] | None) -> Non
         object.__setattr__(model, "train_step", step)
 
 
+def patch_compute_loss(model: keras.Model, loss: Callable[..., Any] | None) -> None:
+    """Replaces `model.compute_loss` on the instance, or takes the replacement away with None."""
+    if loss is None:
+        vars(model).pop("compute_loss", None)
+    else:
+        object.__setattr__(model, "compute_loss", loss)
+    reset_functions(model)
+
+
+def last_operation(model: keras.Layer) -> Any:
+    """The operation that makes a model's one output, looked for inside nested models; None when
+    there are several or it is not known.
+    """
+    operation: Any = model
+    while isinstance(operation, keras.Model):
+        outputs = getattr(getattr(operation, "_functional", None) or operation, "outputs", None)
+        if outputs is None or len(outputs) != 1:
+            return None
+        operation = outputs[0]._keras_history.operation
+    return operation
+
+
 def add_sublayer(layer: keras.Layer, name: str, sublayer: keras.Layer) -> None:
     """Tracks a sub-layer on a layer that may already be built and therefore locked."""
     tracker = layer._tracker
@@ -188,7 +210,96 @@ def adopt_variables(model: keras.Model, optimizer: Any) -> None:
     for variable in new.variables:
         if variable.path in old and old[variable.path].shape == variable.shape:
             variable.assign(old[variable.path])
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:  # it too stays the same object
+        vars(inner).update(vars(new.inner_optimizer))
+        object.__setattr__(new, "inner_optimizer", inner)
     vars(optimizer).update(vars(new))
+
+
+def variable_key(optimizer: Any) -> Callable[[Any], Any]:
+    """What an optimizer knows a variable by, also by a replica's part of it."""
+    return _updating(optimizer)._var_key
+
+
+def known_variables(optimizer: Any) -> set[Any]:
+    """The keys of the variables that a built optimizer knows; none of one that is not built."""
+    inner = _updating(optimizer)
+    return {inner._var_key(v) for v in inner._trainable_variables} if inner.built else set()
+
+
+def updates_done(optimizer: Any) -> int:
+    """How many steps an optimizer has counted, those that only gather gradients too."""
+    return int(_updating(optimizer)._iterations)
+
+
+def patch_updates(
+    optimizer: Any, factor_of: Callable[[Any], float], first_of: Callable[[Any], int]
+) -> None:
+    """Replaces how an optimizer updates a variable, on the instance: with `factor_of` its key times
+    the learning rate and weight decay, and counting steps from `first_of` its key on.
+
+    Both are asked when a train step is traced.
+    """
+    inner = _updating(optimizer)
+    update, decay = type(inner).update_step, type(inner)._apply_weight_decay
+
+    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        key = inner._var_key(variable)
+        first, counted = first_of(key), inner._iterations
+        if first:
+            swap_attribute(inner, "_iterations", counted - first)
+        try:
+            update(inner, gradient, variable, learning_rate * factor_of(key))
+        finally:
+            swap_attribute(inner, "_iterations", counted)
+
+    def apply_weight_decay(variables: Any) -> None:
+        whole = inner.weight_decay
+        if whole is None:
+            return
+        try:
+            for variable in variables:
+                factor = factor_of(inner._var_key(variable))
+                swap_attribute(inner, "weight_decay", whole * factor)
+                decay(inner, [variable])
+        finally:
+            swap_attribute(inner, "weight_decay", whole)
+
+    object.__setattr__(inner, "update_step", update_step)
+    object.__setattr__(inner, "_apply_weight_decay", apply_weight_decay)
+
+
+def _updating(optimizer: Any) -> Any:
+    """The optimizer that makes the updates: the one inside a LossScaleOptimizer."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def own_weights(layer: keras.Layer) -> list[Any]:
+    """A layer's weights without what int8x added and without random seeds."""
+    added = {id(v) for sub in _state_layers(layer) for v in sub.variables}
+    return [v for v in layer.weights if id(v) not in added]
+
+
+def allow_training(container: keras.Layer) -> None:
+    """Marks a model or wrapper as trainable and leaves the layers in it as they are."""
+    container._trainable = True
+
+
+def set_trainable(layer: keras.Layer, on: bool) -> None:
+    """`layer.trainable = on`, except that what int8x added to it learns when int8x says so."""
+    added = [(v, v.trainable) for sub in _state_layers(layer) for v in sub.variables]
+    layer.trainable = on
+    for variable, trainable in added:
+        variable.trainable = trainable
+
+
+def _state_layers(layer: keras.Layer) -> list[StateLayer]:
+    return [
+        sub
+        for sub in layer._flatten_layers(include_self=False, recursive=True)
+        if isinstance(sub, StateLayer)
+    ]
 
 
 def remake_train_function(model: keras.Model) -> None:
