@@ -58,8 +58,36 @@ def test_an_operators_own_error_starts_from_what_it_read():
     assert math.isclose(so_far.max_error, 0.30, rel_tol=1e-6)
     assert report.worst_operator == first
     assert (
-        report.verdict == f"lost the most: operator 0, RELU relu0, {first.sqnr_db:.1f} dB by itself"
+        report.verdict
+        == f"lost the most: operator 0, RELU relu0, {first.sqnr_db:.1f} dB by itself, "
+        f"{first.effect_db:.1f} dB at the outputs"
     )
+
+
+def test_the_effect_is_that_of_the_error_alone_on_the_float_models_outputs():
+    graph, coded = two_relus(QuantParams(0.125, 0), QuantParams(1.0, -128), QuantParams(0.25, -128))
+    data = np.array([[0.30, -1.0, 3.0, 2.0]], np.float32)  # read as 0.25; made 0.0
+    first, second = int8x.validate(graph, coded, data).operators
+    wanted = np.maximum(data[0].astype(np.float64), 0)
+    error = np.array([-0.25, 0, 0, 0])
+    noise = float(error @ error)
+    assert math.isclose(
+        first.effect_db, 10 * math.log10(float(wanted @ wanted) / noise), rel_tol=1e-6
+    )
+    assert second.effect_db == math.inf
+
+
+def test_an_error_that_is_cut_next_ranks_behind_one_that_reaches_the_outputs():
+    net = Net()
+    x = net.input(1, 4)
+    hidden = net.add("RELU", [net.add("TANH", [x], 1, 4)], 1, 4)
+    graph = net.done(net.add("ELU", [hidden], 1, 4))
+    data = np.array([[-0.04, -0.05, -0.06, 1.5], [-0.07, -0.03, -0.05, -0.04]], np.float32)
+    report = int8x.validate(graph, int8x.quantize(graph, data=data), data)
+    tanh = next(o for o in report.operators if o.kind == "TANH")
+    assert tanh.sqnr_db < math.inf and tanh.effect_db > tanh.sqnr_db
+    worst = report.worst_operator
+    assert worst.effect_db == min(o.effect_db for o in report.operators)
 
 
 def test_the_share_beyond_the_grid_is_counted_of_what_the_operator_wanted():
@@ -89,17 +117,19 @@ def test_every_operator_has_a_row_of_its_own(io):
     assert moved and all(o.sqnr_db == math.inf for o in moved)
 
 
-def test_the_operator_with_the_bad_grid_is_the_one_that_lost_the_most():
+def test_the_operator_with_the_bad_grid_has_the_lowest_sqnr_of_its_own():
     model = small_network()
     spoiled = prepare(small_network()).main.operators[1].name
     model.ranges[spoiled] = QuantParams(4.0, -128)
     coded = int8x.quantize(model, data=SAMPLES)
     report = int8x.validate(small_network(), coded, SAMPLES)
-    assert report.worst_operator.name == spoiled
-    others = [o.sqnr_db for o in report.operators if o.name != spoiled]
-    assert report.worst_operator.sqnr_db < min(others) - 6
-    after = report.operators[report.worst_operator.index + 1]
-    assert after.sqnr_db > report.tensor(after.name).sqnr_db + 6
+    lowest = min(report.operators, key=lambda o: o.sqnr_db)
+    assert lowest.name == spoiled
+    assert lowest.sqnr_db < min(o.sqnr_db for o in report.operators if o is not lowest) - 6
+    after = report.operators[lowest.index + 1]
+    assert after.sqnr_db > report.tensor(after.name).sqnr_db + 3
+    known = [o.effect_db for o in report.operators if o.effect_db is not None]
+    assert report.worst_operator.effect_db == min(known) < 20  # of the SOFTMAX's input
 
 
 def test_several_inputs_and_outputs_and_operators_left_in_float():

@@ -31,13 +31,16 @@ class OperatorReport(Figures):
     operator makes of the dequantized values of the very inputs that this one read.
 
     index: in the quantized model. name: of its first output. covers: float operators that it stands
-    for, 1 unless converters fused differently.
+    for, 1 unless converters fused differently. effect_db: SQNR of the model's worst output (or what
+    a last SOFTMAX reads) when this operator's own error, of the first samples, is added to the
+    float model and nothing else is; None where that could not be measured.
     """
 
     index: int
     kind: str
     name: str
     covers: int
+    effect_db: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +71,12 @@ class Report:
 
     @property
     def worst_operator(self) -> OperatorReport | None:
-        """The operator of the lowest SQNR of its own, None when none loses anything."""
+        """The operator whose own error costs the outputs the most, by effect_db, or where that was
+        not measured the one of the lowest SQNR of its own; None when none loses anything.
+        """
         losing = [o for o in self.operators if o.sqnr_db < math.inf]
-        return min(losing, key=lambda o: o.sqnr_db, default=None)
+        known = [o for o in losing if o.effect_db is not None]
+        return min(known or losing, key=_lost, default=None)
 
     @property
     def verdict(self) -> str:
@@ -81,6 +87,7 @@ class Report:
         return (
             f"lost the most: operator {worst.index}, {worst.kind} {worst.name.split(';')[0]}, "
             f"{worst.sqnr_db:.1f} dB by itself"
+            + ("" if worst.effect_db is None else f", {worst.effect_db:.1f} dB at the outputs")
         )
 
     def to_json(self) -> str:
@@ -116,15 +123,22 @@ class Report:
     def operator_table(self) -> Any:
         """A rich Table of what each operator adds by itself, the one that lost the most marked."""
         shown = _table("error of its own, operator by operator", "operator's output")
+        shown.add_column("outputs dB", justify="right", no_wrap=True, min_width=10)
         worst = self.worst_operator
         for o in self.operators:
             kind = o.kind if o.covers == 1 else f"{o.kind} ({o.covers} in float)"
-            _add(shown, o.name, kind, o, "bold red" if o is worst else None)
+            effect = "" if o.effect_db is None else f"{o.effect_db:.1f}"
+            _add(shown, o.name, kind, o, "bold red" if o is worst else None, effect)
         return shown
 
 
+def _lost(operator: OperatorReport) -> tuple[float, float]:
+    effect = operator.effect_db
+    return (operator.sqnr_db if effect is None else effect), operator.sqnr_db
+
+
 _FIRST = ("index", "name", "operator", "kind")
-_LAST = ("scale", "zero_point", "covers")
+_LAST = ("scale", "zero_point", "covers", "effect_db")
 
 
 def _row(entry: Figures) -> dict[str, Any]:
@@ -146,7 +160,7 @@ def _table(title: str, first: str) -> Any:
     return shown
 
 
-def _add(shown: Any, name: str, kind: str, figures: Figures, style: str | None) -> None:
+def _add(shown: Any, name: str, kind: str, figures: Figures, style: str | None, *more: str) -> None:
     from rich.markup import escape
 
     cells: Sequence[str] = (
@@ -158,4 +172,4 @@ def _add(shown: Any, name: str, kind: str, figures: Figures, style: str | None) 
         f"{figures.saturated:.2%}",
         str(figures.steps) if figures.of_steps else "",
     )
-    shown.add_row(*cells, style=style)
+    shown.add_row(*cells, *more, style=style)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from int8x.calibration.gathering import keeps_state
 from int8x.data import Samples, input_specs
 from int8x.errors import DataError
 from int8x.progress import Progress, silent
@@ -16,9 +17,10 @@ from int8x.tflite.schema import NUMPY_TYPES
 from int8x.tflite.subgraph import Operator, Tensor
 from int8x.validation.comparison import Sums, check_sizes, encode_sample, reals
 from int8x.validation.counterpart import find_counterpart, recipe_beside
+from int8x.validation.effects import Effects
 from int8x.validation.pairing import Pairing
 from int8x.validation.report import OperatorReport, Report, TensorReport
-from int8x.validation.shadow import ShadowRun, cast, conversions
+from int8x.validation.shadow import Shadow, ShadowRun, cast, conversions
 
 __all__ = ["OperatorReport", "Report", "TensorReport", "load_labels", "validate"]
 
@@ -61,6 +63,10 @@ def validate(
     shadow_run = None if shadow is None else ShadowRun(shadow, num_threads)
     own = {} if shadow is None else {w.operator: w.covers for w in shadow.watched}
     operators = _OperatorRows(tested, own)
+    stateful = keeps_state(reference)  # the runs on trial would change what the next one sees
+    effects = Effects(
+        reference, {} if stateful else _places(reference, tested, shadow), num_threads
+    )
     runners = (
         Runner(reference.to_bytes(), reference.origin, num_threads),
         Runner(tested.to_bytes(), tested.origin, num_threads, resolver),
@@ -69,6 +75,9 @@ def validate(
 
     def value(tensor: Tensor) -> np.ndarray:
         return runners[1].value(places[tensor])
+
+    def real(tensor: Tensor) -> np.ndarray:
+        return reals(value(tensor), tensor.quant)
 
     samples = Samples(data, input_specs(reference))
     outputs = [row for row in tensors if row.outputs]
@@ -82,9 +91,12 @@ def validate(
             for op in operators.conversions:
                 wanted = reals(value(op.inputs[0]), op.inputs[0].quant)
                 operators.add(op, wanted, value(op.outputs[0]))
+                effects.note(op, op.outputs[0], wanted, real(op.outputs[0]))
             if shadow_run is not None:
                 for op, tensor, wanted in shadow_run.run(value):
                     operators.add(op, wanted, value(tensor))
+                    effects.note(op, tensor, wanted, real(tensor))
+            effects.run(sample)
             for row in outputs:
                 for place in row.outputs:
                     agreed[place] += float(np.mean(row.choices[0] == row.choices[1]))
@@ -101,7 +113,7 @@ def validate(
         agreement=tuple(share / count for share in agreed),
         float_accuracy=accuracy[0],
         int8_accuracy=accuracy[1],
-        operators=operators.report(),
+        operators=operators.report(effects),
         notes=notes,
     )
 
@@ -114,6 +126,23 @@ def load_labels(path: str | os.PathLike) -> np.ndarray:
         raise DataError(f"{path}: no such file") from None
     except Exception as error:  # numpy raises whatever tokenizer or header parser raised
         raise DataError(f"{path}: not a plain numpy file of labels ({error})") from None
+
+
+def _places(
+    reference: Graph, tested: Graph, shadow: Shadow | None
+) -> dict[tuple[Operator, Tensor], Tensor]:
+    """The float activation that each watched result of the quantized model stands for."""
+    own = dict(zip(tested.main.inputs, reference.main.inputs, strict=True))
+    found = {
+        (op, op.outputs[0]): own[op.inputs[0]] for op in conversions(tested) if op.inputs[0] in own
+    }
+    if shadow is None:
+        return found
+    outputs = shadow.graph.main.outputs
+    for watched in shadow.watched:
+        for tensor, place in watched.outputs:
+            found[watched.operator, tensor] = outputs[place]
+    return found
 
 
 class _TensorRow:
@@ -186,13 +215,14 @@ class _OperatorRows:
         check_sizes(op.outputs[0], wanted, came)
         self.sums[op].add(wanted, came)
 
-    def report(self) -> tuple[OperatorReport, ...]:
+    def report(self, effects: Effects) -> tuple[OperatorReport, ...]:
         return tuple(
             OperatorReport(
                 index=self.places[op],
                 kind=op.kind,
                 name=op.name,
                 covers=self.covers[op],
+                effect_db=effects.sqnr_db(op),
                 **self.sums[op].figures(),
             )
             for op in sorted(self.covers, key=self.places.__getitem__)
