@@ -77,6 +77,20 @@ def test_the_effect_is_that_of_the_error_alone_on_the_float_models_outputs():
     assert second.effect_db == math.inf
 
 
+def test_where_effects_cannot_be_measured_a_note_says_so(monkeypatch):
+    from int8x.validation import effects
+
+    def refuse(self, sample, errors):
+        raise int8x.ModelError("no sums here")
+
+    monkeypatch.setattr(effects.Effects, "_outputs_of", refuse)
+    coded = int8x.quantize(small_network(), data=SAMPLES)
+    report = int8x.validate(small_network(), coded, SAMPLES)
+    assert report.notes[-1] == "effects on the outputs were not measured: no sums here"
+    assert all(o.effect_db is None for o in report.operators)
+    assert report.worst_operator.sqnr_db == min(o.sqnr_db for o in report.operators)
+
+
 def test_an_error_that_is_cut_next_ranks_behind_one_that_reaches_the_outputs():
     net = Net()
     x = net.input(1, 4)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from int8x.errors import ModelError
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.subgraph import Operator, Tensor
@@ -27,7 +28,8 @@ class Effects:
 
     places: for each operator of the quantized model and result of it, the activation of
     `reference`, the prepared float graph, that the result stands for; without any, nothing is
-    measured. Raises ModelError when the runtime refuses the model.
+    measured. failure: why nothing could be measured, if so. Raises ModelError when the runtime
+    refuses to load the model.
     """
 
     def __init__(self, reference: Graph, places: Places, num_threads: int = 1) -> None:
@@ -51,6 +53,7 @@ class Effects:
         self._signal = np.zeros(len(self._outputs))
         self._noise: dict[Operator, np.ndarray] = {}
         self._errors: dict[Operator, dict[Tensor, np.ndarray]] = {}
+        self.failure = ""
         self._left = _SAMPLES if self._places and self._outputs else 0
 
     def note(self, op: Operator, tensor: Tensor, wanted: np.ndarray, came: np.ndarray) -> None:
@@ -67,6 +70,15 @@ class Effects:
         if not self._left or not errors:
             return
         self._left -= 1
+        try:
+            self._measure(sample, errors)
+        except ModelError as error:  # the model runs, but not with sums between its operators
+            self._left, self._noise = 0, {}
+            self.failure = f"effects on the outputs were not measured: {error}"
+
+    def _measure(
+        self, sample: list[np.ndarray], errors: Mapping[Operator, Mapping[Tensor, np.ndarray]]
+    ) -> None:
         shapes = {t: e.shape for each in errors.values() for t, e in each.items()}
         zeros = {t: np.zeros(shapes.get(t, t.shape), np.float32) for t in self._tensors}
         wanted = self._outputs_of(sample, zeros)
@@ -74,7 +86,7 @@ class Effects:
         for op, each in errors.items():
             noise = np.zeros(len(wanted))
             if any(error.any() for error in each.values()):
-                came = self._outputs_of(sample, zeros | each)
+                came = self._outputs_of(sample, {**zeros, **each})
                 noise += [float(np.sum((y - x) ** 2)) for x, y in zip(wanted, came, strict=True)]
             self._noise[op] = self._noise.get(op, 0.0) + noise
 

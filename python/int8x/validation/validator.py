@@ -114,7 +114,7 @@ def validate(
         float_accuracy=accuracy[0],
         int8_accuracy=accuracy[1],
         operators=operators.report(effects),
-        notes=notes,
+        notes=(*notes, effects.failure) if effects.failure else notes,
     )
 
 
