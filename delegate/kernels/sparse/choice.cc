@@ -22,8 +22,8 @@ constexpr double kMargin = 0.95;
 constexpr Costs kCosts[] = {
     {arch::avx512amx, 1.0, 100, 5.2, 165, 60, 64},
     {arch::avx512vnni, 4.6, 140, 5.2, 165, 60, 64},
-    {arch::avxvnni, 7, 430, 16, 650, 250, 4},
-    {arch::avx2, 17, 430, 16, 650, 250, 4},
+    {arch::avxvnni, 7, 430, 18, 650, 250, 4},
+    {arch::avx2, 17, 430, 18, 650, 250, 4},
     // Instructions of the inner loops at 2 a cycle and 2 GHz: sdot by element against sdot with a
     // load each.
     {arch::neoni8mm, 20, 300, 32, 900, 120, 16},
