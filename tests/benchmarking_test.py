@@ -76,12 +76,15 @@ def test_compare_gives_a_row_for_every_runner_and_shows_progress():
     assert seen == [("fc, threads: 2", 3), "round", "round", "round"]
 
 
-def test_the_runner_int8x_runs_the_delegate_and_the_others_do_not():
+def test_the_runners_int8x_and_dense_run_the_delegate_and_the_others_do_not():
     runner = benchmarking.open_runner(MODEL, "int8x", 2)
     assert isinstance(runner, int8x.Interpreter) and runner.claims.claimed_ops == 1
+    dense = benchmarking.open_runner(MODEL, "dense", options={"sparse": "on"})
+    (step,) = dense.claims.steps
+    assert not step.kernel.startswith("sparse_")
     for name in ("xnnpack", "stock", "reference"):
         assert not isinstance(benchmarking.open_runner(MODEL, name), int8x.Interpreter)
-    with pytest.raises(ValueError, match="int8x, xnnpack, stock, reference; got 'ruy'"):
+    with pytest.raises(ValueError, match="int8x, dense, xnnpack, stock, reference; got 'ruy'"):
         benchmarking.open_runner(MODEL, "ruy")
 
 

@@ -9,38 +9,32 @@ namespace {
 
 #define INT8X_UNROLL _Pragma("GCC unroll 16")  // sums stay in registers only if all is unrolled
 
-// One channel, `vectors` x 4 pixels.
+// `vectors` x 4 pixels of every channel.
 template <int vectors>
-void channel(const SparseBlock& b, int j, int first) {
-  const int8_t* lhs = static_cast<const int8_t*>(b.lhs) + 4 * first;
+void channels(const SparseBlock& b) {
+  if constexpr (vectors > 1)
+    if (b.pixels < 4 * vectors) return channels<vectors - 1>(b);
   const int32_t* weights = static_cast<const int32_t*>(b.weights);
-  const int64_t pitch = int64_t{b.pixels} * 4;
-  const int at = j * kSparsePixels + first;
-  int32x4_t sum[vectors];
-  INT8X_UNROLL
-  for (int v = 0; v < vectors; ++v)
-    sum[v] = b.before == nullptr ? vdupq_n_s32(0) : vld1q_s32(b.before + at + 4 * v);
-  for (uint32_t k = b.ends[j]; k < b.ends[j + 1]; ++k) {
-    const int8x16_t w = vreinterpretq_s8_s32(vld1q_dup_s32(weights + k));
-    const int8_t* x = lhs + b.blocks[k] * pitch;
+  for (int j = 0; j < b.channels; ++j) {
+    const int at = j * kSparsePixels;
+    int32x4_t sum[vectors];
     INT8X_UNROLL
-    for (int v = 0; v < vectors; ++v) sum[v] = vdotq_s32(sum[v], vld1q_s8(x + 16 * v), w);
+    for (int v = 0; v < vectors; ++v)
+      sum[v] = b.before == nullptr ? vdupq_n_s32(0) : vld1q_s32(b.before + at + 4 * v);
+    for (uint32_t k = b.ends[j]; k < b.ends[j + 1]; ++k) {
+      const int8x16_t w = vreinterpretq_s8_s32(vld1q_dup_s32(weights + k));
+      const int8_t* x = static_cast<const int8_t*>(b.lhs) + b.blocks[k] * (16 * vectors);
+      INT8X_UNROLL
+      for (int v = 0; v < vectors; ++v) sum[v] = vdotq_s32(sum[v], vld1q_s8(x + 16 * v), w);
+    }
+    INT8X_UNROLL
+    for (int v = 0; v < vectors; ++v) vst1q_s32(b.sums + at + 4 * v, sum[v]);
   }
-  INT8X_UNROLL
-  for (int v = 0; v < vectors; ++v) vst1q_s32(b.sums + at + 4 * v, sum[v]);
 }
 
 }  // namespace
 
-void sparse_s8_s8_s32_64x1x4_neondot(const SparseBlock& b) {
-  for (int j = 0; j < b.channels; ++j) {
-    int p = 0;
-    for (; p + 64 <= b.pixels; p += 64) channel<16>(b, j, p);
-    if (b.pixels - p >= 32) channel<8>(b, j, p), p += 32;
-    if (b.pixels - p >= 16) channel<4>(b, j, p), p += 16;
-    for (; p < b.pixels; p += 4) channel<1>(b, j, p);
-  }
-}
+void sparse_s8_s8_s32_64x1x4_neondot(const SparseBlock& b) { channels<16>(b); }
 
 void sparse_s8_s8_s32_64x1x4_neondot_pack(const int8_t* const* pixels, int count, int blocks,
                                           void* lhs) {

@@ -5,26 +5,32 @@
 namespace int8x {
 namespace {
 
-// Picoseconds, measured on Zen 4 (x86). A row is for an Arch and those above it up to the next row.
+// Picoseconds, on x86 measured on Zen 4. A row is for an Arch and those above it up to the next
+// row.
 struct Costs {
   arch::Arch arch;
   double dense_product, dense_output;
-  // A kept product, an output, and one of [pixel][tap][channel] copied; each for padded pixels.
+  // A kept product, an output, and one of [pixel][tap][channel] copied, in runs of that many
+  // channels; each for pixels rounded up to whole vectors.
   double kept_product, sparse_output, copied;
+  int run;
 };
 
+// Sparse must promise this much less than dense to be taken.
+constexpr double kMargin = 0.95;
+
 constexpr Costs kCosts[] = {
-    {arch::avx512amx, 1.0, 40, 5.5, 110, 30},
-    {arch::avx512vnni, 4.6, 60, 5.5, 110, 30},
-    {arch::avxvnni, 7, 120, 25, 700, 200},
-    {arch::avx2, 17, 120, 25, 700, 200},
+    {arch::avx512amx, 1.0, 100, 5.2, 165, 60, 64},
+    {arch::avx512vnni, 4.6, 140, 5.2, 165, 60, 64},
+    {arch::avxvnni, 7, 430, 18, 650, 250, 4},
+    {arch::avx2, 17, 430, 18, 650, 250, 4},
     // Instructions of the inner loops at 2 a cycle and 2 GHz: sdot by element against sdot with a
     // load each.
-    {arch::neoni8mm, 20, 300, 32, 900, 120},
-    {arch::neondot, 20, 300, 32, 900, 120},
+    {arch::neoni8mm, 20, 300, 32, 900, 120, 16},
+    {arch::neondot, 20, 300, 32, 900, 120, 16},
 };
 // No kernel of its own: plain loops, against which every dense kernel wins.
-constexpr Costs kOthers = {arch::reference, 1, 1, 100, 1000, 1000};
+constexpr Costs kOthers = {arch::reference, 1, 1, 100, 1000, 1000, 4};
 
 const Costs& costs_of(arch::ArchSet archs) {
   for (const Costs& c : kCosts)
@@ -38,7 +44,8 @@ int64_t sparse_nanoseconds(const SparseLayer& layer, arch::ArchSet archs) {
   const Costs& c = costs_of(archs);
   const int64_t lanes = sparse_kernel(archs).lanes;
   const double pixels = static_cast<double>((layer.pixels + lanes - 1) / lanes * lanes);
-  const double depth = static_cast<double>(layer.taps) * layer.in_c;
+  const int64_t row = (int64_t{layer.in_c} + c.run - 1) / c.run * c.run;
+  const double depth = static_cast<double>(layer.taps * row);
   return static_cast<int64_t>(pixels / 1000 *
                               (static_cast<double>(layer.kept) * 4 * c.kept_product +
                                layer.out_c * c.sparse_output + depth * c.copied));
@@ -54,7 +61,8 @@ int64_t dense_nanoseconds(const SparseLayer& layer, arch::ArchSet archs) {
 bool sparse_chosen(SparseUse use, const SparseLayer& layer, arch::ArchSet archs) {
   if (use == SparseUse::off || layer.in_c % 4 != 0 || layer.pixels == 0) return false;
   if (use == SparseUse::on) return true;
-  return sparse_nanoseconds(layer, archs) < dense_nanoseconds(layer, archs);
+  return static_cast<double>(sparse_nanoseconds(layer, archs)) <
+         kMargin * static_cast<double>(dense_nanoseconds(layer, archs));
 }
 
 }  // namespace int8x

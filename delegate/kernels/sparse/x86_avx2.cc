@@ -10,48 +10,43 @@ namespace {
 
 #define INT8X_UNROLL _Pragma("GCC unroll 8")  // sums stay in registers only if all is unrolled
 
-// One channel, `vectors` x 8 pixels.
+// `vectors` x 8 pixels of every channel.
 template <int vectors>
-void channel(const SparseBlock& b, int j, int first) {
-  const int16_t* lhs = static_cast<const int16_t*>(b.lhs) + 2 * first;
+void channels(const SparseBlock& b) {
+  if constexpr (vectors > 1)
+    if (b.pixels < 8 * vectors) return channels<vectors - 1>(b);
+  constexpr int64_t kPair = int64_t{vectors} * 16;
   const int32_t* weights = static_cast<const int32_t*>(b.weights);  // two pairs for each block
-  const int64_t pair = int64_t{b.pixels} * 2;
-  const int at = j * kSparsePixels + first;
-  __m256i sum[vectors];
-  INT8X_UNROLL
-  for (int v = 0; v < vectors; ++v) {
-    sum[v] = b.before == nullptr
-                 ? _mm256_setzero_si256()
-                 : _mm256_load_si256(reinterpret_cast<const __m256i*>(b.before + at + 8 * v));
-  }
-  for (uint32_t k = b.ends[j]; k < b.ends[j + 1]; ++k) {
-    const __m256i low = _mm256_set1_epi32(weights[2 * k]);
-    const __m256i high = _mm256_set1_epi32(weights[2 * k + 1]);
-    const int16_t* x = lhs + b.blocks[k] * 2 * pair;
+  for (int j = 0; j < b.channels; ++j) {
+    const int at = j * kSparsePixels;
+    __m256i sum[vectors];
     INT8X_UNROLL
     for (int v = 0; v < vectors; ++v) {
-      const __m256i x0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(x + 16 * v));
-      const __m256i x1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(x + pair + 16 * v));
-      sum[v] = _mm256_add_epi32(sum[v], _mm256_madd_epi16(x0, low));
-      sum[v] = _mm256_add_epi32(sum[v], _mm256_madd_epi16(x1, high));
+      sum[v] = b.before == nullptr
+                   ? _mm256_setzero_si256()
+                   : _mm256_load_si256(reinterpret_cast<const __m256i*>(b.before + at + 8 * v));
     }
+    for (uint32_t k = b.ends[j]; k < b.ends[j + 1]; ++k) {
+      const __m256i low = _mm256_set1_epi32(weights[2 * k]);
+      const __m256i high = _mm256_set1_epi32(weights[2 * k + 1]);
+      const int16_t* x = static_cast<const int16_t*>(b.lhs) + b.blocks[k] * 2 * kPair;
+      INT8X_UNROLL
+      for (int v = 0; v < vectors; ++v) {
+        const __m256i x0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(x + 16 * v));
+        const __m256i x1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(x + kPair + 16 * v));
+        sum[v] = _mm256_add_epi32(sum[v], _mm256_madd_epi16(x0, low));
+        sum[v] = _mm256_add_epi32(sum[v], _mm256_madd_epi16(x1, high));
+      }
+    }
+    INT8X_UNROLL
+    for (int v = 0; v < vectors; ++v)
+      _mm256_store_si256(reinterpret_cast<__m256i*>(b.sums + at + 8 * v), sum[v]);
   }
-  INT8X_UNROLL
-  for (int v = 0; v < vectors; ++v)
-    _mm256_store_si256(reinterpret_cast<__m256i*>(b.sums + at + 8 * v), sum[v]);
 }
 
 }  // namespace
 
-void sparse_s8_s8_s32_64x1x4_avx2(const SparseBlock& b) {
-  for (int j = 0; j < b.channels; ++j) {
-    int p = 0;
-    for (; p + 64 <= b.pixels; p += 64) channel<8>(b, j, p);
-    if (b.pixels - p >= 32) channel<4>(b, j, p), p += 32;
-    if (b.pixels - p >= 16) channel<2>(b, j, p), p += 16;
-    if (b.pixels - p >= 8) channel<1>(b, j, p);
-  }
-}
+void sparse_s8_s8_s32_64x1x4_avx2(const SparseBlock& b) { channels<8>(b); }
 
 void sparse_s8_s8_s32_64x1x4_avx2_pack(const int8_t* const* pixels, int count, int blocks,
                                        void* lhs) {
