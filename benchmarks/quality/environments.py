@@ -23,6 +23,11 @@ def peer(name: str) -> Path:
     return _maker().make(name, _HERE)
 
 
+def environment(name: str) -> Path:
+    """The folder of an environment of tools/environments."""
+    return _maker().make(name)
+
+
 def models(package: str) -> Path:
     """The folder of the models that a package carries."""
     return _maker().make("models") / package

@@ -21,6 +21,7 @@ def trained(
     how: str,
     build: Callable[[], Any],
     train: Callable[[Any], None],
+    seed: int = 1,
 ) -> Any:
     """The Keras model of `build` after `train`, or with the cached weights of an earlier run.
 
@@ -31,7 +32,7 @@ def trained(
     made_by = Path(str(module.__file__)).read_bytes() + how.encode()
     digest = hashlib.sha256(made_by).hexdigest()[:12]
     path = cache_folder() / "trained" / f"{name}-{digest}.weights.h5"
-    keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(seed)
     model = build()
     if path.exists():
         model.load_weights(path)

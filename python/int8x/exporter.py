@@ -24,13 +24,14 @@ def export(
 ) -> "Graph":
     """Writes the model as a full int8 .tflite, its recipe beside it, and returns its graph.
 
-    model: a Keras 3 model, or the path of a float .tflite. Ranges that a Keras model learned with
-    QATCallback are used: the file has exactly the scales, zero points and int8 weights that it was
-    trained with. Everything else needs `data` to calibrate (see int8x.data), unless the recipe
-    keeps activations in float. recipe: a preset's name, a recipe file, plain data, or a Recipe;
-    where it computes in int8, a model that was trained for int16 activations, INT4 weights or float
-    layers gets these. labels: one integer per sample, for recipe "auto". progress: see
-    int8x.progress.
+    model: a Keras 3 or tf_keras model, or the path of a float .tflite. Ranges that a Keras model
+    learned with QATCallback, or a tf_keras model by TFMOT's quantize_model, are used: the file has
+    exactly the scales, zero points and int8 weights that it was trained with; TFMOT's pruning and
+    clustering wrappers may still be on. Everything else needs `data` to calibrate (see int8x.data),
+    unless the recipe keeps activations in float. recipe: a preset's name, a recipe file, plain
+    data, or a Recipe; where it computes in int8, a model that was trained for int16 activations,
+    INT4 weights or float layers gets these. labels: one integer per sample, for recipe "auto".
+    progress: see int8x.progress.
 
     Raises ModelError for a model of another kind, ValueError for a Keras model without learned
     ranges and without data, and what int8x.quantize raises: QuantizeError names operators that
@@ -47,6 +48,8 @@ def export(
     if _is_instance(model, "keras", "Model"):
         can_do_without = data is not None or not recipe.needs_ranges
         graph, recipe = _from_keras(model, can_do_without, recipe)
+    elif _is_instance(model, "tf_keras", "Model"):
+        graph = _from_keras2(model, data is not None or not recipe.needs_ranges)
     elif isinstance(model, (str, os.PathLike)):
         graph = _from_file(Path(model))
     else:
@@ -102,6 +105,19 @@ def _from_keras(model: Any, can_do_without: bool, recipe: "Recipe") -> tuple["Gr
     return convert_trained(model, recipe) if learned else (convert(model), recipe)
 
 
+def _from_keras2(model: Any, can_do_without: bool) -> "Graph":
+    """The float graph with the ranges that TFMOT trained, if any."""
+    from int8x.keras2.conversion import convert, has_ranges
+
+    graph = convert(model)
+    if not can_do_without and not has_ranges(graph):
+        raise ValueError(
+            f"{model.name}: this tf_keras model has no ranges: train it after TFMOT's "
+            "quantize_model, or give data to calibrate"
+        )
+    return graph
+
+
 def _from_file(path: Path) -> "Graph":
     from int8x.tflite.graph import Graph
 
@@ -120,11 +136,9 @@ def _is_instance(model: Any, package: str, name: str) -> bool:
 
 def _refusal(model: Any) -> str:
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
-    wanted = "a Keras 3 model or the path of a float .tflite was wanted"
+    wanted = "a Keras model or the path of a float .tflite was wanted"
     if _is_instance(model, "torch.nn", "Module"):
         return f"{kind}: PyTorch modules are not exported yet; {wanted}"
-    if _is_instance(model, "tf_keras", "Model"):
-        return f"{kind}: Keras 2 models are not exported yet; {wanted} (TFLiteConverter makes one)"
     return f"{kind}: {wanted}"
 
 

@@ -104,11 +104,11 @@ def python_layers(tree: Tree) -> Iterator[Finding]:
                         number,
                         f"int8x.{own} may not import {name}: what both need belongs a level up",
                     )
-        if part in ("keras", "torch"):
+        if part in ("keras", "keras2", "torch"):
             continue
         for number, name in _imports_at_top(module):
             if name.split(".")[0] in HEAVY or (name + ".").startswith(
-                ("int8x.keras.", "int8x.torch.")
+                ("int8x.keras.", "int8x.keras2.", "int8x.torch.")
             ):
                 yield Finding(
                     path,

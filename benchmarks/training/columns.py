@@ -1,0 +1,177 @@
+"""The columns: what each makes of the same float checkpoint, as a .tflite."""
+
+import functools
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from quality.case import Case, accuracy
+from quality.environments import environment
+from quality.peers import tensorflow
+from quality.training import trained
+from quality.uneven import uneven
+from training import nets
+from training.fit import FLOAT_EPOCHS, FLOAT_RATE, fit, images
+
+CALIBRATION_SAMPLES = 500
+HERE = Path(__file__).parent
+INT8X = HERE.parents[1] / "python" / "int8x"
+_FIT = hashlib.sha256((HERE / "fit.py").read_bytes()).hexdigest()
+_TRAINING = (HERE / "nets.py", HERE / "fit.py", HERE / "columns.py")
+_FOLDERS = ("tflite", "calibration", "quantization")
+_QUANTIZER = tuple(path for name in _FOLDERS for path in (INT8X / name).glob("*.py"))
+_KERAS = tuple((INT8X / "keras").glob("*.py"))
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a column begins: a net trained in float with a seed; for how many epochs it goes on."""
+
+    net: str
+    seed: int
+    epochs: int
+
+    def model(self) -> Any:
+        """A new Keras 3 model with the weights of the checkpoint."""
+        import keras
+
+        def train(model: Any) -> None:
+            fit(keras, model, self.seed, FLOAT_EPOCHS, FLOAT_RATE)
+
+        how = f"{self.seed} {_FIT}"
+        name, build = f"training_{self.net}_{self.seed}", nets.NETS[self.net]
+        model = trained(name, nets, how, lambda: build(keras), train, self.seed)
+        return uneven(model, self.seed) if self.net == "uneven" else model
+
+    def float_model(self) -> Any:
+        """The same after the column's epochs in float: kept, for three columns need it."""
+        name, how = f"training_{self.net}_{self.seed}_on", f"{self.seed} {self.epochs} {_FIT}"
+        return trained(name, nets, how, self.model, self.fit, self.seed)
+
+    def fit(self, model: Any, *callbacks: Any, part: tuple[int, int] = (0, 1)) -> None:
+        """Goes on training, as every column does."""
+        import keras
+
+        fit(keras, model, self.seed, self.epochs, callbacks=callbacks, part=part)
+
+
+def _float(start: Start) -> bytes:
+    from int8x.keras.conversion import to_bytes
+
+    return to_bytes(start.float_model())
+
+
+def _case(start: Start) -> Case:
+    """The float column's model, for those that quantize after training."""
+    from int8x.keras.conversion import to_bytes
+
+    model = start.float_model()
+    x, _, x_test, y_test = images()
+    samples = x[:CALIBRATION_SAMPLES]
+    return Case(start.net, to_bytes(model), samples, x_test, accuracy(y_test), keras=model)
+
+
+def _ptq_tensorflow(start: Start) -> bytes:
+    return tensorflow(_case(start))
+
+
+def _ptq_int8x(start: Start) -> bytes:
+    import int8x
+
+    case = _case(start)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "float.tflite"
+        source.write_bytes(case.model)
+        return int8x.quantize(source, data=case.calibration).to_bytes()
+
+
+def _qat_tfmot(start: Start) -> bytes:
+    """In the pinned environment `tfmot`, on the same architecture and weights in tf_keras."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights, output = Path(folder) / "weights.npz", Path(folder) / "out.tflite"
+        np.savez(weights, *start.model().get_weights())
+        run_tfmot("qat", start.net, str(start.seed), str(start.epochs), str(weights), str(output))
+        return output.read_bytes()
+
+
+def run_tfmot(*arguments: str) -> str:
+    """What `run_tfmot.py` prints, in the environment `tfmot`; RuntimeError with its last words."""
+    python = environment("tfmot") / "bin" / "python"
+    path = os.pathsep.join([str(INT8X.parent), str(HERE.parent)])
+    command = [str(python), str(HERE / "run_tfmot.py"), *arguments]
+    run = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    if run.returncode:
+        raise RuntimeError(run.stderr.strip().splitlines()[-1])
+    return run.stdout
+
+
+def _trained(start: Start, pruning: dict[str, Any] | None = None, **settings: Any) -> bytes:
+    """QAT, with pruning in the same fit if wanted, exported."""
+    import int8x
+
+    model = start.model()
+    callbacks = [int8x.QATCallback(**settings)]
+    if pruning is not None:
+        callbacks.insert(0, int8x.PruningCallback(**pruning))
+    start.fit(model, *callbacks)
+    return _exported(model)
+
+
+def _filters(start: Start) -> bytes:
+    """Half of the epochs prune, the smaller net is trained quantization-aware in the other half."""
+    import int8x
+
+    model = start.model()
+    start.fit(model, int8x.PruningCallback(0.5, pattern="filters"), part=(0, 2))
+    small = int8x.keras.shrink(int8x.keras.strip(model))
+    start.fit(small, int8x.QATCallback(), part=(1, 2))
+    return _exported(small)
+
+
+def _exported(model: Any) -> bytes:
+    import int8x
+
+    with tempfile.TemporaryDirectory() as folder:
+        return int8x.export(model, Path(folder) / "model.tflite").to_bytes()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: its .tflite, and the files whose change makes its results old."""
+
+    title: str
+    make: Callable[[Start], bytes]
+    sources: tuple[Path, ...]
+
+
+def _int8x(title: str, make: Callable[[Start], bytes]) -> Column:
+    return Column(title, make, _TRAINING + _QUANTIZER + _KERAS)
+
+
+def _pruned(title: str, **pruning: Any) -> Column:
+    return _int8x(title, functools.partial(_trained, pruning=pruning))
+
+
+COLUMNS = {
+    "float": Column("float", _float, _TRAINING),
+    "ptq_tensorflow": Column("PTQ, TFLiteConverter", _ptq_tensorflow, _TRAINING),
+    "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _TRAINING + _QUANTIZER),
+    "qat_tfmot": Column("QAT, TFMOT", _qat_tfmot, (*_TRAINING, HERE / "run_tfmot.py")),
+    "qat_average": _int8x("QAT, int8x average", functools.partial(_trained, ranges="average")),
+    "qat_lsq": _int8x("QAT, int8x lsq", functools.partial(_trained, ranges="lsq")),
+    "block_50": _pruned("1x4 50 % + QAT", sparsity=0.5, block=(1, 4)),
+    "block_75": _pruned("1x4 75 % + QAT", sparsity=0.75, block=(1, 4)),
+    "block_87": _pruned("1x4 87.5 % + QAT", sparsity=0.875, block=(1, 4)),
+    "two_of_four": _pruned("2:4 + QAT", pattern="2:4"),
+    "filters_50": _int8x("filters 50 % + QAT", _filters),
+    "int4_average": _int8x("INT4 + QAT average", functools.partial(_trained, weight_bits=4)),
+    "int4_lsq": _int8x("INT4 + QAT lsq", functools.partial(_trained, weight_bits=4, ranges="lsq")),
+}

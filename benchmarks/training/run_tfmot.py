@@ -1,0 +1,42 @@
+"""TFMOT's column and its step time, in the environment `tfmot`:
+
+run_tfmot.py qat NET SEED EPOCHS WEIGHTS.npz OUTPUT.tflite
+run_tfmot.py steps NET      prints the median seconds of a float and of a QAT step
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+from training.fit import fit
+from training.nets import NETS
+from training.steps import time_steps
+
+
+def _qat(net: str, seed: str, epochs: str, weights: str, output: str) -> None:
+    model = NETS[net](tf_keras)
+    with np.load(weights) as arrays:
+        model.set_weights([arrays[f"arr_{n}"] for n in range(len(arrays.files))])
+    model = tfmot.quantization.keras.quantize_model(model)
+    fit(tf_keras, model, int(seed), int(epochs))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    Path(output).write_bytes(converter.convert())
+
+
+def _steps(net: str) -> None:
+    def quantized() -> Any:
+        return tfmot.quantization.keras.quantize_model(NETS[net](tf_keras))
+
+    kinds = {"float": lambda: (NETS[net](tf_keras), ()), "qat": lambda: (quantized(), ())}
+    print(json.dumps(time_steps(tf_keras, kinds)))
+
+
+if __name__ == "__main__":
+    {"qat": _qat, "steps": _steps}[sys.argv[1]](*sys.argv[2:])
