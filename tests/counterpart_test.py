@@ -12,6 +12,7 @@ from int8x.quantization.recipe import resolve
 from int8x.tflite.graph import Graph
 from int8x.tflite.quant_params import QuantParams
 from int8x.validation.comparison import compare_outputs
+from uneven_nets import chain, images
 
 SHAPE = (1, 8, 8, 3)
 SAMPLES = on_grid(SHAPE)
@@ -148,7 +149,8 @@ def test_weights_scaled_by_little_are_noticed_too():
         weights = op.inputs[1]
         op.inputs[1] = other.main.add_constant(weights.name, weights.values * np.float32(factor))
     first.inputs[2] = other.main.add_constant("b", first.inputs[2].values * np.float32(1.03))
-    report = int8x.validate(plain, int8x.quantize(other, data=SAMPLES), SAMPLES)
+    coded = int8x.quantize(other, data=SAMPLES, recipe="minmax")
+    report = int8x.validate(plain, coded, SAMPLES)
     assert len(report.tensors) == 2 and "cosine 1.000" in report.notes[0]
 
 
@@ -173,6 +175,14 @@ def test_a_recipe_that_does_not_fit_is_left_aside(scaling, tmp_path):
     beside.write_text("not JSON")
     report = int8x.validate(equalizable(), path, SAMPLES)
     assert len(report.tensors) == 4 and "cannot be read" in report.notes[0]
+
+
+def test_a_model_that_the_default_recipe_equalized_is_recognized_without_its_recipe():
+    graph, data = chain(0, 2.0), images(32)
+    coded = int8x.quantize(graph, data=data)
+    assert coded.quantization.recipe.equalize is True
+    report = int8x.validate(graph, coded.to_bytes(), data[:4])
+    assert not report.notes and len(report.operators) == len(coded.main.operators)
 
 
 def test_a_quantized_model_in_the_place_of_the_float_one_is_refused():

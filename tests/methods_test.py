@@ -151,8 +151,14 @@ def test_equalization_is_kept_where_outputs_come_closer_and_left_out_where_not(m
             bias.data = bias.values + np.float32(1)
 
     graph, data = chain(0, 2.0), iter(images(32))
-    step = int8x.quantize(graph, data=data).quantization.methods[0]
+    coded = int8x.quantize(graph, data=data)
+    step = coded.quantization.methods[0]
     assert step.method == "equalize" and step.kept and step.after > step.before + 3
+    assert coded.quantization.recipe.equalize is True
+    report = int8x.validate(
+        graph, coded, images(4)
+    )  # the recipe tells how to prepare the float net
+    assert not report.notes and len(report.operators) == len(coded.main.operators)
     monkeypatch.setattr(passes, "PASSES", [*passes.PASSES, spoil])
     graph = chain(0, 0.0)
     for wanted in (True, "if_better"):

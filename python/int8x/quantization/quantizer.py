@@ -80,7 +80,8 @@ def quantize(
     if data is not None and lacking:
         gather(lacking, data, resolved, progress, workers)
     form, steps = closest(forms, resolved, read)
-    draft = Draft(resolved, form.stats)
+    # The recipe that is saved says which form it was: validate() prepares the float model so.
+    draft = Draft(dataclasses.replace(resolved, equalize=form.equalized), form.stats)
     _refuse_missing(form.graph, draft.decide(form.graph))
     graph, more = refine(form.graph, draft, read, progress)
     return _finished(graph, draft, (*steps, *more))

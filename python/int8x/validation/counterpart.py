@@ -36,17 +36,20 @@ def find_counterpart(
     """The float graph in the form that `tested` was made from, its pairing with it, and notes.
 
     Passes such as equalization change inner tensors and weights, so of the recipe that was found
-    and the plain preparation, the one is taken whose weights are the quantized model's. `given`, a
-    recipe that was asked for, is obeyed. Inner tensors are only paired when the weights agree.
+    and the plain and the equalized preparation, the one is taken whose weights are the quantized
+    model's. `given`, a recipe that was asked for, is obeyed. Inner tensors are only paired when the
+    weights agree.
     Raises ModelError when `model` is quantized already or the interfaces do not correspond.
     """
     source, notes = load(model), []
-    recipes: list[Any] = ["int8"]
+    recipes: list[Any] = ["int8", Recipe(equalize=True)]
+    beside = False
     if given is not None:
         recipes = [resolve(given)]
     elif found is not None:
         try:
             recipes.insert(0, resolve(found))
+            beside = True
         except RecipeError as error:
             notes.append(f"the recipe beside the model cannot be read: {error}")
     tries = []
@@ -58,7 +61,7 @@ def find_counterpart(
         if all(cosine > _SURE for cosine, _ in tries[-1][1].likeness.values()):
             break
     graph, pairing = max(tries, key=lambda each: _fit(each[1]))
-    if len(tries) > 1 and graph is not tries[0][0]:
+    if beside and graph is not tries[0][0]:
         notes.append(
             "the recipe beside the quantized model was left aside: the float model, prepared by "
             "it, has other weights"

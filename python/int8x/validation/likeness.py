@@ -45,10 +45,14 @@ def weights_likeness(
 
 
 def constants_agree(op: Operator, other: Operator, producers: dict[Tensor, Operator]) -> bool:
-    """Whether all constants that two operators read at the same places are the same."""
+    """Whether all constants that two operators read at the same places are the same, but for
+    biases: bias correction moves them.
+    """
+    rule = RULES.get(op.kind)
+    bias = None if rule is None or rule.weights is None else rule.weights.bias
     for place in range(min(len(op.inputs), len(other.inputs))):
         mine, its = op.input(place), other.input(place)
-        if mine is None or its is None or not mine.is_constant:
+        if place == bias or mine is None or its is None or not mine.is_constant:
             continue
         constant = constant_of(its, producers)
         if constant is not None and not _alike(mine, constant)[1]:
