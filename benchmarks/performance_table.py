@@ -17,7 +17,7 @@ LAYERS = ("pointwise_", "depthwise_")  # single layers: no part of the means ove
 
 
 def table(measured: dict[str, Any]) -> str:
-    """Markdown: a line for each model and thread count, then means over networks and the command."""
+    """Markdown: a line for each model and thread count, then means over networks, and where."""
     times = {(r["model"], r["threads"], r["runner"]): r["median_ms"] for r in measured["rows"]}
     lines = ["| model | threads | int8x ms | XNNPACK ms | stock ms | XNNPACK / int8x |"]
     lines.append("|---|---|---|---|---|---|")
