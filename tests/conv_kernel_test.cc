@@ -253,6 +253,18 @@ TEST(ConvKernel, WindowsEqualReferenceForEveryWidth) {
   }
 }
 
+// Pixels under a window of three are read for three outputs at once where channels are few.
+TEST(ConvKernel, WindowsOfThreeEqualReferenceForEveryWidth) {
+  for (int w = 1; w <= 36; ++w) {
+    for (int out_c : {7, 16, 27, 32, 50}) {
+      ASSERT_NO_FATAL_FAILURE(check({1, 4, w, 8, out_c, 3, 3}, Values::ordinary));
+    }
+    ASSERT_NO_FATAL_FAILURE(check_all_values({2, 3, w, 4, 12, 1, 3}));
+    ASSERT_NO_FATAL_FAILURE(check_all_values({1, 7, w, 12, 30, 3, 6, 2, 2}));
+  }
+  ASSERT_NO_FATAL_FAILURE(check_all_values({2, 9, 33, 24, 32, 3, 3, 2, 1, 2, 1, 2}));
+}
+
 TEST(ConvKernel, WindowsEqualReferenceOnAllValues) {
   for (bool same : {true, false}) {
     for (int kernel : {2, 3, 5}) {

@@ -184,15 +184,20 @@ TEST(Add, EveryPairOfValuesAtScalesThatTie) {
     }
   }
   const Dims dims = {256, 256};
-  for (float output_scale : {0.25f, 0.5f, 0.75f, 1.0f, 2.0f, 4.0f, 1.0f / 3}) {
-    AddParams params;
-    ASSERT_TRUE(make_add_params({0.5f, 0.25f, output_scale, 3, -7, 1, -128, 127}, dims.data(), 2,
-                                dims.data(), 2, arch::supported(), &params));
-    std::vector<std::vector<int8_t>> outputs;
-    for (const AddKernel* kernel : runnable(add_kernels())) {
-      params.kernel = kernel;
-      outputs.push_back(run_tiles(params, add_tiles(params), add_run, all, repeated));
-      ASSERT_EQ(outputs.back(), outputs.front()) << kernel->name;
+  // The smaller scale from equal to so small that its multiplier is 0; with and without RELU.
+  for (float smaller : {0.5f, 0.49f, 0.25f, 0.3f, 0.01f, 1e-5f, 1e-7f, 1e-9f, 1e-11f}) {
+    for (float output_scale : {0.25f, 0.5f, 0.75f, 1.0f, 2.0f, 4.0f, 1.0f / 3}) {
+      for (int32_t min : {-128, 1}) {
+        AddParams params;
+        ASSERT_TRUE(make_add_params({0.5f, smaller, output_scale, 3, -7, 1, min, 127}, dims.data(),
+                                    2, dims.data(), 2, arch::supported(), &params));
+        std::vector<std::vector<int8_t>> outputs;
+        for (const AddKernel* kernel : runnable(add_kernels())) {
+          params.kernel = kernel;
+          outputs.push_back(run_tiles(params, add_tiles(params), add_run, all, repeated));
+          ASSERT_EQ(outputs.back(), outputs.front()) << kernel->name << " " << smaller;
+        }
+      }
     }
   }
 }

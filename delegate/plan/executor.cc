@@ -17,8 +17,6 @@ int64_t grain_of(int64_t tiles, int threads) {
   return (tiles + pieces - 1) / pieces;
 }
 
-bool worth_threads(const Step& step) { return step.tiles() > 1 && step.cost() >= kWorthThreads; }
-
 int64_t now() {
   timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -44,8 +42,13 @@ bool Executor::load(Plan plan, bool profile) {
   plan_ = std::move(plan);
   profile_ = profile;
   times_.assign(plan_.steps.size(), StepTime());
-  threaded_ = std::any_of(plan_.steps.begin(), plan_.steps.end(),
-                          [](const std::unique_ptr<Step>& step) { return worth_threads(*step); });
+  jobs_.clear();
+  threaded_ = false;
+  for (const std::unique_ptr<Step>& step : plan_.steps) {
+    const int64_t tiles = step->tiles();
+    jobs_.push_back({step.get(), tiles, tiles > 1 && step->cost() >= kWorthThreads});
+    threaded_ = threaded_ || jobs_.back().threads;
+  }
   data_.assign(plan_.values.size(), nullptr);
   bound_alias_.clear();
   for (size_t v = 0; v < plan_.values.size(); ++v) {
@@ -66,23 +69,22 @@ bool Executor::load(Plan plan, bool profile) {
   return true;
 }
 
-void Executor::run_step(const Step& step, ThreadPool::Session* session) {
+void Executor::run_job(const Job& job, ThreadPool::Session* session) {
   uint8_t* scratch = arena_.data() + plan_.scratch_offset;
-  const int64_t tiles = step.tiles();
-  if (session == nullptr || !worth_threads(step)) {
-    step.run(data_.data(), 0, tiles, scratch);
+  if (session == nullptr || !job.threads) {
+    job.step->run(data_.data(), 0, job.tiles, scratch);
     return;
   }
-  Call call = {&step, data_.data(), scratch, plan_.scratch_stride};
-  session->run(tiles, grain_of(tiles, session->threads()), run_tiles, &call);
+  Call call = {job.step, data_.data(), scratch, plan_.scratch_stride};
+  session->run(job.tiles, grain_of(job.tiles, session->threads()), run_tiles, &call);
 }
 
 void Executor::run(ThreadPool* pool) {
   for (ValueId v : bound_alias_) data_[v] = data_[plan_.root(v)];
   const auto run_all = [this](ThreadPool::Session* session) {
-    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    for (size_t i = 0; i < jobs_.size(); ++i) {
       const int64_t start = profile_ ? now() : 0;
-      run_step(*plan_.steps[i], session);
+      run_job(jobs_[i], session);
       if (profile_) {
         times_[i].nanoseconds += now() - start;
         ++times_[i].runs;

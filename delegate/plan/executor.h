@@ -32,12 +32,20 @@ class Executor {
   const std::vector<StepTime>& times() const { return times_; }
 
  private:
-  void run_step(const Step& step, ThreadPool::Session* session);
+  // What is asked of a step at each run, settled once.
+  struct Job {
+    const Step* step;
+    int64_t tiles;
+    bool threads;  // worth more than one
+  };
+
+  void run_job(const Job& job, ThreadPool::Session* session);
 
   Plan plan_;
   Block arena_;
   std::vector<void*> data_;           // by value
   std::vector<ValueId> bound_alias_;  // aliases of values that bind() moves
+  std::vector<Job> jobs_;             // by step
   std::vector<StepTime> times_;
   bool profile_ = false;
   bool threaded_ = false;  // some step is worth it; otherwise the pool is left alone

@@ -13,6 +13,21 @@ int64_t rows_per_tile(const ConcatParams& p) {
   return rows < 1 ? 1 : rows > p.outer ? p.outer : rows;
 }
 
+// Copies `rows` stretches of `bytes`. A call for each costs more than the few bytes of most: those
+// of whole vectors are copied in line.
+void copy_stretches(const int8_t* from, int8_t* to, int64_t bytes, int64_t to_stride,
+                    int64_t rows) {
+  constexpr int64_t kVector = 16, kMostInLine = 256;
+  const bool in_line = bytes % kVector == 0 && bytes <= kMostInLine;
+  for (int64_t row = 0; row < rows; ++row, from += bytes, to += to_stride) {
+    if (in_line) {
+      for (int64_t i = 0; i < bytes; i += kVector) std::memcpy(to + i, from + i, kVector);
+    } else {
+      std::memcpy(to, from, static_cast<size_t>(bytes));
+    }
+  }
+}
+
 }  // namespace
 
 bool make_concat_params(const int32_t* extents, int inputs, int64_t outer, int64_t inner,
@@ -43,13 +58,8 @@ void concat_run(const ConcatParams& p, const int8_t* const* inputs, int8_t* outp
   const int64_t end = tile_end * rows < p.outer ? tile_end * rows : p.outer;
   for (int32_t i = 0; i < p.inputs; ++i) {
     if (p.bytes[i] == 0) continue;
-    const int8_t* from = inputs[i] + begin * p.bytes[i];
-    int8_t* to = output + begin * p.row_bytes + p.offset[i];
-    for (int64_t row = begin; row < end; ++row) {
-      std::memcpy(to, from, static_cast<size_t>(p.bytes[i]));
-      from += p.bytes[i];
-      to += p.row_bytes;
-    }
+    copy_stretches(inputs[i] + begin * p.bytes[i], output + begin * p.row_bytes + p.offset[i],
+                   p.bytes[i], p.row_bytes, end - begin);
   }
 }
 

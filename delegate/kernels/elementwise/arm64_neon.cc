@@ -35,6 +35,16 @@ struct V {
   static LEAF_MEMBER Words narrow(Words x, const Rounding& r) {
     return neon::multiply_narrow(x, r);
   }
+  static LEAF_MEMBER Rounding half_up(const Rounding& r) { return r; }
+  static LEAF_MEMBER Words narrow_half_up(Words x, const Rounding& r) {
+    return neon::multiply_half_up(x, r);
+  }
+  static LEAF_MEMBER Words product(Words x, Words y) { return vmulq_s32(x, y); }
+  template <int n>
+  static LEAF_MEMBER Words shift_right(Words x) {
+    return vshrq_n_s32(x, n);
+  }
+  static LEAF_MEMBER Words shift_right_by(Words x, Words n) { return vshlq_s32(x, vnegq_s32(n)); }
   static LEAF_MEMBER Words full(Words x, const Rounding& r) {
     return neon::multiply_by_quantized_multiplier(x, r);
   }

@@ -40,6 +40,16 @@ struct V {
   static LEAF_MEMBER Words narrow(Words x, const Rounding& r) {
     return avx512::multiply_narrow(x, r);
   }
+  static LEAF_MEMBER Rounding half_up(const Rounding& r) { return avx512::half_up(r); }
+  static LEAF_MEMBER Words narrow_half_up(Words x, const Rounding& r) {
+    return avx512::multiply_half_up_biased(_mm512_xor_si512(x, _mm512_set1_epi32(INT32_MIN)), r);
+  }
+  static LEAF_MEMBER Words product(Words x, Words y) { return _mm512_mullo_epi32(x, y); }
+  template <int n>
+  static LEAF_MEMBER Words shift_right(Words x) {
+    return _mm512_srai_epi32(x, n);
+  }
+  static LEAF_MEMBER Words shift_right_by(Words x, Words n) { return _mm512_srav_epi32(x, n); }
   static LEAF_MEMBER Words full(Words x, const Rounding& r) {
     return avx512::multiply_by_quantized_multiplier(x, r);
   }

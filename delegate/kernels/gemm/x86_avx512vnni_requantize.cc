@@ -12,7 +12,6 @@ namespace {
 #define INT8X_INLINE static inline __attribute__((always_inline))
 
 using avx512vnni::kPanels;
-using avx512vnni::kRows;
 
 // Parts of at most `most` that differ by one or not at all: no part is left with too few sums to
 // hide the latency of vpdpbusd.
@@ -128,15 +127,19 @@ INT8X_INLINE void pack_rows(const Columns& c, const __m512i (&sum)[rows][panels]
   }
 }
 
-template <int rows, int panels, bool half_up>
+template <int rows, int panels, bool half_up, bool overlapping>
 void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, const Columns& c,
           Places& places) {
   __m512i sum[rows][panels];
-  avx512vnni::sum_tile(b, lhs, rhs, sum);
+  if constexpr (overlapping) {
+    avx512vnni::sum_overlapping(b, lhs, rhs, sum);
+  } else {
+    avx512vnni::sum_tile(b, lhs, rhs, sum);
+  }
   INT8X_UNROLL
   for (int j = 0; j < panels; ++j) {
     const avx512::Rounding& r = c.rounding[j];
-    INT8X_UNROLL
+    INT8X_UNROLL_ROWS
     for (int i = 0; i < rows; ++i) {
       const __m512i biased = _mm512_add_epi32(sum[i][j], c.bias[j]);
       sum[i][j] = half_up ? avx512::multiply_half_up_biased(biased, r)
@@ -146,33 +149,37 @@ void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, const Colum
   pack_rows<rows, panels>(c, sum, places);
 }
 
+// tile() for a number of rows known when it runs, at most `rows`.
+template <int rows, int panels, bool half_up, bool overlapping>
+void tile_of(int count, const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, const Columns& c,
+             Places& places) {
+  if (count == rows) {
+    tile<rows, panels, half_up, overlapping>(b, lhs, rhs, c, places);
+  } else if constexpr (rows > 1) {
+    tile_of<rows - 1, panels, half_up, overlapping>(count, b, lhs, rhs, c, places);
+  }
+}
+
+template <int panels, bool half_up, bool overlapping>
+void tiles(const GemmBlock& b, const GemmOutput& o, const int8_t* rhs, int column,
+           const Columns& c) {
+  constexpr int kMost = overlapping ? 16 / panels : avx512vnni::kRows;
+  const uint8_t* lhs = static_cast<const uint8_t*>(b.lhs);
+  Places places(o, column);
+  const Even rows(b.m, kMost);
+  for (int part = 0; part < rows.parts; ++part) {
+    tile_of<kMost, panels, half_up, overlapping>(rows[part], b, lhs, rhs, c, places);
+    lhs += rows[part] * b.lhs_stride;
+  }
+}
+
 template <int panels, bool half_up>
 void all_rows(const GemmBlock& b, const GemmOutput& o, const int8_t* rhs, int column,
               const Columns& c) {
-  const uint8_t* lhs = static_cast<const uint8_t*>(b.lhs);
-  Places places(o, column);
-  const Even rows(b.m, kRows);
-  for (int part = 0; part < rows.parts; ++part) {
-    switch (rows[part]) {
-      case 6:
-        tile<6, panels, half_up>(b, lhs, rhs, c, places);
-        break;
-      case 5:
-        tile<5, panels, half_up>(b, lhs, rhs, c, places);
-        break;
-      case 4:
-        tile<4, panels, half_up>(b, lhs, rhs, c, places);
-        break;
-      case 3:
-        tile<3, panels, half_up>(b, lhs, rhs, c, places);
-        break;
-      case 2:
-        tile<2, panels, half_up>(b, lhs, rhs, c, places);
-        break;
-      default:
-        tile<1, panels, half_up>(b, lhs, rhs, c, places);
-    }
-    lhs += rows[part] * b.lhs_stride;
+  if (panels <= 2 && avx512vnni::rows_overlap(b)) {
+    tiles<panels, half_up, (panels <= 2)>(b, o, rhs, column, c);
+  } else {
+    tiles<panels, half_up, false>(b, o, rhs, column, c);
   }
 }
 

@@ -12,6 +12,8 @@ namespace int8x::avx512vnni {
 
 #define INT8X_UNROLL _Pragma("GCC unroll 8")  // sums stay in registers only if all is unrolled
 
+#define INT8X_UNROLL_ROWS _Pragma("GCC unroll 18")
+
 constexpr int kRows = 6, kPanels = 4;
 
 static inline int64_t panel_bytes(const GemmBlock& b) { return int64_t{b.taps} * b.k * 16; }
@@ -25,7 +27,7 @@ static inline __attribute__((always_inline)) void sum_tile(const GemmBlock& b, c
                                                            __m512i (&sum)[rows][panels]) {
   const int64_t stride = b.lhs_stride, panel = panel_bytes(b);
   const __m512i sign = _mm512_set1_epi8(-128);
-  INT8X_UNROLL
+  INT8X_UNROLL_ROWS
   for (int i = 0; i < rows; ++i) INT8X_UNROLL
   for (int j = 0; j < panels; ++j) sum[i][j] = _mm512_setzero_si512();
   for (int t = 0; t < b.taps; ++t) {
@@ -34,7 +36,7 @@ static inline __attribute__((always_inline)) void sum_tile(const GemmBlock& b, c
       __m512i weights[panels];
       INT8X_UNROLL
       for (int j = 0; j < panels; ++j) weights[j] = _mm512_load_si512(rhs + j * panel);
-      INT8X_UNROLL
+      INT8X_UNROLL_ROWS
       for (int i = 0; i < rows; ++i) {
         int32_t four;
         __builtin_memcpy(&four, row + i * stride, 4);
@@ -42,6 +44,54 @@ static inline __attribute__((always_inline)) void sum_tile(const GemmBlock& b, c
         INT8X_UNROLL
         for (int j = 0; j < panels; ++j)
           sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], values, weights[j]);
+      }
+    }
+  }
+}
+
+constexpr int kReach = 3;
+
+// Whether row i's k are three parts as long as the rows are apart, as in a convolution three pixels
+// wide: part x of row i is then part 0 of row i + x.
+static inline bool rows_overlap(const GemmBlock& b) {
+  return b.lhs_stride % 4 == 0 && b.k == kReach * b.lhs_stride;
+}
+
+// sum_tile() for such rows: each broadcast serves three of them. One or two panels would otherwise
+// be bound by loads.
+template <int rows, int panels>
+static inline __attribute__((always_inline)) void sum_overlapping(const GemmBlock& b,
+                                                                  const uint8_t* lhs,
+                                                                  const int8_t* rhs,
+                                                                  __m512i (&sum)[rows][panels]) {
+  const int64_t stride = b.lhs_stride, panel = panel_bytes(b);
+  const __m512i sign = _mm512_set1_epi8(-128);
+  INT8X_UNROLL_ROWS
+  for (int i = 0; i < rows; ++i) INT8X_UNROLL
+  for (int j = 0; j < panels; ++j) sum[i][j] = _mm512_setzero_si512();
+  for (int t = 0; t < b.taps; ++t, rhs += int64_t{b.k} * 16) {
+    const uint8_t* row = lhs + b.tap_offsets[t];
+    const int8_t* part = rhs;
+    for (int64_t k = 0; k < stride; k += 4, row += 4, part += 64) {
+      __m512i weights[kReach][panels];
+      INT8X_UNROLL
+      for (int x = 0; x < kReach; ++x) INT8X_UNROLL
+      for (int j = 0; j < panels; ++j)
+        weights[x][j] = _mm512_load_si512(part + x * stride * 16 + j * panel);
+      const uint8_t* pixel = row;
+      INT8X_UNROLL_ROWS
+      for (int i = 0; i < rows + kReach - 1; ++i, pixel += stride) {
+        int32_t four;
+        __builtin_memcpy(&four, pixel, 4);
+        const __m512i values = _mm512_xor_si512(_mm512_set1_epi32(four), sign);
+        INT8X_UNROLL
+        for (int x = 0; x < kReach; ++x) {
+          const int r = i - x;
+          if (r < 0 || r >= rows) continue;
+          INT8X_UNROLL
+          for (int j = 0; j < panels; ++j)
+            sum[r][j] = _mm512_dpbusd_epi32(sum[r][j], values, weights[x][j]);
+        }
       }
     }
   }
