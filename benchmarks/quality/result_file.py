@@ -1,0 +1,101 @@
+"""The file of one run: rows, machine, versions and the sources that made them.
+
+A run may be cut in pieces, net by net: a piece is added only to rows that the same sources made, on
+the same kind of machine with the same packages.
+"""
+
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import int8x
+from int8x.machine import machine, versions
+from int8x.tflite.graph import write_file
+from quality.report import Row
+
+SCHEMA = "int8x-quality-1"
+_HERE = Path(__file__).parent
+# What shows rows does not make them.
+_SHOWING = ("report.py", "result_file.py", "markdown.py")
+
+
+class OtherRun(Exception):
+    """A file holds rows that something else made."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The document with its rows as Row. Raises ValueError for another schema."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document.get("schema") != SCHEMA:
+        raise ValueError(f"{path}: schema must be {SCHEMA}, got {document.get('schema')}")
+    known = {field.name for field in fields(Row)}
+    rows = [{k: v for k, v in row.items() if k in known} for row in document["rows"]]
+    document["rows"] = [Row(**{**row, "outputs_db": tuple(row["outputs_db"])}) for row in rows]
+    return document
+
+
+def check(path: Path) -> None:
+    """Raises OtherRun when a file is there to which the rows of this run may not be added."""
+    if path.exists():
+        _merged(load(path), _document([]), path)
+
+
+def save(path: Path, rows: Sequence[Row]) -> None:
+    """Writes the rows; those of a file that is there stay, but for the same net and method."""
+    document = _document(rows)
+    if path.exists():
+        document = _merged(load(path), document, path)
+    document["rows"] = [asdict(row) for row in document["rows"]]
+    write_file(path, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def _document(rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "machine": machine(),
+        "versions": versions(),
+        "commit": _commit(),
+        "sources": sources(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "rows": list(rows),
+    }
+
+
+def _merged(there: dict[str, Any], new: dict[str, Any], path: Path) -> dict[str, Any]:
+    for name in ("sources", "machine", "versions"):
+        if there[name] != new[name]:
+            raise OtherRun(f"{path}: its rows have {name} {there[name]}, this run {new[name]}")
+    commands = [*there["command"].split(" && "), new["command"]]
+    rows = {(row.model, row.method): row for row in [*there["rows"], *new["rows"]]}
+    command = " && ".join(dict.fromkeys(commands))
+    return {**there, "command": command, "rows": list(rows.values())}
+
+
+def sources() -> str:
+    """A hash of all that decides a row: int8x as it runs, the benchmark's nets, data, methods."""
+    package = Path(int8x.__file__).parent
+    files = [
+        *package.rglob("*.py"),
+        *package.glob("*.so"),
+        *_HERE.glob("*"),
+        *_HERE.parent.glob("*.py"),
+    ]
+    digest = hashlib.sha256()
+    for path in sorted(path for path in files if path.is_file() and path.name not in _SHOWING):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _commit() -> str | None:
+    """The checkout's commit, "-dirty" behind it when files differ; None outside of a checkout."""
+    command = ["git", "-C", str(_HERE), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
