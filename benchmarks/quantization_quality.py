@@ -84,7 +84,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     if options.markdown:
-        print(markdown.tables(result_file.load(options.markdown)["rows"]), end="")
+        print(markdown.tables(result_file.load(options.markdown)), end="")
         return
     if options.output:
         result_file.check(options.output)

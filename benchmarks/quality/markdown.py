@@ -1,6 +1,7 @@
 """Rows as the tables of docs/quantization.md, every net and every loss in them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from quality.methods import PEERS, PEERS_16X8
 from quality.report import MARGIN_DB, Row
@@ -15,21 +16,33 @@ _KEPT_DB, _KEPT_POINTS = 50.0, 0.1
 _Rows = dict[tuple[str, str], Row]
 
 
-def tables(rows: Sequence[Row]) -> str:
-    """All tables and the lines below them, as Markdown."""
+def tables(document: dict[str, Any]) -> str:
+    """All tables and the lines around them, as Markdown. document: as result_file.load gives it."""
+    rows = document["rows"]
     found = {(row.model, row.method): row for row in rows}
     nets = list(dict.fromkeys(row.model for row in rows))
-    extra = [m for m in dict.fromkeys(row.method for row in rows) if m not in _shown()]
     parts = [
+        _origin(document),
+        "",
         *_sqnr(found, nets),
         *_scores(found, nets),
         *_against(found, nets, "int8x int8"),
         *_against(found, nets, "int8x best"),
         *_sixteen(found, nets),
-        *_others(found, nets, extra),
+        *_others(found, nets),
         *_notes(rows),
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _origin(document: dict[str, Any]) -> str:
+    machine, versions = document["machine"], document["versions"]
+    packages = ("tensorflow", "keras", "ai-edge-litert", "litert-quantizer")
+    named = [f"{name} {versions[name]}" for name in packages if name in versions]
+    return (
+        f"Commit `{document['commit']}`, sources `{document['sources']}`; {machine['cpu']} "
+        f"({', '.join(machine['features'])}), {machine['cores']} cores; {', '.join(named)}."
+    )
 
 
 def _shown() -> tuple[str, ...]:
@@ -53,6 +66,11 @@ def _decibels(row: Row | None) -> str:
     if row is None:
         return ""
     return "fails" if row.failure else f"{row.sqnr_db:.2f}"
+
+
+def _points(score: float) -> str:
+    """Two digits, without a minus before zero."""
+    return f"{round(score, 2) + 0.0:.2f}"
 
 
 def _peer(found: _Rows, net: str) -> Row | None:
@@ -93,13 +111,13 @@ def _sqnr(found: _Rows, nets: Sequence[str]) -> list[str]:
 
 
 def _scores(found: _Rows, nets: Sequence[str]) -> list[str]:
-    methods = ("float", *PEERS, *_INT8, *PEERS_16X8, *_INT16)
+    methods = _shown()
 
     def cell(net: str, method: str) -> str:
         row = found.get((net, method))
         if row is None:
             return ""
-        return "fails" if row.failure else f"{row.score:.2f}"
+        return "fails" if row.failure else _points(row.score or 0)
 
     lines = [
         [f"`{net}`", found[net, "float"].task, *(cell(net, method) for method in methods)]
@@ -122,7 +140,7 @@ def _against(found: _Rows, nets: Sequence[str], method: str) -> list[str]:
         if row is None or peer is None or over is None:
             continue
         verdicts.append("alike" if abs(over) <= MARGIN_DB else "better" if over > 0 else "worse")
-        lost = [f"{_lost(found, each):.2f}" for each in (peer, row)]
+        lost = [_points(_lost(found, each)) for each in (peer, row)]
         decibels = [_decibels(peer), _decibels(row), f"{over:+.2f}"]
         lines.append([f"`{net}`", peer.method, *decibels, verdicts[-1], *lost])
     if not lines:
@@ -143,28 +161,46 @@ def _against(found: _Rows, nets: Sequence[str], method: str) -> list[str]:
         *_grid(head, lines, f"`{name}` beside the best peer of each net:"),
         f"Of {len(verdicts)} nets `{name}` is {counts} (alike: within {MARGIN_DB} dB).",
         "",
+        *_cuts(found, nets, method),
     ]
+
+
+def _cuts(found: _Rows, nets: Sequence[str], method: str) -> list[str]:
+    """How much of what every peer loses is not lost, where that is more than a point."""
+    lines = []
+    for net in nets:
+        row = found.get((net, method))
+        peers = [peer for m in PEERS if (peer := found.get((net, m))) and not peer.failure]
+        least = min((_lost(found, peer) for peer in peers), default=0.0)
+        if row is not None and not row.failure and least > 1:
+            cut = 100 * (1 - _lost(found, row) / least)
+            lines.append(f"- `{net}`: the peers lose {_points(least)} or more, {cut:.0f} % less")
+    return (
+        ["Where both peers lose more than a point of the score:", "", *lines, ""] if lines else []
+    )
 
 
 def _sixteen(found: _Rows, nets: Sequence[str]) -> list[str]:
     methods = (*PEERS_16X8, *_INT16)
-    lines, held = [], 0
+    lines, kept = [], dict.fromkeys(_INT16, 0)
     for net in nets:
         rows = [row for method in _INT16 if (row := found.get((net, method))) and not row.failure]
         if not rows:
             continue
-        kept = [row for row in rows if _keeps(found, row)]
-        held += bool(kept)
-        lost = [f"{_lost(found, row):.2f}" for row in rows]
+        for row in rows:
+            kept[row.method] += _keeps(found, row)
+        lost = [_points(_lost(found, row)) for row in rows]
+        held = ["yes" if _keeps(found, row) else "no" for row in rows]
         cells = [_decibels(found.get((net, method))) for method in methods]
-        lines.append([f"`{net}`", *cells, " / ".join(lost), "yes" if kept else "no"])
+        lines.append([f"`{net}`", *cells, " / ".join(lost), " / ".join(held)])
     if not lines:
         return []
     head = ["net", *map(_short, methods), "points lost", "kept"]
     goal = f"{_KEPT_DB:g} dB, or all but {_KEPT_POINTS} points of the score"
+    counts = ", ".join(f"`{method}` {count}" for method, count in kept.items())
     return [
-        *_grid(head, lines, f"Output SQNR in dB, int16x8; kept: {goal}, by either recipe:"),
-        f"int16x8 keeps {held} of {len(lines)} nets.",
+        *_grid(head, lines, f"Output SQNR in dB, int16x8; kept means {goal}:"),
+        f"Kept, of {len(lines)} nets: {counts}.",
         "",
     ]
 
@@ -173,16 +209,23 @@ def _keeps(found: _Rows, row: Row) -> bool:
     return (row.sqnr_db or 0) >= _KEPT_DB or round(_lost(found, row), 3) <= _KEPT_POINTS
 
 
-def _others(found: _Rows, nets: Sequence[str], methods: Sequence[str]) -> list[str]:
+def _others(found: _Rows, nets: Sequence[str]) -> list[str]:
     """Rows of methods that stand in no other table."""
+    methods = [m for m in dict.fromkeys(method for _, method in found) if m not in _shown()]
     lines = [
-        [f"`{net}`", f"`{method}`", _decibels(row), f"{row.score:.2f}", str(row.float_operators)]
+        [
+            f"`{net}`",
+            f"`{method}`",
+            _decibels(row),
+            _points(row.score or 0),
+            str(row.float_operators),
+        ]
         for net in nets
         for method in methods
         if (row := found.get((net, method))) and not row.failure
     ]
     head = ["net", "method", "SQNR dB", "score", "float operators"]
-    return _grid(head, lines, "Recipes for one net:") if lines else []
+    return _grid(head, lines, "Other recipes:") if lines else []
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:

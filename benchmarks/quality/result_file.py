@@ -4,7 +4,9 @@ A run may be cut in pieces, net by net: a piece is added only to rows that the s
 the same kind of machine with the same packages.
 """
 
+import contextlib
 import hashlib
+import importlib.metadata
 import json
 import shlex
 import subprocess
@@ -59,7 +61,7 @@ def _document(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "machine": machine(),
-        "versions": versions(),
+        "versions": {**versions(), **_peer_versions()},
         "commit": _commit(),
         "sources": sources(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -90,6 +92,19 @@ def sources() -> str:
     for path in sorted(path for path in files if path.is_file() and path.name not in _SHOWING):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+def _peer_versions() -> dict[str, str]:
+    """Those that versions() does not name: of the peers."""
+    (line,) = [
+        line
+        for line in (_HERE / "litert_quantizer.txt").read_text(encoding="utf-8").splitlines()
+        if line.startswith("litert-quantizer==")
+    ]
+    found = {"litert-quantizer": line.partition("==")[2]}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        found["tensorflow"] = importlib.metadata.version("tensorflow-cpu")
+    return found
 
 
 def _commit() -> str | None:
