@@ -17,6 +17,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from quality import fashion, markdown, pretrained, report, result_file, tiny
 from quality.case import Case
 from quality.measure import KERNELS, float_operators, outputs_of, sqnr
-from quality.methods import DEFAULT, PEERS, PEERS_16X8, RECIPES, fits, quantized
+from quality.methods import PEERS, PEERS_16X8, RECIPES, fits, quantized, usual
 from quality.report import Row
 from rich.console import Console
 
@@ -33,7 +34,7 @@ CASES = {**fashion.CASES, **tiny.CASES, **pretrained.CASES}
 METHODS = (*PEERS, *PEERS_16X8, *RECIPES)
 
 
-def rows_of(case: Case, methods: list[str], kernels: str) -> list[Row]:
+def rows_of(case: Case, methods: Sequence[str], kernels: str) -> list[Row]:
     """One row for each method, the float net's first."""
     real = outputs_of(case.model, case.evaluation, "xnnpack")
     score = round(case.task.score(real, real), 3)
@@ -72,9 +73,7 @@ def rows_of(case: Case, methods: list[str], kernels: str) -> list[Row]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Int8 accuracy of int8x and its peers.")
     parser.add_argument("--models", nargs="+", metavar="NAME", choices=CASES, default=list(CASES))
-    parser.add_argument(
-        "--methods", nargs="+", metavar="NAME", choices=METHODS, default=list(DEFAULT)
-    )
+    parser.add_argument("--methods", nargs="+", metavar="NAME", choices=METHODS)
     parser.add_argument("--kernels", choices=KERNELS, default="int8x")
     parser.add_argument("--output", type=Path, help="write the rows, or add them, as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE.json", help="print its tables only")
@@ -91,7 +90,7 @@ def main() -> None:
     rows: list[Row] = []
     console = Console(width=160)
     for name in options.models:
-        found = rows_of(CASES[name](), options.methods, options.kernels)
+        found = rows_of(CASES[name](), options.methods or usual(name), options.kernels)
         console.print(report.table(found))
         rows += found
         if options.output:

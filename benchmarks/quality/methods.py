@@ -62,7 +62,7 @@ PEERS: dict[str, Callable[[Case], bytes]] = {
 PEERS_16X8: dict[str, Callable[[Case], bytes]] = {"tensorflow int16x8": peers.tensorflow_16x8}
 
 # What runs unless asked otherwise: the rest takes much longer, or tells little more.
-DEFAULT = (
+_USUAL = (
     *PEERS,
     *PEERS_16X8,
     "int8x int8",
@@ -73,6 +73,14 @@ DEFAULT = (
     "int8x int16x8",
     "int8x int16x8 best",
 )
+
+
+def usual(name: str) -> tuple[str, ...]:
+    """The methods that the case of that name is run by unless asked otherwise. The search of "auto"
+    is for nets that are small.
+    """
+    methods = (*_USUAL, "int8x auto") if name.startswith(("fashion_", "tiny_")) else _USUAL
+    return tuple(method for method in methods if fits(method, name))
 
 
 def fits(method: str, name: str) -> bool:
