@@ -49,11 +49,24 @@ RECIPES: dict[str, str | dict[str, Any]] = {
         **_BEST,
         "overrides": [{"name": "*layer_normalization*", "compute": "float"}],
     },
+    # A logarithm of small powers wants more than any grid of even steps has.
+    "int8x float spectrogram": {
+        **_PLAIN,
+        "observer": "mse",
+        "io": "float",
+        "overrides": [
+            {"name": "*cq_t*", "compute": "float"},
+            {"name": "*normalized_log*", "compute": "float"},
+        ],
+    },
     "int8x int16x8": "int16x8",
     "int8x int16x8 best": {"name": "int16x8", **_PLAIN, "equalize": True, "bias_correction": True},
 }
-# A rule of a recipe must match something: this one is for one net.
-_ONLY = {"int8x float layernorm": "fashion_transformer"}
+# A rule of a recipe must match something: these are for one net each.
+_ONLY = {
+    "int8x float layernorm": "fashion_transformer",
+    "int8x float spectrogram": "basic_pitch",
+}
 
 PEERS: dict[str, Callable[[Case], bytes]] = {
     "tensorflow": peers.tensorflow,
@@ -70,6 +83,7 @@ _USUAL = (
     "int8x mse",
     "int8x best",
     "int8x float layernorm",
+    "int8x float spectrogram",
     "int8x int16x8",
     "int8x int16x8 best",
 )
