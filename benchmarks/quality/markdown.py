@@ -8,8 +8,8 @@ from quality.report import MARGIN_DB, Row
 
 BEGIN, END = "<!-- rows: begin -->", "<!-- rows: end -->"
 
-_INT8 = ("int8x int8", "int8x minmax", "int8x mse", "int8x best")
-_INT16 = ("int8x int16x8", "int8x int16x8 best")
+_INT8 = ("int8x int8", "int8x minmax", "int8x best")
+_INT16 = ("int8x int16x8", "int8x int16x8 minmax")
 # What 16x8 shall keep of the float net: so many dB, or all but so many points of its score.
 _KEPT_DB, _KEPT_POINTS = 50.0, 0.1
 
@@ -40,7 +40,7 @@ def _origin(document: dict[str, Any]) -> str:
     packages = ("tensorflow", "keras", "ai-edge-litert", "litert-quantizer")
     named = [f"{name} {versions[name]}" for name in packages if name in versions]
     return (
-        f"Commit `{document['commit']}`, sources `{document['sources']}`; {machine['cpu']} "
+        f"Sources `{document['sources']}`; {machine['cpu']} "
         f"({', '.join(machine['features'])}), {machine['cores']} cores; {', '.join(named)}."
     )
 

@@ -60,7 +60,7 @@ RECIPES: dict[str, str | dict[str, Any]] = {
         ],
     },
     "int8x int16x8": "int16x8",
-    "int8x int16x8 best": {"name": "int16x8", **_PLAIN, "equalize": True, "bias_correction": True},
+    "int8x int16x8 minmax": {"name": "int16x8", **_PLAIN},
 }
 # A rule of a recipe must match something: these are for one net each.
 _ONLY = {
@@ -77,23 +77,22 @@ PEERS_16X8: dict[str, Callable[[Case], bytes]] = {"tensorflow int16x8": peers.te
 # What runs unless asked otherwise: the rest takes much longer, or tells little more.
 _USUAL = (
     *PEERS,
-    *PEERS_16X8,
     "int8x int8",
     "int8x minmax",
-    "int8x mse",
     "int8x best",
     "int8x float layernorm",
     "int8x float spectrogram",
     "int8x int16x8",
-    "int8x int16x8 best",
+    "int8x int16x8 minmax",
 )
 
 
 def usual(name: str) -> tuple[str, ...]:
-    """The methods that the case of that name is run by unless asked otherwise. The search of "auto"
-    is for nets that are small.
+    """The methods that the case of that name is run by unless asked otherwise: on small nets
+    TensorFlow's 16x8 and the search of "auto" too, which take long on others.
     """
-    methods = (*_USUAL, "int8x auto") if name.startswith(("fashion_", "tiny_")) else _USUAL
+    small = name.startswith(("fashion_", "tiny_"))
+    methods = (*_USUAL, *PEERS_16X8, "int8x auto") if small else _USUAL
     return tuple(method for method in methods if fits(method, name))
 
 

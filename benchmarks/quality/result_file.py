@@ -9,7 +9,6 @@ import hashlib
 import importlib.metadata
 import json
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -23,6 +22,7 @@ from quality.report import Row
 
 SCHEMA = "int8x-quality-1"
 _HERE = Path(__file__).parent
+_NETS = ("networks.py", "architectures.py")
 # What shows rows does not make them.
 _SHOWING = ("report.py", "result_file.py", "markdown.py")
 
@@ -62,7 +62,6 @@ def _document(rows: Sequence[Row]) -> dict[str, Any]:
         "schema": SCHEMA,
         "machine": machine(),
         "versions": {**versions(), **_peer_versions()},
-        "commit": _commit(),
         "sources": sources(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "rows": list(rows),
@@ -80,16 +79,11 @@ def _merged(there: dict[str, Any], new: dict[str, Any], path: Path) -> dict[str,
 
 
 def sources() -> str:
-    """A hash of all that decides a row: int8x as it runs, the benchmark's nets, data, methods."""
-    package = Path(int8x.__file__).parent
-    files = [
-        *package.rglob("*.py"),
-        *package.glob("*.so"),
-        *_HERE.glob("*"),
-        *_HERE.parent.glob("*.py"),
-    ]
+    """A hash of what decides a row: int8x's Python, the benchmark's nets, data and methods."""
+    beside = [_HERE.parent / name for name in (*_NETS, "quantization_quality.py")]
+    files = [*Path(int8x.__file__).parent.rglob("*.py"), *_HERE.glob("*.*"), *beside]
     digest = hashlib.sha256()
-    for path in sorted(path for path in files if path.is_file() and path.name not in _SHOWING):
+    for path in sorted(path for path in files if path.name not in _SHOWING):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
@@ -105,12 +99,3 @@ def _peer_versions() -> dict[str, str]:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         found["tensorflow"] = importlib.metadata.version("tensorflow-cpu")
     return found
-
-
-def _commit() -> str | None:
-    """The checkout's commit, "-dirty" behind it when files differ; None outside of a checkout."""
-    command = ["git", "-C", str(_HERE), "describe", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
