@@ -2,7 +2,7 @@
 
     python benchmarks/quantization_quality.py [--models NAME ...] [--methods NAME ...]
         [--output FILE.json]
-    python benchmarks/quantization_quality.py --markdown FILE.json
+    python benchmarks/quantization_quality.py --markdown FILE.json [--into docs/quantization.md]
 
 Each net is quantized by every method from the same float model and samples; all results run on
 other samples, in the same kernels: those of the reference, or int8x's delegate in them, which gives
@@ -77,13 +77,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kernels", choices=KERNELS, default="int8x")
     parser.add_argument("--output", type=Path, help="write the rows, or add them, as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE.json", help="print its tables only")
+    parser.add_argument("--into", type=Path, help="with --markdown: the document to put them in")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
     if options.markdown:
-        print(markdown.tables(result_file.load(options.markdown)), end="")
+        shown = markdown.tables(result_file.load(options.markdown), list(CASES))
+        if options.into:
+            text = markdown.into(options.into.read_text(encoding="utf-8"), shown)
+            options.into.write_text(text, encoding="utf-8")
+        else:
+            print(shown, end="")
         return
     if options.output:
         result_file.check(options.output)

@@ -16,13 +16,17 @@ _KEPT_DB, _KEPT_POINTS = 50.0, 0.1
 _Rows = dict[tuple[str, str], Row]
 
 
-def tables(document: dict[str, Any]) -> str:
-    """All tables and the lines around them, as Markdown. document: as result_file.load gives it."""
+def tables(document: dict[str, Any], cases: Sequence[str]) -> str:
+    """All tables and the lines around them, as Markdown. document: as result_file.load gives it;
+    cases: the names of all nets, of which those without rows are named.
+    """
     rows = document["rows"]
     found = {(row.model, row.method): row for row in rows}
-    nets = list(dict.fromkeys(row.model for row in rows))
+    nets = [name for name in cases if (name, "float") in found]
+    missing = [f"`{name}`" for name in cases if name not in nets]
     parts = [
         _origin(document),
+        *(["", f"Not in this run: {', '.join(missing)}."] if missing else []),
         "",
         *_sqnr(found, nets),
         *_scores(found, nets),
@@ -30,7 +34,7 @@ def tables(document: dict[str, Any]) -> str:
         *_against(found, nets, "int8x best"),
         *_sixteen(found, nets),
         *_others(found, nets),
-        *_notes(rows),
+        *_notes([row for net in nets for row in rows if row.model == net]),
     ]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -238,3 +242,12 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
 def _listed(title: str, rows: Sequence[Row], told: Callable[[Row], str]) -> Iterator[str]:
     given = [f"- `{row.model}`, {row.method}: {told(row)}" for row in rows if told(row)]
     yield from [f"{title}:", "", *given, ""] if given else [f"{title}: none.", ""]
+
+
+def into(text: str, shown: str) -> str:
+    """A document's text with `shown` between its two marks. Raises ValueError without them."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document must have {BEGIN} and {END}")
+    return f"{before}{begin}\n{shown}{end}{after}"

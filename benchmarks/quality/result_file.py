@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def _document(rows: Sequence[Row]) -> dict[str, Any]:
         "machine": machine(),
         "versions": {**versions(), **_peer_versions()},
         "sources": sources(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": _without_paths(shlex.join(sys.argv)),
         "rows": list(rows),
     }
 
@@ -72,10 +73,15 @@ def _merged(there: dict[str, Any], new: dict[str, Any], path: Path) -> dict[str,
     for name in ("sources", "machine", "versions"):
         if there[name] != new[name]:
             raise OtherRun(f"{path}: its rows have {name} {there[name]}, this run {new[name]}")
-    commands = [*there["command"].split(" && "), new["command"]]
+    commands = [*_without_paths(there["command"]).split(" && "), new["command"]]
     rows = {(row.model, row.method): row for row in [*there["rows"], *new["rows"]]}
     command = " && ".join(dict.fromkeys(commands))
     return {**there, "command": command, "rows": list(rows.values())}
+
+
+def _without_paths(command: str) -> str:
+    """Files by their names alone: folders are this machine's."""
+    return re.sub(r"[^\s'\"]*/", "", command)
 
 
 def sources() -> str:
