@@ -1,5 +1,6 @@
 """The benchmark of quantization quality: what it measures with, and what its nets are made of."""
 
+import os
 import sys
 from io import StringIO
 from pathlib import Path
@@ -67,3 +68,12 @@ def test_a_recipe_that_loses_to_a_peer_is_shown_as_such():
     console.print(report.verdict(rows))
     text = console.export_text()
     assert "-0.50" in text and "+3.25" in text
+
+
+def test_a_model_that_kills_the_interpreter_is_an_error_with_the_signal(monkeypatch):
+    def die(*_: object) -> None:
+        os.abort()
+
+    monkeypatch.setattr(measure, "_run", die)
+    with pytest.raises(RuntimeError, match="died in stock kernels: SIGABRT"):
+        measure.outputs_of(b"", np.zeros((1, 1), np.float32), "stock")

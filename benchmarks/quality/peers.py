@@ -29,7 +29,20 @@ def tensorflow(case: Case) -> bytes:
     """TFLiteConverter on a Keras model; on a .tflite tf.lite's calibrate-and-quantize. Int8 inputs
     and outputs; operators without an int8 form stay float.
     """
-    return _converter(case) if case.keras is not None else _calibrator(case)
+    return _tensorflow(case, sixteen=False)
+
+
+def tensorflow_16x8(case: Case) -> bytes:
+    """The same with int16 activations, inputs and outputs."""
+    return _tensorflow(case, sixteen=True)
+
+
+def _tensorflow(case: Case, sixteen: bool) -> bytes:
+    if case.keras is not None:
+        return _converter(case, sixteen)
+    return _elsewhere(
+        Path(sys.executable), "run_tensorflow.py", case, "int16" if sixteen else "int8"
+    )
 
 
 def _samples(case: Case) -> Iterator[list[np.ndarray]]:
@@ -37,7 +50,7 @@ def _samples(case: Case) -> Iterator[list[np.ndarray]]:
         yield [sample[None]]
 
 
-def _converter(case: Case, sixteen: bool = False) -> bytes:
+def _converter(case: Case, sixteen: bool) -> bytes:
     import keras
     import tensorflow as tf
 
@@ -64,10 +77,6 @@ def _converter(case: Case, sixteen: bool = False) -> bytes:
 
 def _infer(model: Any, x: Any) -> Any:
     return model(x, training=False)
-
-
-def _calibrator(case: Case) -> bytes:
-    return _elsewhere(Path(sys.executable), "run_tensorflow.py", case)
 
 
 def litert_quantizer(case: Case, recipe: str = "static_wi8_ai8") -> bytes:

@@ -1,25 +1,18 @@
-"""Rows, as tables on the terminal and as a file."""
+"""Rows, as tables on the terminal."""
 
-import json
-import shlex
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from int8x.machine import machine, versions
-from int8x.tflite.graph import write_file
 from quality.methods import PEERS
 from rich.table import Table
 
-SCHEMA = "int8x-quality-1"
 MARGIN_DB = 0.2
 
 
 @dataclass(frozen=True)
 class Row:
     """One net by one method. sqnr_db: mean over the outputs, outputs_db each. float_operators: how
-    many compute in float. failure: why there is no result.
+    many compute in float. failure: why there is no result. calibration, evaluation: samples.
     """
 
     model: str
@@ -32,6 +25,8 @@ class Row:
     bytes: int | None = None
     seconds: float | None = None
     failure: str = ""
+    calibration: int = 0
+    evaluation: int = 0
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -79,15 +74,3 @@ def _marked(db: float | None) -> str:
     if db is None:
         return ""
     return f"[red]{db:+.2f}[/red]" if db < -MARGIN_DB else f"{db:+.2f}"
-
-
-def save(path: Path, rows: Iterable[Row]) -> None:
-    """Writes the rows, the machine and the versions, whole or not at all."""
-    document = {
-        "schema": SCHEMA,
-        "machine": machine(),
-        "versions": versions(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "rows": [asdict(row) for row in rows],
-    }
-    write_file(path, (json.dumps(document, indent=1) + "\n").encode())

@@ -1,6 +1,6 @@
 """tf.lite's own calibrate-and-quantize on one model, in a process of its own: it can crash.
 
-    run_tensorflow.py FLOAT.tflite CALIBRATION.npy OUTPUT.tflite
+    run_tensorflow.py FLOAT.tflite CALIBRATION.npy OUTPUT.tflite int8|int16
 
 CALIBRATION.npy has the samples of the one input.
 """
@@ -14,10 +14,12 @@ from tensorflow.lite.python.optimize import calibrator
 
 
 def main() -> None:
-    model, data, output = sys.argv[1:]
+    model, data, output, activations = sys.argv[1:]
     samples = np.load(data, allow_pickle=False)
+    kind = tf.dtypes.as_dtype(activations)
+    bias = tf.int32 if kind == tf.int8 else tf.int64
     quantized = calibrator.Calibrator(Path(model).read_bytes()).calibrate_and_quantize(
-        lambda: ([sample[None]] for sample in samples), tf.int8, tf.int8, allow_float=True
+        lambda: ([sample[None]] for sample in samples), kind, kind, True, kind, bias
     )
     Path(output).write_bytes(quantized)
 

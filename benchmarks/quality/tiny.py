@@ -16,7 +16,7 @@ from quality import fashion, music
 from quality.case import Case, Outputs, Task, accuracy
 from quality.training import fit_classes, trained
 
-_TRAINING_IMAGES = 20000
+_TRAINING_IMAGES = 10000
 _SHOES = (5, 7, 9)
 _THIS = sys.modules[__name__]
 
@@ -48,6 +48,7 @@ def _fashion(
     name: str,
     build: Callable[[], Any],
     shape: tuple[int, int, int],
+    epochs: int,
     relabel: Callable[[np.ndarray], np.ndarray] = lambda y: y,
 ) -> Callable[[], Case]:
     def net() -> Any:
@@ -55,12 +56,12 @@ def _fashion(
 
     def train(model: Any) -> None:
         x, y = _images(shape, _TRAINING_IMAGES, "train")
-        fit_classes(model, x, relabel(y), epochs=2)
+        fit_classes(model, x, relabel(y), epochs)
 
     def make() -> Case:
         from int8x.keras.conversion import to_bytes
 
-        how = f"{name} {_TRAINING_IMAGES} images, 2 epochs"
+        how = f"{name} {_TRAINING_IMAGES} images, {epochs} epochs"
         model = trained(name, networks, how, net, train)
         calibration, _ = _images(shape, fashion.CALIBRATION_SAMPLES, "train")
         evaluation, labels = _images(shape, 2000, "test")
@@ -129,10 +130,10 @@ def _anomalies() -> Case:
 
 
 CASES: dict[str, Callable[[], Case]] = {
-    "tiny_resnet_8": _fashion("resnet_8", networks.resnet_8, (32, 32, 3)),
+    "tiny_resnet_8": _fashion("resnet_8", networks.resnet_8, (32, 32, 3), 4),
     "tiny_mobilenet_v1": _fashion(
-        "mobilenet_v1", networks.mobilenet_v1_quarter, (96, 96, 3), _shoes
+        "mobilenet_v1", networks.mobilenet_v1_quarter, (96, 96, 3), 2, _shoes
     ),
-    "tiny_ds_cnn": _fashion("ds_cnn", networks.ds_cnn, (49, 10, 1)),
+    "tiny_ds_cnn": _fashion("ds_cnn", networks.ds_cnn, (49, 10, 1), 4),
     "tiny_autoencoder": _anomalies,
 }
