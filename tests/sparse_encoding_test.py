@@ -96,7 +96,7 @@ def test_the_file_is_never_larger(rows, blocks, share, seed):
     before = len(graph.to_bytes())
     found = encode_sparse(graph)
     assert len(graph.to_bytes()) < before if found else len(graph.to_bytes()) == before
-    if share > 0.9 and rows * blocks > 100:
+    if share > 0.9 and rows * blocks > 100 and np.any(weights):
         assert found
     kernel = graph.main.operators[0].inputs[1]
     values = dense(kernel) if found else kernel.data

@@ -38,8 +38,8 @@ def encode_sparse(graph: Graph) -> tuple[SparseConstant, ...]:
     such a file, with results that differ from the dense file's by at most their kernels' one step
     of rounding. tflite-runtime 2.14 loads it, but its sparse kernel knows one scale for a kernel
     only: recipe weights "per_tensor" is right there, "per_channel" is not. TensorFlow Lite for
-    Microcontrollers has no sparse kernels. The delegate of int8x leaves sparse operators to the
-    runtime.
+    Microcontrollers takes the values for dense ones and computes nonsense: not for it. The delegate
+    of int8x leaves sparse operators to the runtime.
 
     >>> encode_sparse(graph)
     (SparseConstant(name='dense/kernel', dense_bytes=65536, sparse_bytes=17296),)
