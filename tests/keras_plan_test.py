@@ -26,7 +26,7 @@ def test_a_convolution_with_batchnorm_and_relu_rounds_once_after_the_relu():
     )
     assert rounded(plan) == ["r"]
     assert plan.calls[0].norm.name == "b"
-    assert plan.calls[1].folded
+    assert plan.calls[1].folds_into is plan.calls[0]
 
 
 def test_an_output_read_twice_is_rounded_before_its_relu():

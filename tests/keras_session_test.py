@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from int8_runs import Reference
-from int8x.keras import QATCallback, qat
+from int8x.keras import PruningCallback, QATCallback, qat
 from int8x.keras.handle import handle_of
 
 X, Y, X_TEST, _ = nets.digits(128, 48)
@@ -86,11 +86,14 @@ def test_a_number_of_steps_that_makes_no_sense_is_refused(steps):
         qat(nets.small(), steps=steps)
 
 
-def test_a_fit_logs_ends_clipped_share_and_sqnr_of_a_batch():
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_fit_logs_ends_clipped_share_and_sqnr_of_a_batch(place):
     model, seen = nets.compiled(nets.small()), []
     callback = QATCallback(monitor=X_TEST)
-    later = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append({**logs}))
-    history = model.fit(X, Y, epochs=2, verbose=0, callbacks=[callback, later]).history
+    other = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append({**logs}))
+    callbacks = [other, callback] if place == "before" else [callback, other]
+    fit = model.fit(X, Y, epochs=2, verbose=0, callbacks=callbacks, validation_data=(X, Y))
+    history = fit.history
     name = next(key for key in history if "model_input" in key).rsplit("/", 1)[0]
     assert name.startswith("int8x/conv2d")
     low, high, clipped, sqnr = (
@@ -104,7 +107,21 @@ def test_a_fit_logs_ends_clipped_share_and_sqnr_of_a_batch():
     wanted = 10 * np.log10((X_TEST**2).sum() / ((X_TEST - rounded) ** 2).sum())
     assert sqnr == pytest.approx(wanted, abs=0.01)
     assert len(history[f"{name}/sqnr"]) == 2
-    assert seen[-1][f"{name}/sqnr"] == sqnr  # what a TensorBoard after it is given
+    assert seen[-1][f"{name}/sqnr"] == sqnr  # what TensorBoard is given, before it or after it
+    assert not any(key.startswith("val_int8x") for key in history)
+    assert not any("int8x" in key for key in model.evaluate(X, Y, verbose=0, return_dict=True))
+
+
+def test_an_evaluation_within_an_epoch_takes_nothing_from_its_logs():
+    model = nets.compiled(nets.small())
+    evaluate = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: model.evaluate(X[:16], Y[:16], verbose=0)
+    )
+    callbacks = [evaluate, QATCallback(monitor=X_TEST), PruningCallback()]
+    history = model.fit(X, Y, batch_size=64, epochs=1, verbose=0, callbacks=callbacks).history
+    assert history["sparsity"] == [0.5]
+    values = [history[key] for key in history if key.endswith("/sqnr")]
+    assert values and np.isfinite(values).all()
 
 
 def test_two_callbacks_in_one_fit_are_refused():

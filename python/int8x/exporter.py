@@ -20,6 +20,7 @@ def export(
     recipe: Any = "int8",
     *,
     labels: Any = None,
+    sparse_encoding: bool = False,
     progress: Progress = silent,
 ) -> "Graph":
     """Writes the model as a full int8 .tflite, its recipe beside it, and returns its graph.
@@ -31,6 +32,8 @@ def export(
     unless the recipe keeps activations in float. recipe: a preset's name, a recipe file, plain
     data, or a Recipe; where it computes in int8, a model that was trained for int16 activations,
     INT4 weights or float layers gets these. labels: one integer per sample, for recipe "auto".
+    sparse_encoding: whether int8 weights of FULLY_CONNECTED with enough blocks of 1x16 zeros are
+    written in TFLite's sparse form; see int8x.tflite.sparse_encoding for the runtimes that read it.
     progress: see int8x.progress.
 
     Raises ModelError for a model of another kind, ValueError for a Keras model without learned
@@ -54,7 +57,14 @@ def export(
         graph = _from_file(Path(model))
     else:
         raise ModelError(_refusal(model))
-    result = quantize(graph, data=data, recipe=recipe, labels=labels, progress=progress)
+    result = quantize(
+        graph,
+        data=data,
+        recipe=recipe,
+        labels=labels,
+        sparse_encoding=sparse_encoding,
+        progress=progress,
+    )
     result.save(path)
     return result
 

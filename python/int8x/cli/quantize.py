@@ -43,6 +43,14 @@ def command(
         Path | None,
         typer.Option(help="Right answers, a .npy of integers: auto measures accuracy with them."),
     ] = None,
+    sparse_encoding: Annotated[
+        bool,
+        typer.Option(
+            "--sparse-encoding",
+            help="Write FULLY_CONNECTED's 1x16 blocks of zeros in TFLite's sparse form where that "
+            "is smaller.",
+        ),
+    ] = False,
     target_sqnr: Annotated[
         float | None, typer.Option(help="auto: the least SQNR of the outputs, in dB.")
     ] = None,
@@ -93,7 +101,16 @@ def command(
     with warnings.catch_warnings():
         if chosen.auto:  # what it found is told below
             warnings.filterwarnings("ignore", "(?s).*auto: the target")
-        graph = quantize(model, stats, source, chosen, labels=known, progress=bar, workers=workers)
+        graph = quantize(
+            model,
+            stats,
+            source,
+            chosen,
+            labels=known,
+            sparse_encoding=sparse_encoding,
+            progress=bar,
+            workers=workers,
+        )
     graph.save(output)
     result = graph.quantization
     assert result is not None  # quantize() sets it
@@ -101,6 +118,9 @@ def command(
     told = ", ".join(f"{count} {source}" for source, count in sorted(sources.items()))
     told = f", ranges: {told}" if told else ""
     typer.echo(f"{output}: {len(graph.main.operators)} operators, {chosen.compute}{told}")
+    if sparse_encoding:
+        less = sum(part.dense_bytes - part.sparse_bytes for part in result.sparse)
+        typer.echo(f"sparse: {len(result.sparse)} constants, {less:,} bytes less")
     for name, kind, reason in result.float_operators:
         typer.echo(f"left in float: {kind} {name!r}: {reason}", err=True)
     for step in result.methods:

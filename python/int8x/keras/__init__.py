@@ -9,6 +9,8 @@
     int8x.keras.transfer(base, head, ...)  a pretrained model on new data, to an int8 file
     int8x.keras.distill(teacher, student)  a fit that also learns from a teacher's outputs
     int8x.keras.TransferWrapper(backbone)  a backbone that says how it is fine-tuned
+    int8x.keras.QATWrapper(layer)        a layer that is trained quantization-aware
+    int8x.keras.PruningWrapper(layer)    a layer that is pruned
     int8x.keras.convert(model)           the float .tflite as an int8x.Graph
 
 Importing this package imports TensorFlow and Keras; importing int8x does not.
@@ -20,7 +22,9 @@ from int8x.keras.fine_tuning import Transfer, transfer
 from int8x.keras.handle import attach, strip
 from int8x.keras.masks import keep_zeros
 from int8x.keras.pruning_callback import PruningCallback
+from int8x.keras.pruning_wrapper import PruningWrapper
 from int8x.keras.qat_callback import QATCallback
+from int8x.keras.qat_wrapper import QATWrapper
 from int8x.keras.removal import shrink
 from int8x.keras.schedules import ConstantSparsity, PolynomialDecay
 from int8x.keras.session import Session, qat
@@ -33,7 +37,9 @@ __all__ = [
     "Distillation",
     "PolynomialDecay",
     "PruningCallback",
+    "PruningWrapper",
     "QATCallback",
+    "QATWrapper",
     "Session",
     "SparsityReport",
     "Transfer",

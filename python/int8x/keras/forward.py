@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from int8x.keras import fake_quant, kinds, learned, private
+from int8x.keras.accumulators import Accumulators
 from int8x.keras.kernel_grids import KernelGrids
 from int8x.keras.norms import affine, by_channel
 from int8x.keras.plan import CallPlan, Site
@@ -53,6 +54,7 @@ class Forward:
     ) -> None:
         self.ranges = ranges
         self.kernels = kernels
+        self.accumulators = Accumulators(ranges, kernels)
         self.bits = settings.activation_bits
         self.per_tensor = settings.per_tensor
         self.switches = switches
@@ -122,17 +124,56 @@ class Forward:
             y = self._separable(plan, args[0])
         elif plan.partial:
             y = self._merge(plan, args[0])
-        elif exporting and plan.folded:
-            y = args[0]
-        elif exporting and plan.kind in (kinds.NORM, kinds.AFFINE):
-            y = _depthwise(args[0], *affine(plan.operation))
+        elif plan.kind in (kinds.NORM, kinds.AFFINE):
+            y = self._affine(plan, original, args, kwargs)
         elif exporting and isinstance(plan.operation, keras.layers.UpSampling2D):
             y = _resize(plan.operation, args[0])
-        elif plan.kind == kinds.NORM and self.switches.freeze_batchnorm:
-            y = original(*args, **{**kwargs, "training": False})
         else:
             y = original(*args, **kwargs)
+        if plan.ends is not None and 0 in plan.outputs:
+            y = self._requantize(plan.ends, y, plan.outputs[0])
         return self.round_all(plan.outputs, y)
+
+    def _affine(
+        self,
+        plan: CallPlan,
+        original: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tf.Tensor:
+        """BatchNormalization, Normalization or Rescaling: folded into the kernel before it, else a
+        1x1 depthwise convolution whose kernel, the factor, is rounded; a batch's own statistics
+        meet the rounding of the moving ones.
+        """
+        x, layer = args[0], plan.operation
+        own = plan.kind == kinds.NORM and self._normalizes_batches(layer, kwargs)
+        if plan.folds_into is not None:
+            if self.run.mode == EXPORT:
+                return x
+            if own:
+                return original(*args, **kwargs)
+            y = original(*args, **{**kwargs, "training": False})
+            if not self.accumulators.rounds(plan.folds_into):
+                return y
+            return y + tf.cast(self.accumulators.folded_error(plan.folds_into), y.dtype)
+        factor, offset = affine(layer)
+        axes = () if self.per_tensor or not factor.shape.rank else (0,)
+        rounded = fake_quant.fake_quant_weight(factor, axes)
+        if self.run.mode == EXPORT:
+            return _depthwise(x, rounded, offset)
+        if own and not self.per_tensor:  # a factor alone on its grid is as good as exact
+            return original(*args, **kwargs)
+        wide = tf.cast(x, tf.float32)
+        if own:
+            y = original(*args, **kwargs)
+            return y + tf.cast(wide * tf.stop_gradient(rounded - factor), y.dtype)
+        return tf.cast(wide * rounded + offset, x.dtype)
+
+    def _normalizes_batches(self, layer: Any, kwargs: dict[str, Any]) -> bool:
+        training = kwargs.get("training")
+        training = self.run.training if training is None else training
+        frozen = self.switches.freeze_batchnorm or not layer.trainable
+        return bool(training) and not frozen and self.run.mode != EXPORT
 
     def _kernel(self, plan: CallPlan, name: str) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The rounded kernel and, when exporting a folded BatchNormalization, the bias it adds.
@@ -177,6 +218,9 @@ class Forward:
         if offset is not None and bias is not None:
             factor, _ = affine(plan.norm)
             mapping.append((bias, bias * factor + offset))
+        elif bias is not None and self._rounds_bias(plan):
+            value = private.master_value(bias)
+            mapping.append((bias, value + self.accumulators.bias_error(plan, value)))
         x, *rest = args
         flat = (
             self.run.mode == EXPORT and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
@@ -216,9 +260,15 @@ class Forward:
         bias = private.master_value(layer.bias) if layer.use_bias else None
         if offset is not None:
             bias = offset if bias is None else bias * affine(plan.norm)[0] + offset
+        elif bias is not None and self._rounds_bias(plan):
+            bias = bias + self.accumulators.bias_error(plan, bias)
         if bias is not None:
             y = y + tf.cast(bias, y.dtype)
         return self._activate(plan, layer.activation, y)
+
+    def _rounds_bias(self, plan: CallPlan) -> bool:
+        """Not of a folded BatchNormalization's layer: that rounds both together."""
+        return self.run.mode != EXPORT and plan.norm is None and self.accumulators.rounds(plan)
 
     def _merge(self, plan: CallPlan, terms: list[tf.Tensor]) -> tf.Tensor:
         """Add or Multiply of more than two tensors: in TFLite a chain that rounds each time."""
@@ -228,11 +278,19 @@ class Forward:
             y = join(self.round(site, y), term)
         return y
 
+    def _requantize(self, plan: CallPlan, y: tf.Tensor, site: Site) -> tf.Tensor:
+        """y, which lies where the call's operator ends, as its kernel's accumulator leaves it."""
+        if self.run.mode == EXPORT or not self.accumulators.rounds(plan):
+            return y
+        if plan.norm is not None and self._normalizes_batches(plan.norm, {}):
+            return y
+        return self.accumulators.requantized(plan, y, site.group)
+
     def _activate(
         self, plan: CallPlan, activation: Callable[..., Any] | None, y: tf.Tensor
     ) -> tf.Tensor:
         if plan.inner is not None:
-            y = self.round(plan.inner, y)
+            y = self.round(plan.inner, self._requantize(plan, y, plan.inner))
         return y if activation is None else activation(y)
 
 
@@ -256,7 +314,6 @@ def _depthwise(x: tf.Tensor, factor: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
     """x * factor + offset as a 1x1 depthwise convolution with bias: one int8 operator in TFLite."""
     channels = x.shape[-1]
     kernel = tf.reshape(tf.broadcast_to(factor, [channels]), (1, 1, channels, 1))
-    kernel = fake_quant.fake_quant_weight(kernel, (2, 3))
     flat = x if len(x.shape) == 4 else tf.reshape(x, (1, -1, 1, channels))
     y = tf.nn.depthwise_conv2d(flat, kernel, (1, 1, 1, 1), "VALID") + tf.broadcast_to(
         offset, [channels]

@@ -22,6 +22,7 @@ from int8x.keras.forward import EXPORT, INFER, TRAIN, Forward, Switches
 from int8x.keras.kernel_grids import KernelGrids
 from int8x.keras.plan import CallPlan, Plan, make_plan
 from int8x.keras.prunable import excluded
+from int8x.keras.qat_wrapper import wrapped_settings
 from int8x.keras.ranges import Ranges
 from int8x.keras.settings import Settings
 from int8x.keras.trace import record
@@ -248,7 +249,8 @@ def attach(model: keras.Model, **settings: Any) -> Handle:
     """Instruments a model in place for fake quantization; ranges its layers carry are kept.
 
     settings: weights, weight_bits, activation_bits, ranges and exclude as QATCallback takes them;
-    with none, those of the last time, if any.
+    with none, those of the model's QATWrappers, or else of the last time, if any. ValueError for
+    others than the wrappers'.
 
     Ranges saved in a `.keras` or `.weights.h5` file come back by attaching, then loading the
     weights again:
@@ -259,7 +261,7 @@ def attach(model: keras.Model, **settings: Any) -> Handle:
     """
     private.check_version()
     old = handle_of(model)
-    wanted = old.settings if old is not None and not settings else Settings(**settings)
+    wanted = _settings(model, old, settings)
     if old is not None:
         old.restore()
     for part in private.walk_models(model):
@@ -273,6 +275,18 @@ def attach(model: keras.Model, **settings: Any) -> Handle:
     object.__setattr__(model, _HANDLE, handle)
     private.reset_functions(model)
     return handle
+
+
+def _settings(model: keras.Model, old: Handle | None, given: dict[str, Any]) -> Settings:
+    wrapped, wanted = wrapped_settings(model), Settings(**given)
+    if wrapped is not None:
+        if wanted not in (Settings(), wrapped):
+            raise ValueError(
+                f"{model.name}: its QATWrappers say how it is trained: QATCallback() was wanted, "
+                "got one with settings of its own"
+            )
+        return wrapped
+    return old.settings if old is not None and not given else wanted
 
 
 def strip(model: keras.Model) -> keras.Model:

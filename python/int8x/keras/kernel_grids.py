@@ -46,7 +46,7 @@ class KernelGrid:
     ) -> None:
         self.layer, self.name, self.channel_axes = layer, name, channel_axes
         self.axes: tuple[int, ...] = () if settings.per_tensor else channel_axes
-        self.bits = settings.weight_bits if kinds.takes_int4(layer) else 8
+        self.bits = settings.bits_of(layer.name) if kinds.takes_int4(layer) else 8
         self.learns = settings.learned
 
     @property

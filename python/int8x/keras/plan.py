@@ -43,6 +43,7 @@ class Site:
 class CallPlan:
     """What to do at one call: positions count the floating tensors of its arguments or results.
 
+    `source` is the group of the tensor that the kernel (of two the second) reads, if it is rounded;
     `middle` lies between the two kernels of a separable convolution, `inner` before an inline
     activation that does not fuse, `partial` are the sums (or products) on the way of an Add (or
     Multiply) of more than two tensors.
@@ -56,7 +57,9 @@ class CallPlan:
     partial: list[Site] = field(default_factory=list)
     outputs: dict[int, Site] = field(default_factory=dict)
     norm: Any = None  # the BatchNormalization that folds into this call's kernel
-    folded: bool = False  # this call is such a BatchNormalization
+    folds_into: CallPlan | None = None  # this call is such a BatchNormalization
+    source: int | None = None
+    ends: CallPlan | None = None  # the call with a kernel whose operator ends at this call's output
     last: bool = False  # of kind FLOAT: an operator of the integer file reads the result
 
 
@@ -157,7 +160,27 @@ class _Planner:
             if record.producer[value] == RAW:
                 host = self._layer_before(len(record.calls))
                 self.plan.outputs[position] = self._site(value, host, f"model_output{position}")
+        self._find_sources()
         return self.plan
+
+    def _find_sources(self) -> None:
+        rounded = {site.group for site in self.plan.sites()}
+        for call, plan in zip(self.record.calls, self.plan.calls, strict=True):
+            if plan.kind == kinds.SEPARABLE:
+                plan.source = plan.middle.group if plan.middle is not None else None
+            elif plan.kind == kinds.WEIGHTS and call.inputs:
+                group = self.groups.find(call.inputs[0])
+                plan.source = group if group in rounded else None
+            if plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE) and plan.inner is None:
+                self._end(plan, call.outputs[0]).ends = plan
+
+    def _end(self, plan: CallPlan, value: int) -> CallPlan:
+        """The call at whose output the operator ends that begins with `plan` and makes `value`."""
+        while self._fuses(plan, value):
+            reader = self._only_reader(value)
+            assert reader is not None
+            plan, value = self.plan.calls[reader], self.record.calls[reader].outputs[0]
+        return plan
 
     def _only_reader(self, value: int) -> int | None:
         """The one call that alone reads the value, if that is so."""
@@ -210,7 +233,7 @@ class _Planner:
             norm = self.plan.calls[reader].operation
             if norm.axis in (-1, norm.input_spec.ndim - 1):
                 plan.norm = norm
-                self.plan.calls[reader].folded = True
+                self.plan.calls[reader].folds_into = plan
 
     def _group(self) -> None:
         calls = list(zip(self.record.calls, self.plan.calls, strict=True))

@@ -2,8 +2,9 @@
 
 Everything else in `int8x.keras` uses public Keras names. What is private here: the tracker that
 locks a built layer, the walk over all layers of a model, the shapes a subclassed model was built
-with, and that `Operation.__call__` looks up `self.call` on the instance (so that an instance
-attribute replaces the class's method without changing class, name or configuration).
+with, the method by which `fit` gathers an epoch's logs, and that `Operation.__call__` looks up
+`self.call` on the instance (so that an instance attribute replaces the class's method without
+changing class, name or configuration).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import keras
 
 OLDEST = (3, 8)
+_GATHER = "_get_metrics_result_or_logs"  # Trainer's method
 
 
 def check_version(version: str = keras.__version__) -> None:
@@ -148,6 +150,18 @@ def last_operation(model: keras.Layer) -> Any:
             return None
         operation = outputs[0]._keras_history.operation
     return operation
+
+
+def add_epoch_logs(model: keras.Model, more: Callable[[], dict[str, float]]) -> None:
+    """Makes `fit` add values to an epoch's logs when it gathers them, before callbacks see them."""
+    gather = getattr(model, _GATHER, None)
+    if gather is not None:
+        object.__setattr__(model, _GATHER, lambda logs: {**gather(logs), **more()})
+
+
+def restore_epoch_logs(model: keras.Model) -> None:
+    """Takes every addition away."""
+    vars(model).pop(_GATHER, None)
 
 
 def add_sublayer(layer: keras.Layer, name: str, sublayer: keras.Layer) -> None:

@@ -59,10 +59,15 @@ class Kernel(Held):
         return self.variable.shape[self.output_axis], self.variable.shape[self.input_axis]
 
 
+def is_prunable(layer: keras.Layer) -> bool:
+    """Whether a layer, once built, has a kernel that can be pruned."""
+    return isinstance(layer, (*_KERNEL, *_SEPARABLE)) and not isinstance(layer, _DEPTHWISE)
+
+
 def kernel_of(layer: keras.Layer) -> Kernel | None:
     """The layer's prunable kernel; None for layers without one, depthwise ones among them."""
     name = "pointwise_kernel" if isinstance(layer, _SEPARABLE) else "kernel"
-    if not isinstance(layer, (*_KERNEL, *_SEPARABLE)) or isinstance(layer, _DEPTHWISE):
+    if not is_prunable(layer):
         return None
     variable = getattr(layer, name, None)
     if not isinstance(variable, keras.Variable):

@@ -14,15 +14,17 @@ from int8x.keras import masks
 from int8x.keras.channels import Channels, is_depthwise
 from int8x.keras.patterns import Pattern, Units, smallest
 from int8x.keras.prunable import Held, Kernel, choose, kernel_of
+from int8x.keras.sensitivity import Curve, allocate, measure
 
 Sparsity = float | Mapping[str, float]
 
 
 class Pruner(Protocol):
-    """kernels: those that are pruned. dense: why other layers are not."""
+    """kernels: those that are pruned. dense: why other layers are not. notes: how those are."""
 
     kernels: list[Kernel]
     dense: dict[str, str]
+    notes: dict[str, str]
 
     def prune(self, at: Callable[[float], float]) -> None:
         """Chooses the masks anew; `at` gives the sparsity of now from the final one."""
@@ -32,7 +34,10 @@ class Pruner(Protocol):
 
 
 class UnitPruner:
-    """Blocks, N:M groups or single weights of each kernel, or of all together."""
+    """Blocks, N:M groups or single weights of each kernel, or of all together.
+
+    curves: of the kernels, once `measure` has made them, for scope "sensitivity".
+    """
 
     def __init__(
         self,
@@ -46,6 +51,12 @@ class UnitPruner:
         self.kernels, self.dense = choose(model, pattern, exclude)
         self.kernels, unnamed = named(self.kernels, sparsity)
         self.dense |= unnamed
+        self.notes = {kernel.layer.name: repr(pattern) for kernel in self.kernels}
+        self.curves: list[Curve] = []
+
+    def measure(self, samples: Any) -> None:
+        """Measures how much the loss grows when each layer is pruned."""
+        self.curves = measure(self.model, self.kernels, self.pattern, samples)
 
     def prune(self, at: Callable[[float], float]) -> None:
         units = [Units(k.to_rows(k.value()), self.pattern) for k in self.kernels]
@@ -56,6 +67,12 @@ class UnitPruner:
             for score, gone in zip(scores, off, strict=True):
                 if gone.all() and not self.pattern.keep:  # a layer without weights cuts the net
                     gone[score.argmax()] = False
+        elif self.scope == "sensitivity":
+            assert isinstance(self.sparsity, float)
+            count = self._count(sum(len(unit.scores) for unit in units), at(self.sparsity))
+            room = sum(len(unit.scores) - 1 for unit in units)
+            counts = allocate(self.curves, min(count, room))
+            off = [smallest([u.scores], n)[0] for u, n in zip(units, counts, strict=True)]
         else:
             finals = [share_for(kernel, self.sparsity) for kernel in self.kernels]
             off = [
@@ -108,6 +125,7 @@ class FilterPruner:
         for number, layers in makers.items():
             self.parts.setdefault(frozenset(layers), set()).add(number)
         self.gone: set[int] = set()
+        self.notes = {kernel.layer.name: "filters" for kernel in self.kernels}
 
     def _add(self, kernel: Kernel, fixed: set[int]) -> None:
         numbers = self.channels.makes.get(id(kernel.layer))
@@ -193,3 +211,22 @@ def share_for(kernel: Kernel, sparsity: Sparsity) -> float:
     if not isinstance(sparsity, Mapping):
         return sparsity
     return next(s for name, s in sparsity.items() if fnmatch.fnmatchcase(kernel.layer.name, name))
+
+
+def checked_sparsity(sparsity: Any, pattern: Pattern | None) -> float | dict[str, float]:
+    """PruningCallback's argument, or what stands for none; ValueError unless it is shares."""
+    if sparsity is None:
+        return pattern.most if pattern is not None and pattern.keep else 0.5
+    if isinstance(sparsity, Mapping):
+        return {str(name): _checked_share(share, pattern) for name, share in sparsity.items()}
+    return _checked_share(sparsity, pattern)
+
+
+def _checked_share(share: Any, pattern: Pattern | None) -> float:
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+        raise ValueError(f"PruningCallback: sparsity must be a share in [0, 1), got {share!r}")
+    if pattern is not None and pattern.keep and share != pattern.most:
+        raise ValueError(
+            f"PruningCallback: {pattern} comes to a sparsity of {pattern.most:g}, got {share!r}"
+        )
+    return float(share)

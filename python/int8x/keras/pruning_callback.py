@@ -9,14 +9,17 @@ from typing import Any
 import keras
 
 from int8x.keras import masks, private
-from int8x.keras.patterns import Pattern, parse_pattern
+from int8x.keras.epoch_logs import EpochLogs
+from int8x.keras.layer_wrapper import wrappers_of
+from int8x.keras.patterns import parse_pattern
 from int8x.keras.prunable import check_exclude
-from int8x.keras.pruners import FilterPruner, Pruner, UnitPruner
+from int8x.keras.pruners import FilterPruner, Pruner, UnitPruner, checked_sparsity
+from int8x.keras.pruning_wrapper import PruningWrapper, WrappedPruner
 from int8x.keras.schedules import Schedule, ask, polynomial
 from int8x.keras.sparsity_report import SparsityReport, sparsity_of, sparsity_report
 
 _UPDATES = 32  # how often masks are chosen within the ramp of a fit
-_SCOPES = ("layer", "global")
+_SCOPES = ("layer", "global", "sensitivity")
 _RAMPS = ("polynomial", "constant")
 
 
@@ -36,14 +39,19 @@ class PruningCallback(keras.callbacks.Callback):
         pattern: "2:4", "4:8", ...: of every 4 consecutive input channels 2 stay; or "filters",
             whole output channels with their biases and BatchNormalization, through residual
             additions and depthwise layers, which `int8x.keras.shrink` then takes out.
-        scope: "layer", each layer gets the sparsity; "global", the smallest of all layers together.
+        scope: "layer", each layer gets the sparsity; "global", the smallest of all layers together;
+            "sensitivity", all layers together get it, each as much as costs least in all: how much
+            the loss grows when a layer is pruned is measured on `samples` when the fit begins.
+        samples: (inputs, targets), or batches of them that can be read again and again: a few
+            hundred samples of the training data.
         schedule: "polynomial", a ramp that is fast at first (arXiv:1710.01878); "constant", all at
             once; or a callable `schedule(step) -> (whether to prune, sparsity)`, such as
             `int8x.keras.PolynomialDecay` or TFMOT's schedules, asked with the optimizer's step.
         ramp: the share of the fit's steps, in [0, 1), after which "polynomial" ends.
         exclude: names, patterns or classes of layers that stay dense.
 
-    Attributes: `report`, a SparsityReport after `fit`. `logs["sparsity"]` holds the share of zeros
+    Attributes: `report`, a SparsityReport after `fit`; `sensitivity`, by layer and share of zeros,
+    how much the loss grows, where it was measured. `logs["sparsity"]` holds the share of zeros
     in the pruned kernels after each epoch.
 
     Raises ValueError for what is not known, and in `fit` when no layer can be pruned.
@@ -68,16 +76,29 @@ class PruningCallback(keras.callbacks.Callback):
         schedule: str | Schedule = "polynomial",
         ramp: float = 0.5,
         exclude: tuple[Any, ...] = (),
+        samples: Any = None,
     ) -> None:
         super().__init__()
         self.pattern = None if pattern == "filters" else parse_pattern(block, pattern)
         if self.pattern is None and (block is not None or scope != "layer"):
             raise ValueError("PruningCallback: pattern 'filters' takes no block, and scope 'layer'")
-        self.sparsity = _checked_sparsity(sparsity, self.pattern)
+        self.sparsity = checked_sparsity(sparsity, self.pattern)
         if scope not in _SCOPES:
-            raise ValueError(f"PruningCallback: scope must be 'layer' or 'global', got {scope!r}")
-        if scope == "global" and isinstance(self.sparsity, dict):
-            raise ValueError("PruningCallback: scope 'global' takes one sparsity, got a dict")
+            told = ", ".join(map(repr, _SCOPES[:-1]))
+            raise ValueError(
+                f"PruningCallback: scope must be {told} or {_SCOPES[-1]!r}, got {scope!r}"
+            )
+        if scope != "layer" and isinstance(self.sparsity, dict):
+            raise ValueError(f"PruningCallback: scope {scope!r} takes one sparsity, got a dict")
+        if (scope == "sensitivity") != (samples is not None):
+            raise ValueError(
+                "PruningCallback: scope 'sensitivity' and samples go together, got "
+                f"scope {scope!r} {'without' if samples is None else 'with'} samples"
+            )
+        if scope == "sensitivity" and self.pattern is not None and self.pattern.keep:
+            raise ValueError(
+                f"PruningCallback: {self.pattern} leaves scope 'sensitivity' nothing to choose"
+            )
         if schedule not in _RAMPS and not callable(schedule):
             raise ValueError(
                 "PruningCallback: schedule must be 'polynomial', 'constant' or a callable, got "
@@ -88,13 +109,19 @@ class PruningCallback(keras.callbacks.Callback):
         if isinstance(ramp, bool) or not isinstance(ramp, (int, float)) or not 0 <= ramp < 1:
             raise ValueError(f"PruningCallback: ramp must be a share in [0, 1), got {ramp!r}")
         self.scope, self.schedule, self.ramp = scope, schedule, float(ramp)
+        self.samples = samples
+        self.sensitivity: dict[str, dict[float, float]] = {}
         self.exclude = check_exclude(exclude, "PruningCallback")
+        chosen = (sparsity, block, pattern, scope, self.exclude)
+        self._chooses = chosen != (None, None, None, "layer", ())
         self.report: SparsityReport | None = None
+        self._logs = EpochLogs(self._measure)
         self._pruner: Pruner | None = None
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         private.check_version()
+        private.restore_epoch_logs(model)  # of a fit that was interrupted
         self.report, self._pruner = None, None
         self._first_epoch: int | None = None
         self._done = -1.0  # the progress at which masks were last chosen
@@ -105,10 +132,7 @@ class PruningCallback(keras.callbacks.Callback):
     def _prepare(self) -> None:
         """Finds the kernels, hangs masks on them; the next step traces the constraints."""
         masks.keep_zeros(self.model)
-        if self.pattern is None:
-            pruner: Pruner = FilterPruner(self.model, self.sparsity, self.exclude)
-        else:
-            pruner = UnitPruner(self.model, self.pattern, self.scope, self.sparsity, self.exclude)
+        pruner = self._make_pruner()
         misfits = [f"{n} ({r})" for n, r in pruner.dense.items() if "divide" in r]
         if misfits:
             warnings.warn(
@@ -120,8 +144,28 @@ class PruningCallback(keras.callbacks.Callback):
         self._pruner = pruner
         private.reset_functions(self.model)
 
+    def _make_pruner(self) -> Pruner:
+        if wrappers_of(self.model, PruningWrapper):
+            if self._chooses:
+                raise ValueError(
+                    f"{self.model.name}: its PruningWrappers say what is pruned: PruningCallback "
+                    "with at most schedule and ramp was wanted, got other arguments too"
+                )
+            return WrappedPruner(self.model)
+        if self.pattern is None:
+            return FilterPruner(self.model, self.sparsity, self.exclude)
+        pruner = UnitPruner(self.model, self.pattern, self.scope, self.sparsity, self.exclude)
+        if self.scope == "sensitivity":
+            pruner.measure(self.samples)
+            self.sensitivity = {curve.layer: curve.by_share() for curve in pruner.curves}
+        return pruner
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._logs.begin(self.model)
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
+        self._logs.begin_epoch()
         if self._first_epoch is None:
             self._first_epoch = epoch
         if (
@@ -154,18 +198,19 @@ class PruningCallback(keras.callbacks.Callback):
             private.remake_train_function(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if logs is not None and self._pruner is not None:
-            logs["sparsity"] = sparsity_of(self._pruner.kernels)
+        self._logs.end_epoch(logs)
+
+    def _measure(self) -> dict[str, float]:
+        return {} if self._pruner is None else {"sparsity": sparsity_of(self._pruner.kernels)}
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._logs.end(self.model)
         if self._pruner is None:
             return
         self._pruner.reapply()  # averaged weights come past the constraints
         if callable(self.schedule):
             self._warn_if_unfinished(self.schedule, sparsity_of(self._pruner.kernels))
-        pattern = "filters" if self.pattern is None else repr(self.pattern)
-        notes = {kernel.layer.name: pattern for kernel in self._pruner.kernels}
-        self.report = sparsity_report(self.model, {**notes, **self._pruner.dense})
+        self.report = sparsity_report(self.model, {**self._pruner.notes, **self._pruner.dense})
 
     def _ramp_to(self, share: float) -> None:
         """Masks for a share of the fit's steps, if they were not yet chosen for it."""
@@ -207,21 +252,3 @@ class PruningCallback(keras.callbacks.Callback):
                 f"schedule goes on to {wanted:.3f}",
                 stacklevel=2,
             )
-
-
-def _checked_sparsity(sparsity: Any, pattern: Pattern | None) -> float | dict[str, float]:
-    if sparsity is None:
-        return pattern.most if pattern is not None and pattern.keep else 0.5
-    if isinstance(sparsity, Mapping):
-        return {str(name): _checked_share(share, pattern) for name, share in sparsity.items()}
-    return _checked_share(sparsity, pattern)
-
-
-def _checked_share(share: Any, pattern: Pattern | None) -> float:
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
-        raise ValueError(f"PruningCallback: sparsity must be a share in [0, 1), got {share!r}")
-    if pattern is not None and pattern.keep and share != pattern.most:
-        raise ValueError(
-            f"PruningCallback: {pattern} comes to a sparsity of {pattern.most:g}, got {share!r}"
-        )
-    return float(share)

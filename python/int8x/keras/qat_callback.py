@@ -10,6 +10,7 @@ import keras
 
 from int8x.keras import private
 from int8x.keras.course import Course, check_share
+from int8x.keras.epoch_logs import EpochLogs
 from int8x.keras.handle import Handle, attach, handle_of
 from int8x.keras.settings import Settings
 from int8x.keras.site_report import site_logs
@@ -39,8 +40,8 @@ class QATCallback(keras.callbacks.Callback):
         exclude: names, patterns or classes of layers that stay in float, also in the file, with the
             BatchNormalization and ReLU that fuse into them.
         monitor: a batch of inputs on which, after each epoch, the ends, the clipped share and the
-            SQNR of each layer's rounding are measured, into `logs`: History has them, TensorBoard
-            too when its callback stands after this one.
+            SQNR of each layer's rounding are measured, into `logs`: History and TensorBoard have
+            them.
 
     Raises ValueError for what is not supported, naming what is; and in `fit` for layers that cannot
     be trained so.
@@ -75,12 +76,14 @@ class QATCallback(keras.callbacks.Callback):
         self.freeze_batchnorm = check_share("freeze_batchnorm", freeze_batchnorm)
         self.freeze_ranges = check_share("freeze_ranges", freeze_ranges)
         self.monitor = monitor
+        self._logs = EpochLogs(self._measure)
         self._handle: Handle | None = None
         self._first_epoch: int | None = None
         self._epoch = 0
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
+        private.restore_epoch_logs(model)  # of a fit that was interrupted
         self._handle = attach(model, **vars(self.settings))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -89,6 +92,8 @@ class QATCallback(keras.callbacks.Callback):
             raise ValueError("QATCallback: one in a fit was wanted, got a second one")
         self._first_epoch = None
         self._share = 0.0
+        if self.monitor is not None:
+            self._logs.begin(self.model)
         self._course = Course(handle, self.freeze_batchnorm, self.freeze_ranges)
         self._retrace_if(self._course.begin(active=self.start_epoch == 0))
 
@@ -98,6 +103,7 @@ class QATCallback(keras.callbacks.Callback):
         if self._first_epoch is None:
             self._first_epoch = max(epoch, self.start_epoch)
         if epoch >= self.start_epoch:
+            self._logs.begin_epoch()
             self._retrace_if(handle.turn(active=True))
             if not self.params.get("steps"):
                 self._share = self._share_by_epochs(epoch)
@@ -123,13 +129,17 @@ class QATCallback(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.monitor is not None and logs is not None and epoch >= self.start_epoch:
-            assert self._handle is not None
-            logs.update(site_logs(self._handle, self.monitor))
+        if self.monitor is not None and epoch >= self.start_epoch:
+            self._logs.end_epoch(logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._logs.end(self.model)
         self._course.end()
         private.reset_functions(self.model)
+
+    def _measure(self) -> dict[str, float]:
+        assert self._handle is not None
+        return site_logs(self._handle, self.monitor)
 
     def _share_by_epochs(self, epoch: int) -> float:
         """The share of epochs done, taken as 1 in the last of several."""

@@ -19,7 +19,8 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 class Settings:
     """Grids of weights and activations, how ranges are found, and which layers stay float.
 
-    ValueError for a value outside these.
+    eight_bits: names of layers that keep 8-bit weights where `weight_bits` is 4. ValueError for a
+    value outside these.
 
     >>> Settings(weight_bits=4).compute
     'int8_w4'
@@ -30,6 +31,7 @@ class Settings:
     activation_bits: int = 8
     ranges: str = "average"
     exclude: tuple[Any, ...] = ()
+    eight_bits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -48,6 +50,10 @@ class Settings:
     def per_tensor(self) -> bool:
         """Whether a kernel has one scale for all its channels."""
         return self.weights == "per_tensor"
+
+    def bits_of(self, layer: str) -> int:
+        """The bits of a layer's weights, by its name."""
+        return 8 if layer in self.eight_bits else self.weight_bits
 
     @property
     def learned(self) -> bool:

@@ -19,13 +19,14 @@ from int8x.quantization.precision import assign, refuse_left_in_float
 from int8x.quantization.recipe import Recipe, resolve
 from int8x.tflite.graph import Graph, load
 from int8x.tflite.quant_params import QuantParams
+from int8x.tflite.sparse_encoding import SparseConstant, encode_sparse
 
 
 @dataclasses.dataclass(frozen=True)
 class Quantization:
     """What quantize() decided: the recipe, each quantized tensor's grid with its source, the
     operators left in float as (name of the first output, kind, reason), what became of each
-    accuracy method, and what recipe "auto" tried.
+    accuracy method, what recipe "auto" tried, and the constants in sparse form.
     """
 
     recipe: Recipe
@@ -33,6 +34,7 @@ class Quantization:
     float_operators: tuple[tuple[str, str, str], ...]
     methods: tuple[Step, ...] = ()
     search: Outcome | None = None
+    sparse: tuple[SparseConstant, ...] = ()
 
 
 def quantize(
@@ -42,6 +44,7 @@ def quantize(
     recipe: Any = "int8",
     *,
     labels: Any = None,
+    sparse_encoding: bool = False,
     progress: Progress = silent,
     workers: int = 1,
 ) -> Graph:
@@ -53,8 +56,10 @@ def quantize(
     int8x.data). Ranges in graph.ranges are used first; what they leave open is taken from the
     statistics.
     recipe: a preset's name, a recipe file, plain data, or a Recipe. labels: one integer per sample,
-    by which "auto" measures accuracy. progress: see int8x.progress. workers: processes that share
-    the samples of a calibration; any number gives the same bits.
+    by which "auto" measures accuracy. sparse_encoding: whether weights are written in TFLite's
+    sparse form where that is smaller, see int8x.tflite.sparse_encoding. progress: see
+    int8x.progress. workers: processes that share the samples of a calibration; any number gives the
+    same bits.
     The result's `quantization` tells each tensor's grid and source, what the accuracy methods of
     the recipe did, and what "auto" tried; a target that "auto" cannot meet is a warning.
     Raises QuantizeError, which lists the operators that have no int8 form unless the recipe allows
@@ -67,7 +72,8 @@ def quantize(
     resolved = resolve(recipe)
     graph = load(model)
     if resolved.auto:
-        return _searched(graph, stats, data, labels, resolved, progress, workers)
+        found = _searched(graph, stats, data, labels, resolved, progress, workers)
+        return _encoded(found) if sparse_encoding else found
     forms = forms_of(graph, resolved, data is not None)
     _refuse_quantized(forms[0].graph)
     refuse_left_in_float(forms[0].graph, assign(forms[0].graph, resolved))
@@ -84,7 +90,15 @@ def quantize(
     draft = Draft(dataclasses.replace(resolved, equalize=form.equalized), form.stats)
     _refuse_missing(form.graph, draft.decide(form.graph))
     graph, more = refine(form.graph, draft, read, progress)
-    return _finished(graph, draft, (*steps, *more))
+    done = _finished(graph, draft, (*steps, *more))
+    return _encoded(done) if sparse_encoding else done
+
+
+def _encoded(graph: Graph) -> Graph:
+    assert graph.quantization is not None
+    sparse = encode_sparse(graph)
+    graph.quantization = dataclasses.replace(graph.quantization, sparse=sparse)
+    return graph
 
 
 def _searched(
