@@ -355,7 +355,7 @@ def test_the_report_counts_zeros_and_bytes():
         ({"sparsity": True}, "sparsity must be a share"),
         ({"sparsity": {"a": 2}}, "sparsity must be a share"),
         ({"sparsity": 0.75, "pattern": "2:4"}, "2:4 comes to a sparsity of 0.5, got 0.75"),
-        ({"scope": "all"}, "scope must be 'layer' or 'global', got 'all'"),
+        ({"scope": "all"}, "scope must be 'layer', 'global' or 'sensitivity', got 'all'"),
         ({"scope": "global", "sparsity": {"a": 0.5}}, "'global' takes one sparsity"),
         ({"schedule": "cubic"}, "schedule must be 'polynomial', 'constant' or a callable"),
         ({"schedule": ConstantSparsity(0.5), "sparsity": 0.5}, "give one of both"),
