@@ -101,7 +101,8 @@ def test_calibrate_quantize_and_validate_by_files(folder):
     assert "top-1 agreement" in done.stdout and "accuracy: float" in done.stdout
     report = json.loads((folder / "report.json").read_text())
     assert report["samples"] == 8 and len(report["tensors"]) == 12
-    worst = min((o for o in report["operators"] if o["sqnr_db"]), key=lambda o: o["sqnr_db"])
+    known = [o for o in report["operators"] if o["effect_db"] is not None]
+    worst = min(known, key=lambda o: o["effect_db"])
     assert report["worst_operator"] == worst["index"]
     assert done.stdout.splitlines()[-1].startswith(f"lost the most: operator {worst['index']}, ")
     assert (folder / "report.csv").read_text().count("\n") == 1 + 12 + len(report["operators"])

@@ -16,6 +16,8 @@ SEED = 3
 # The share of outputs that are equal. Of int8 weights training leaves out what a kernel's first
 # rounding and the bias's do: for M = m * 2^-6 one result in 2^7 and a quarter of M.
 EQUAL = 0.98
+# Of a separable convolution training leaves out what the first kernel does to the tensor between.
+EQUAL_SEPARABLE = 0.8
 
 
 def uneven(kind):
@@ -99,4 +101,5 @@ def test_a_bias_beside_int4_weights_is_rounded_as_in_the_file(name, weights, tmp
     found = off(model, x, tmp_path / "model.tflite")
     print(np.bincount(found.astype(int).ravel()))
     assert found.max() <= 1
-    assert (found == 0).mean() >= EQUAL
+    wanted = EQUAL_SEPARABLE if name == "SeparableConv2D" else EQUAL
+    assert (found == 0).mean() >= wanted
