@@ -319,7 +319,7 @@ def test_layers_without_an_int8_form_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (42, "builtins.int: a Keras 3 model or the path"),
+        (42, "builtins.int: a Keras model or the path"),
         ("model.onnx", "model.onnx: a float .tflite or a Keras model"),
     ],
 )
