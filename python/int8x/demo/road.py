@@ -1,10 +1,8 @@
 """The demo's steps in order, what they leave in the output folder, and the table at the end."""
 
-import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from int8x.errors import Int8xError
 from int8x.exporter import export
 from int8x.progress import Progress
 from int8x.quantization.quantizer import quantize
+from int8x.quiet import quiet_stderr
 from int8x.tflite.graph import Graph, write_file
 from int8x.validation.validator import Report, validate
 
@@ -90,7 +89,8 @@ def _train(
     data: Dataset, files: dict[str, Path], progress: Progress
 ) -> tuple[Graph, Graph, np.ndarray]:
     """Writes both models; gives the int8 graph, its float form and the trained test outputs."""
-    with _quiet_tensorflow():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_stderr():  # what TensorFlow says while it is imported
         try:
             from int8x.keras import demo as training
         except ImportError as error:
@@ -107,20 +107,6 @@ def _train(
     graph = export(model, files["model.int8.tflite"])
     shutil.copyfile(files["model.int8.tflite"].with_suffix(".recipe.json"), files["recipe.json"])
     return graph, convert(model, markers=True), training.predict(model, data.x_test)
-
-
-@contextlib.contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
-    """Drops what TensorFlow's C++ side says while it is imported; Python's errors come through."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 def _latencies(path: Path, progress: Progress) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import os
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import tensorflow as tf
 from int8x.keras import private
 from int8x.keras.handle import handle_of
 from int8x.keras.handover import hand_over
+from int8x.quiet import quiet_stderr
 
 if TYPE_CHECKING:
     from int8x.quantization.recipe import Recipe
@@ -79,7 +79,8 @@ def _through_saved_model(model: keras.Model, specs: Any) -> bytes:
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("serve", functools.partial(_infer, model), input_signature=[specs])
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    told = contextlib.redirect_stdout(io.StringIO())  # the exporter's notes
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), told:
         archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -108,17 +109,3 @@ def _float32(model: keras.Model) -> Iterator[None]:
     finally:
         for layer, policy in changed:
             layer.dtype_policy = policy
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Drops the exporter's notes and the converter's C++ messages; exceptions come through."""
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from int8x.errors import ModelError
 from int8x.keras2.baking import bake_weights
+from int8x.quiet import quiet_stderr
 
 if TYPE_CHECKING:
     from int8x.tflite.graph import Graph
@@ -107,20 +107,7 @@ def _inner_call(layer: Any) -> Callable[..., Any]:
 
 
 def _to_bytes(function: Any) -> bytes:
-    with _quiet():
+    with quiet_stderr():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         return converter.convert()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Drops the converter's C++ messages; exceptions come through."""
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
