@@ -17,7 +17,7 @@ from int8x.methods.coding import as_input
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples, split
 from int8x.methods.layers import find_layers, split_activations
-from int8x.methods.pieces import RESOLVER, Walk
+from int8x.methods.pieces import Walk
 from int8x.methods.scoring import Reference
 from int8x.quantization import passes
 from int8x.quantization.passes import prepare
@@ -76,7 +76,7 @@ def test_a_walk_gives_what_the_whole_model_gives():
         seen[layer.coded_data] = [v.copy() for v in walk.value(layer.coded_data)]
     walk.finish()
     seen[coded.main.outputs[0]] = walk.value(coded.main.outputs[0])
-    runner = Runner(coded.to_bytes(), "whole", 1, RESOLVER)
+    runner = Runner(coded.to_bytes(), "whole", 1, "BUILTIN_REF")
     for i, sample in enumerate(samples):
         runner.run([as_input(sample[0], coded.main.inputs[0])])
         for tensor, values in seen.items():

@@ -1,6 +1,7 @@
 """docs/quantization.md shows the rows of one run, and pieces of other runs never mix with it."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_tables_show_gains_losses_and_what_is_kept():
     assert "| `net` | 30.00 | 20.00 | **33.25** | *29.50* |" in text
     assert "| `net` | tensorflow | 30.00 | 33.25 | +3.25 | better | 10.00 | 1.50 |" in text
     assert "Of 1 nets `int8x int8` is better on 1, alike on 0, worse on 0" in text
-    assert "Kept, of 1 nets: `int8x int16x8` 1, `int8x int16x8 minmax` 0." in text
+    assert "Kept by `int8x int16x8` on 1 of 1 nets." in text
     assert "- `net`: the peers lose 6.00 or more, 75 % less" in text
     assert "- `net`, int8x minmax: 2" in text and "Failures: none." in text
 
@@ -106,6 +107,14 @@ def test_the_command_in_a_file_has_no_folders(tmp_path, monkeypatch):
     result_file.save(tmp_path / "rows.json", ROWS)
     command = result_file.load(tmp_path / "rows.json")["command"]
     assert command == "run.py --models net --output d.json"
+
+
+def test_rows_are_old_when_anything_changes_that_quantize_imports():
+    code = "import sys, int8x.quantization.quantizer as q; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    imported = {name.split(".")[1] for name in told.stdout.split() if name.startswith("int8x.")}
+    telling = {"_native", "_version", "errors", "progress"}
+    assert imported - telling == {Path(name).stem for name in result_file.QUANTIZING}
 
 
 def test_a_file_of_another_schema_is_refused(tmp_path):

@@ -9,7 +9,7 @@ from quality.report import MARGIN_DB, Row
 BEGIN, END = "<!-- rows: begin -->", "<!-- rows: end -->"
 
 _INT8 = ("int8x int8", "int8x minmax", "int8x best")
-_INT16 = ("int8x int16x8", "int8x int16x8 minmax")
+_INT16 = ("int8x int16x8", "int8x int16x8 minmax", "int8x int16x8 adaround")
 # What 16x8 shall keep of the float net: so many dB, or all but so many points of its score.
 _KEPT_DB, _KEPT_POINTS = 50.0, 0.1
 
@@ -186,13 +186,14 @@ def _cuts(found: _Rows, nets: Sequence[str], method: str) -> list[str]:
 
 def _sixteen(found: _Rows, nets: Sequence[str]) -> list[str]:
     methods = (*PEERS_16X8, *_INT16)
-    lines, kept = [], dict.fromkeys(_INT16, 0)
+    lines = []
+    kept: dict[str, list[bool]] = {method: [] for method in _INT16}
     for net in nets:
         rows = [row for method in _INT16 if (row := found.get((net, method))) and not row.failure]
         if not rows:
             continue
         for row in rows:
-            kept[row.method] += _keeps(found, row)
+            kept[row.method].append(_keeps(found, row))
         lost = [_points(_lost(found, row)) for row in rows]
         held = ["yes" if _keeps(found, row) else "no" for row in rows]
         cells = [_decibels(found.get((net, method))) for method in methods]
@@ -201,10 +202,10 @@ def _sixteen(found: _Rows, nets: Sequence[str]) -> list[str]:
         return []
     head = ["net", *map(_short, methods), "points lost", "kept"]
     goal = f"{_KEPT_DB:g} dB, or all but {_KEPT_POINTS} points of the score"
-    counts = ", ".join(f"`{method}` {count}" for method, count in kept.items())
+    counts = ", ".join(f"`{m}` on {sum(k)} of {len(k)} nets" for m, k in kept.items() if k)
     return [
         *_grid(head, lines, f"Output SQNR in dB, int16x8; kept means {goal}:"),
-        f"Kept, of {len(lines)} nets: {counts}.",
+        f"Kept by {counts}.",
         "",
     ]
 

@@ -61,6 +61,12 @@ RECIPES: dict[str, str | dict[str, Any]] = {
     },
     "int8x int16x8": "int16x8",
     "int8x int16x8 minmax": {"name": "int16x8", **_PLAIN},
+    "int8x int16x8 adaround": {
+        "name": "int16x8",
+        "equalize": "if_better",
+        "adaround": True,
+        "bias_correction": True,
+    },
 }
 # A rule of a recipe must match something: these are for one net each.
 _ONLY = {
@@ -85,14 +91,15 @@ _USUAL = (
     "int8x int16x8",
     "int8x int16x8 minmax",
 )
+_OF_SMALL_NETS = (*PEERS_16X8, "int8x int16x8 adaround", "int8x auto")
 
 
 def usual(name: str) -> tuple[str, ...]:
     """The methods that the case of that name is run by unless asked otherwise: on small nets
-    TensorFlow's 16x8 and the search of "auto" too, which take long on others.
+    TensorFlow's 16x8, AdaRound and the search of "auto" too, which take long on others.
     """
     small = name.startswith(("fashion_", "tiny_"))
-    methods = (*_USUAL, *PEERS_16X8, "int8x auto") if small else _USUAL
+    methods = (*_USUAL, *_OF_SMALL_NETS) if small else _USUAL
     return tuple(method for method in methods if fits(method, name))
 
 

@@ -24,6 +24,11 @@ from quality.report import Row
 SCHEMA = "int8x-quality-1"
 _HERE = Path(__file__).parent
 _NETS = ("networks.py", "architectures.py")
+# What of int8x makes a quantized model; a test compares this with what quantize() imports.
+QUANTIZING = (
+    *("calibration", "methods", "quantization", "runtime", "tflite"),
+    *("data.py", "numpy_files.py"),
+)
 # What shows rows does not make them.
 _SHOWING = ("report.py", "result_file.py", "markdown.py")
 
@@ -85,9 +90,12 @@ def _without_paths(command: str) -> str:
 
 
 def sources() -> str:
-    """A hash of what decides a row: int8x's Python, the benchmark's nets, data and methods."""
+    """A hash of what decides a row: int8x's quantization, the benchmark's nets, data, methods."""
     beside = [_HERE.parent / name for name in (*_NETS, "quantization_quality.py")]
-    files = [*Path(int8x.__file__).parent.rglob("*.py"), *_HERE.glob("*.*"), *beside]
+    package = Path(int8x.__file__).parent
+    parts = [package / name for name in QUANTIZING]
+    mine = [path for part in parts for path in ([part] if part.is_file() else part.rglob("*.py"))]
+    files = [*mine, *_HERE.glob("*.*"), *beside]
     digest = hashlib.sha256()
     for path in sorted(path for path in files if path.name not in _SHOWING):
         digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())

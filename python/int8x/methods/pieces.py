@@ -12,26 +12,29 @@ from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
-# Neither XNNPACK, which is off by one here and there, nor the slow reference.
-RESOLVER = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
+# Not XNNPACK, which is off by one here and there.
+_STOCK = "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
+
+
+def on_trial(graph: Graph, origin: str) -> Runner:
+    """A model, quantized or in part, that gives its outputs: in int8x's delegate, which is the
+    reference's integers in a fraction of the time, and for the rest in stock kernels.
+    """
+    return Runner(graph.to_bytes(), origin, 1, _STOCK, keep_all=False, delegate=True)
 
 
 class Piece:
     """Some operators of a subgraph as a model of their own. inputs, outputs: its interface."""
 
     def __init__(
-        self,
-        operators: Sequence[Operator],
-        inputs: Sequence[Tensor],
-        outputs: Sequence[Tensor],
-        resolver: str = RESOLVER,
+        self, operators: Sequence[Operator], inputs: Sequence[Tensor], outputs: Sequence[Tensor]
     ):
         part = Subgraph("main", [], list(inputs), list(outputs), list(operators))
         part.compact()
         graph = Graph()
         graph.subgraphs = [part]
         names = ", ".join(op.name for op in operators[:3])
-        self._runner = Runner(graph.to_bytes(), names, 1, resolver)
+        self._runner = on_trial(graph, names)
         self._places = [part.tensors.index(t) for t in outputs]
 
     def run(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -49,8 +52,8 @@ class Walk:
     as they are when walked over.
     """
 
-    def __init__(self, graph: Graph, samples: Sequence[Sample], resolver: str = RESOLVER):
-        self._main, self._resolver, self._position = graph.main, resolver, 0
+    def __init__(self, graph: Graph, samples: Sequence[Sample]):
+        self._main, self._position = graph.main, 0
         self._count = len(samples)
         self._values: dict[Tensor, list[np.ndarray]] = {
             tensor: [as_input(sample[i], tensor) for sample in samples]
@@ -80,7 +83,7 @@ class Walk:
             for tensor in made:
                 self._values[tensor] = []
             if made:
-                piece = Piece(run, list(read), made, self._resolver)
+                piece = Piece(run, list(read), made)
                 for i in range(self._count):
                     results = piece.run([self._values[t][i] for t in read])
                     for tensor, array in zip(made, results, strict=True):

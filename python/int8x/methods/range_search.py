@@ -8,7 +8,7 @@ import numpy as np
 from int8x.data import Sample
 from int8x.methods.coding import on_grid
 from int8x.methods.draft import Draft
-from int8x.methods.pieces import RESOLVER, Piece
+from int8x.methods.pieces import Piece
 from int8x.progress import Progress, silent
 from int8x.quantization.grids import Grids
 from int8x.quantization.recipe import Recipe
@@ -54,7 +54,7 @@ def search_ranges(
     sets = _sets(chosen.main, decisions)
     if not sets:
         return chosen
-    runner = Runner(chosen.to_bytes(), chosen.origin, 1, RESOLVER)
+    runner = Runner(chosen.to_bytes(), chosen.origin, 1)
     index = {tensor: i for i, tensor in enumerate(chosen.main.tensors)}
     readers = [_readers(chosen.main, each) for each in sets]
     with progress("range search", len(samples), 0) as advance:

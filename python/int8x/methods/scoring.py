@@ -8,7 +8,7 @@ import numpy as np
 
 from int8x.data import Sample
 from int8x.methods.coding import as_input, as_real
-from int8x.methods.pieces import RESOLVER
+from int8x.methods.pieces import on_trial
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.subgraph import Links, Tensor
@@ -47,17 +47,17 @@ class Reference:
         labels: np.ndarray | None = None,
         logits: bool = False,
     ):
-        runner = Runner(graph.to_bytes(), graph.origin, 1)
         self._logits = logits
-        judged = self._judged(graph)
-        places = [place for place, _ in judged]
-        self._centred = [tensor not in graph.main.outputs for _, tensor in judged]
+        judging = self._judging(graph)
+        pairs = zip(judging.main.outputs, graph.main.outputs, strict=True)
+        self._centred = [judged.name != output.name for judged, output in pairs]
         self.judged = "logit" if any(self._centred) else "output"
         self.samples, self.labels = samples, labels
+        runner = Runner(judging.to_bytes(), graph.origin, 1, keep_all=False)
         self.outputs: list[list[np.ndarray]] = []
         for sample in samples:
             runner.run(sample)
-            self.outputs.append([runner.value(place).copy() for place in places])
+            self.outputs.append([runner.output(i) for i in range(len(self._centred))])
         self._signal = [
             sum(float(np.vdot(x, x)) for x in (_compared(y, centred) for y in side))
             for side, centred in zip(zip(*self.outputs, strict=True), self._centred, strict=True)
@@ -69,13 +69,13 @@ class Reference:
 
     def score(self, quantized: Graph) -> Score:
         """Runs the quantized model over the samples."""
-        runner = Runner(quantized.to_bytes(), quantized.origin, 1, RESOLVER)
-        main, judged = quantized.main, self._judged(quantized)
-        noise, first = [0.0] * len(judged), []
+        judging = self._judging(quantized)
+        runner, main = on_trial(judging, quantized.origin), judging.main
+        noise, first = [0.0] * len(main.outputs), []
         for sample, wanted in zip(self.samples, self.outputs, strict=True):
             runner.run([as_input(x, t) for x, t in zip(sample, main.inputs, strict=True)])
-            for i, (place, tensor) in enumerate(judged):
-                came = as_real(runner.value(place), tensor.quant).astype(np.float64)
+            for i, tensor in enumerate(main.outputs):
+                came = as_real(runner.output(i), tensor.quant).astype(np.float64)
                 centred = self._centred[i]
                 error = _compared(came, centred) - _compared(wanted[i], centred)
                 noise[i] += float(error @ error)
@@ -84,12 +84,14 @@ class Reference:
         relative = [n / s if s > 0 else n for n, s in zip(noise, self._signal, strict=True)]
         return Score(tuple(relative), self._accuracy(first))
 
-    def _judged(self, graph: Graph) -> list[tuple[int, Tensor]]:
-        """For each output the tensor that is compared, with its index."""
-        main, links = graph.main, graph.main.links()
-        tensors = [_logit(t, links) if self._logits else t for t in main.outputs]
-        index = {tensor: i for i, tensor in enumerate(main.tensors)}
-        return [(index[tensor], tensor) for tensor in tensors]
+    def _judging(self, graph: Graph) -> Graph:
+        """A graph whose outputs are those that are compared."""
+        judging = graph.copy()
+        if self._logits:
+            links = judging.main.links()
+            judging.main.outputs = [_logit(t, links) for t in judging.main.outputs]
+            judging.signatures = []
+        return judging
 
     def _accuracy(self, outputs: list[np.ndarray]) -> float | None:
         if self.labels is None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from int8x.errors import Int8xError, ModelError
+from int8x.runtime.interpreter import delegate_path
 
 _MODULES = (
     "ai_edge_litert.interpreter",
@@ -47,7 +48,8 @@ def version() -> str:
 
 class Runner:
     """A model loaded so that all its tensors keep their values; with keep_all=False, its outputs
-    alone, in less memory. resolver: a name of OpResolverType.
+    alone, in less memory. resolver: a name of OpResolverType. delegate: whether int8x's delegate
+    runs what it takes; tensors between the operators that it runs then have no values.
 
     Raises ModelError when the runtime refuses the model, at load or when it is run.
     """
@@ -59,9 +61,11 @@ class Runner:
         num_threads: int = 1,
         resolver: str = "AUTO",
         keep_all: bool = True,
+        delegate: bool = False,
     ):
         self.origin = origin
         api = module()
+        delegates = [api.load_delegate(delegate_path())] if delegate else None
         try:
             with (
                 warnings.catch_warnings()
@@ -72,6 +76,7 @@ class Runner:
                     num_threads=num_threads,
                     experimental_preserve_all_tensors=keep_all,
                     experimental_op_resolver_type=getattr(api.OpResolverType, resolver),
+                    experimental_delegates=delegates,
                 )
             self._inputs = self._interpreter.get_input_details()
             self._shapes: list[tuple[int, ...]] = []
