@@ -89,20 +89,36 @@ class Run {
             g_.out_w);
       return;
     }
+    if (layout_.in_lines) {
+      const int64_t m = int64_t{rows} * g_.out_w;
+      block(lhs_, g_.stride_w * pixel, m, first, m, m, g_.stride_h * layout_.window_w * pixel);
+      return;
+    }
     for (int i = 0; i < rows; ++i) {
       const uint8_t* row = lhs_ + int64_t{i} * g_.stride_h * layout_.window_w * pixel;
       block(row, g_.stride_w * pixel, g_.out_w, first + int64_t{i} * g_.out_w, g_.out_w, g_.out_w);
     }
   }
 
-  // m rows of lhs to output pixels from `first` on; see GemmOutput for period and valid.
+  // m rows of lhs to output pixels from `first` on; see GemmOutput for period and valid. With a
+  // line_stride they lie in lines of an output row each.
   void block(const void* lhs, int64_t lhs_stride, int64_t m, int64_t first, int64_t period,
-             int64_t valid) {
+             int64_t valid, int64_t line_stride = 0) {
     const int64_t at = group_ * w_.group_columns + column_;
     const int8_t* rhs =
         w_.rhs + group_ * w_.group_rhs_bytes + int64_t{column_} * w_.kernel_h * w_.padded_k;
-    const GemmBlock block = {static_cast<int>(m), columns_, w_.kernel_h, w_.padded_k, lhs,
-                             lhs_stride,          taps_,    rhs,         sums_,       0};
+    const GemmBlock block = {static_cast<int>(m),
+                             columns_,
+                             w_.kernel_h,
+                             w_.padded_k,
+                             lhs,
+                             lhs_stride,
+                             taps_,
+                             rhs,
+                             sums_,
+                             0,
+                             line_stride > 0 ? g_.out_w : 0,
+                             line_stride};
     const GemmOutput output = {
         w_.bias + at,
         w_.multipliers + at,

@@ -20,6 +20,8 @@ enum class ConvSource {
 
 struct ConvLayout {
   ConvSource source;
+  // Window only: the output rows of a tile are the lines of one block.
+  bool in_lines;
   // Window only: output rows follow each other at the same distance as output pixels do, so all
   // rows of a tile are one block, and the pixels between them are dropped.
   bool one_block;

@@ -48,7 +48,8 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
     l.window_w = (g.out_w - 1) * g.stride_w + w.kernel_w;
     // The rows that the kernel works through for one output row, both ways.
     const int64_t alone = round_up(g.out_w, gemm.mr > 16 ? 16 : 1);
-    const bool may_join = g.stride_h == 1 && g.stride_w == 1;
+    l.in_lines = gemm_requantize_takes_lines(w.kernels, w.narrow);
+    const bool may_join = !l.in_lines && g.stride_h == 1 && g.stride_w == 1;
     l.one_block = may_join && l.window_w < alone;
     const int64_t worked = l.one_block ? l.window_w : alone;
     const bool window =
@@ -58,7 +59,7 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
       line_bytes = g.stride_h * l.window_w * pixel;
       slack = ((w.kernel_h - 1) * g.dilation_h + 1) * l.window_w * pixel + w.padded_k * element;
     } else {
-      l.one_block = false;
+      l.one_block = l.in_lines = false;
     }
   }
 

@@ -7,14 +7,16 @@ struct Fused {
   const char* name;
   void (*gemm)(const GemmBlock& block);
   int least_rest;
+  bool lines;
   void (*run)(const GemmBlock& block, const GemmOutput& output);
 };
 
 #define INT8X_GEMM_KERNEL(...)
-#define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm, least_rest) {#name, gemm, least_rest, name},
+#define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm, least_rest, lines) \
+  {#name, gemm, least_rest, lines, name},
 constexpr Fused kFused[] = {
 #include "delegate/kernels/gemm/kernels.inc"
-    {nullptr, nullptr, 0, nullptr},
+    {nullptr, nullptr, 0, false, nullptr},
 };
 #undef INT8X_GEMM_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_KERNEL
@@ -63,13 +65,17 @@ void requantize_rows(const RequantizeKernel& kernel, const GemmOutput& o, int ro
 
 GemmRequantize gemm_requantize_kernels(arch::ArchSet archs, bool has_minus_128, bool in_double) {
   const GemmKernel& gemm = gemm_kernel(archs, has_minus_128);
-  if (in_double) return {&gemm, &requantize_double_kernel(archs), nullptr, 0};
+  if (in_double) return {&gemm, &requantize_double_kernel(archs), nullptr, 0, false};
   const Fused& fused = fused_of(gemm);
-  return {&gemm, &requantize_kernel(archs), fused.run, fused.least_rest};
+  return {&gemm, &requantize_kernel(archs), fused.run, fused.least_rest, fused.lines};
 }
 
 const char* gemm_requantize_name(const GemmRequantize& kernels, bool narrow) {
   return narrow && kernels.fused != nullptr ? fused_of(*kernels.gemm).name : kernels.gemm->name;
+}
+
+bool gemm_requantize_takes_lines(const GemmRequantize& kernels, bool narrow) {
+  return narrow && kernels.fused != nullptr && kernels.lines;
 }
 
 int64_t gemm_requantize_scratch() { return kChunkSums; }

@@ -8,7 +8,10 @@ namespace {
 template <int rows, int panels>
 void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, int32_t* c) {
   __m512i sum[rows][panels];
-  avx512vnni::sum_tile(b, lhs, rhs, sum);
+  const uint8_t* rows_at[rows];
+  INT8X_UNROLL
+  for (int i = 0; i < rows; ++i) rows_at[i] = lhs + i * b.lhs_stride;
+  avx512vnni::sum_tile(b, rows_at, rhs, sum);
   INT8X_UNROLL
   for (int i = 0; i < rows; ++i) INT8X_UNROLL
   for (int j = 0; j < panels; ++j) _mm512_storeu_si512(c + i * b.c_stride + 16 * j, sum[i][j]);
