@@ -139,10 +139,12 @@ class ConvStep : public Step {
       : Step(StepKind::conv, op, {input}, output),
         weights(std::move(weights)),
         geometry(geometry),
+        layout(conv_layout(*this->weights, geometry)),
         work_(work) {}
 
   const std::shared_ptr<const ConvWeights> weights;
   const ConvGeometry geometry;
+  const ConvLayout layout;
 
   const char* kernel() const override { return conv_kernel_name(*weights); }
   int64_t macs() const override { return work_.macs; }
@@ -162,10 +164,12 @@ class FullyConnectedStep : public Step {
       : Step(StepKind::fully_connected, "FULLY_CONNECTED", {input}, output),
         weights(std::move(weights)),
         rows(rows),
+        cut(fully_connected_cut(*this->weights, rows)),
         work_(work) {}
 
   const std::shared_ptr<const FullyConnectedWeights> weights;
   const int64_t rows;
+  const FullyConnectedCut cut;
 
   const char* kernel() const override { return fully_connected_kernel_name(*weights); }
   int64_t macs() const override { return work_.macs; }

@@ -17,11 +17,11 @@ int64_t taps_bytes(const ConvWeights& w) { return round_up(int64_t{w.kernel_h} *
 // One call of conv_run().
 class Run {
  public:
-  Run(const ConvWeights& w, const ConvGeometry& g, const int8_t* input, int8_t* output,
-      void* scratch)
+  Run(const ConvWeights& w, const ConvGeometry& g, const ConvLayout& layout, const int8_t* input,
+      int8_t* output, void* scratch)
       : w_(w),
         g_(g),
-        layout_(conv_layout(w, g)),
+        layout_(layout),
         element_(bytes_of(w.kernels.gemm->lhs)),
         input_(input),
         output_(output),
@@ -137,7 +137,7 @@ class Run {
 
   const ConvWeights& w_;
   const ConvGeometry& g_;
-  const ConvLayout layout_;
+  const ConvLayout& layout_;
   const int64_t element_;
   const int8_t* input_;
   int8_t* output_;
@@ -161,7 +161,14 @@ int64_t conv_tiles(const ConvWeights& weights, const ConvGeometry& geometry) {
 
 void conv_run(const ConvWeights& weights, const ConvGeometry& geometry, const int8_t* input,
               int8_t* output, int64_t tile_begin, int64_t tile_end, void* scratch) {
-  Run(weights, geometry, input, output, scratch).tiles(tile_begin, tile_end);
+  conv_run(weights, geometry, conv_layout(weights, geometry), input, output, tile_begin, tile_end,
+           scratch);
+}
+
+void conv_run(const ConvWeights& weights, const ConvGeometry& geometry, const ConvLayout& layout,
+              const int8_t* input, int8_t* output, int64_t tile_begin, int64_t tile_end,
+              void* scratch) {
+  Run(weights, geometry, layout, input, output, scratch).tiles(tile_begin, tile_end);
 }
 
 }  // namespace int8x

@@ -92,7 +92,9 @@ void gemm_fill_lhs(LhsFormat format, void* to, int8_t value, int64_t count);
 
 #define INT8X_GEMM_KERNEL(arch, name, ...) void name(const GemmBlock& block);
 #define INT8X_GEMM_REQUANTIZE_KERNEL(...)
+#define INT8X_GEMV_REQUANTIZE_KERNEL(...)
 #include "delegate/kernels/gemm/kernels.inc"
+#undef INT8X_GEMV_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_KERNEL
 

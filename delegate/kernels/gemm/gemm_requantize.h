@@ -26,13 +26,15 @@ struct GemmOutput {
 
 // A GEMM kernel and what turns its sums into int8. `fused` does both at once, for narrow
 // fixed-point output; it may be null. Fewer than `least_rest` rows beyond whole tiles go the other
-// way, which keeps more sums in flight. `lines`: it takes rows in lines.
+// way, which keeps more sums in flight. `lines`: it takes rows in lines. `fused_row`
+// does both for one row and output in double; it may be null.
 struct GemmRequantize {
   const GemmKernel* gemm;
   const RequantizeKernel* requantize;
   void (*fused)(const GemmBlock& block, const GemmOutput& output);
   int least_rest;
   bool lines;
+  void (*fused_row)(const GemmBlock& block, const GemmOutput& output);
 };
 
 // The best kernels for these instruction sets. With `in_double` scales are used, else multipliers.
@@ -55,9 +57,12 @@ void gemm_requantize(const GemmRequantize& kernels, const GemmBlock& block,
 
 #define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm, least_rest, lines) \
   void name(const GemmBlock& block, const GemmOutput& output);
+#define INT8X_GEMV_REQUANTIZE_KERNEL(arch, name, gemm) \
+  void name(const GemmBlock& block, const GemmOutput& output);
 #define INT8X_GEMM_KERNEL(...)
 #include "delegate/kernels/gemm/kernels.inc"
 #undef INT8X_GEMM_KERNEL
+#undef INT8X_GEMV_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_REQUANTIZE_KERNEL
 
 }  // namespace int8x
