@@ -52,8 +52,8 @@ class Run {
 
  private:
   void lines(int64_t line_tile) {
-    if (layout_.source == ConvSource::window) {
-      window(line_tile);
+    if (layout_.source == ConvSource::window || layout_.source == ConvSource::strided) {
+      rows_of(line_tile);
     } else {
       const int64_t first = line_tile * layout_.tile_lines;
       const int64_t count = min(layout_.tile_lines, layout_.lines - first);
@@ -76,21 +76,26 @@ class Run {
     block(lhs, g_.in_c, count, first, count, count);
   }
 
-  void window(int64_t line_tile) {
+  void rows_of(int64_t line_tile) {
     const int64_t image_tiles = layout_.line_tiles / g_.batch;
     const int64_t batch = line_tile / image_tiles;
     const int y = static_cast<int>(line_tile % image_tiles * layout_.tile_lines);
     const int rows = static_cast<int>(min(layout_.tile_lines, g_.out_h - y));
+    const int64_t first = (batch * g_.out_h + y) * g_.out_w, m = int64_t{rows} * g_.out_w;
+    if (layout_.source == ConvSource::strided) {
+      const int64_t line = int64_t{g_.in_w} * g_.in_c * g_.stride_h;
+      const int8_t* lhs = input_ + batch * g_.in_h * g_.in_w * g_.in_c + y * line;
+      block(lhs + group_ * w_.group_in_c, int64_t{g_.stride_w} * g_.in_c, m, first, m, m, line);
+      return;
+    }
     const int64_t pixel = int64_t{w_.group_in_c} * element_;
     conv_copy_window(w_, g_, layout_.window_w, group_, input_, batch, y, rows, lhs_);
-    const int64_t first = (batch * g_.out_h + y) * g_.out_w;
     if (layout_.one_block) {
       block(lhs_, pixel, int64_t{rows - 1} * layout_.window_w + g_.out_w, first, layout_.window_w,
             g_.out_w);
       return;
     }
     if (layout_.in_lines) {
-      const int64_t m = int64_t{rows} * g_.out_w;
       block(lhs_, g_.stride_w * pixel, m, first, m, m, g_.stride_h * layout_.window_w * pixel);
       return;
     }

@@ -67,6 +67,9 @@ const char* conv_kernel_name(const ConvWeights& weights);
 enum class ConvSource {
   // 1x1, stride 1, no padding, and the kernel takes int8 as it is: the input itself.
   in_place,
+  // 1x1 with a stride, and the kernel takes rows in lines: the input itself, one line for an output
+  // row.
+  strided,
   // Input rows copied with their padding, read through a window: output pixels of one row lie
   // stride_w pixels apart and each kernel row is one tap.
   window,
@@ -82,8 +85,9 @@ struct ConvLayout {
   // Window only: output rows follow each other at the same distance as output pixels do, so all
   // rows of a tile are one block, and the pixels between them are dropped.
   bool one_block;
-  int window_w;        // window only: pixels in a copied row
-  int64_t lines;       // what is cut: output pixels, or for a window output rows, batches included
+  int window_w;  // window only: pixels in a copied row
+  int64_t
+      lines;  // what is cut: output pixels, or rows of them where strided or window; all batches
   int64_t tile_lines;  // lines in a tile
   int64_t line_tiles;  // tiles that cover all lines
   int tile_columns;    // output channels of a group in a tile, a multiple of the GEMM's panel
