@@ -202,6 +202,53 @@ TEST(Add, EveryPairOfValuesAtScalesThatTie) {
   }
 }
 
+// But for scales whose sums fall on ties nearly every ADD and SUB is exactly one line over its
+// operands.
+TEST(Add, IsOneLineAtMostScales) {
+  std::printf("seed %u\n", kSeed);
+  Random random;
+  std::vector<int8_t> all, repeated;
+  for (int i = -128; i < 128; ++i) {
+    for (int j = -128; j < 128; ++j) {
+      all.push_back(static_cast<int8_t>(i));
+      repeated.push_back(static_cast<int8_t>(j));
+    }
+  }
+  const Dims dims = {256, 256};
+  const int rounds = 60;
+  int lines = 0, kernels_with_lines = 0;
+  for (int round = 0; round < rounds; ++round) {
+    const float larger = random.real(0.01f, 0.5f);
+    const float smaller = larger * random.real(0.05f, 1.0f);
+    const float output = larger * random.real(0.3f, 2.0f);
+    const bool swapped = random.chance(50), rectified = random.chance(50);
+    const int32_t zero = rectified ? -128 : random.integer(-100, 100);
+    const AddQuantization q = {swapped ? smaller : larger,
+                               swapped ? larger : smaller,
+                               output,
+                               random.integer(-128, 127),
+                               random.integer(-128, 127),
+                               zero,
+                               rectified ? zero : -128,
+                               127,
+                               round % 3 == 0};
+    std::vector<int8_t> wanted;
+    const auto kernels = runnable(add_kernels());
+    for (auto kernel = kernels.rbegin(); kernel != kernels.rend(); ++kernel) {
+      AddParams params;
+      const arch::ArchSet archs = arch::bit((*kernel)->arch) | arch::bit(arch::reference);
+      ASSERT_TRUE(make_add_params(q, dims.data(), 2, dims.data(), 2, archs, &params));
+      const std::vector<int8_t> given =
+          run_tiles(params, add_tiles(params), add_run, all, repeated);
+      if (wanted.empty()) wanted = given;  // the reference is last
+      ASSERT_EQ(given, wanted) << (*kernel)->name << " round " << round;
+      kernels_with_lines += (*kernel)->takes_line;
+      lines += params.line.exact;
+    }
+  }
+  EXPECT_GE(lines, kernels_with_lines * 9 / 10);
+}
+
 TEST(Add, RefusesWhatTheReferenceAbortsOn) {
   const Dims dims = {4};
   AddParams params;

@@ -98,7 +98,7 @@ Random random_plan(uint32_t seed, int32_t size, int steps) {
 TEST(Plan, ValuesThatLiveTogetherNeverShareMemory) {
   for (uint32_t seed = 0; seed < 200; ++seed) {
     Random r = random_plan(seed, 1 + static_cast<int32_t>(seed % 300), 30);
-    ASSERT_TRUE(finish(&r.plan, 2));
+    ASSERT_TRUE(finish(&r.plan, 2, arch::supported()));
     const std::vector<Value>& values = r.plan.values;
     for (size_t a = 0; a < values.size(); ++a) {
       if (values[a].storage != Storage::arena || values[a].alias >= 0) continue;
@@ -120,7 +120,7 @@ TEST(Plan, RunsToTheSameValuesOnAnyNumberOfThreads) {
       Random r = random_plan(seed, size, 25);
       ThreadPool pool(threads);
       Executor executor;
-      ASSERT_TRUE(finish(&r.plan, threads));
+      ASSERT_TRUE(finish(&r.plan, threads, arch::supported()));
       ASSERT_TRUE(executor.load(std::move(r.plan), false));
       for (int round = 0; round < 2; ++round) {  // the second finds the arena used
         std::vector<std::vector<int8_t>> results(
@@ -138,6 +138,77 @@ TEST(Plan, RunsToTheSameValuesOnAnyNumberOfThreads) {
       }
     }
   }
+}
+
+// Tables, ADDs and MULs over random earlier values of one length.
+std::vector<std::unique_ptr<Step>> random_bytewise(std::mt19937* rng, Plan* plan, int32_t size) {
+  std::vector<std::unique_ptr<Step>> steps;
+  const auto pick = [rng](size_t n) { return static_cast<ValueId>((*rng)() % n); };
+  for (int s = 0; s < 12; ++s) {
+    const size_t known = plan->values.size();
+    const ValueId a = pick(known), b = (*rng)() % 2 == 0 ? a : pick(known);
+    const Storage storage = (*rng)() % 4 == 0 || s == 11 ? Storage::output : Storage::arena;
+    const ValueId to = add_value(plan, storage, size);
+    const uint32_t kind = (*rng)() % 3;
+    if (kind == 0) {
+      uint8_t table[kLutSize];
+      for (uint8_t& x : table) x = static_cast<uint8_t>((*rng)());
+      LutParams params;
+      EXPECT_TRUE(make_lut_params(table, size, arch::supported(), &params));
+      steps.push_back(
+          std::make_unique<LutStep>("TABLE", std::vector<ValueId>{a}, to, params, Work{}));
+    } else if (kind == 1) {
+      AddParams params;
+      EXPECT_TRUE(make_add_params({0.1f, 0.07f, 0.11f, 3, -5, 7, -128, 127}, &size, 1, &size, 1,
+                                  arch::supported(), &params));
+      steps.push_back(
+          std::make_unique<AddStep>("ADD", std::vector<ValueId>{a, b}, to, params, Work{}));
+    } else {
+      MulParams params;
+      EXPECT_TRUE(make_mul_params({0.1f, 0.07f, 0.05f, 3, -5, 7, -128, 127}, &size, 1, &size, 1,
+                                  arch::supported(), &params));
+      steps.push_back(
+          std::make_unique<MulStep>("MUL", std::vector<ValueId>{a, b}, to, params, Work{}));
+    }
+  }
+  return steps;
+}
+
+TEST(Plan, ChainsOfTablesGiveTheSameBytes) {
+  int chained = 0;
+  for (uint32_t seed = 0; seed < 200; ++seed) {
+    std::mt19937 rng(seed);
+    const int32_t size = 1 + static_cast<int32_t>(rng() % 400);
+    Plan plan;
+    for (int i = 0; i < 2; ++i) add_value(&plan, Storage::input, size);
+    plan.steps = random_bytewise(&rng, &plan, size);
+    std::vector<std::vector<int8_t>> bytes(plan.values.size(), std::vector<int8_t>(size, 99));
+    for (int i = 0; i < 2; ++i) {
+      for (int8_t& q : bytes[static_cast<size_t>(i)]) q = static_cast<int8_t>(rng());
+    }
+    std::vector<std::vector<int8_t>> wanted = bytes;
+    std::vector<void*> data;
+    for (std::vector<int8_t>& value : wanted) data.push_back(value.data());
+    for (const std::unique_ptr<Step>& step : plan.steps) {
+      step->run(data.data(), 0, step->tiles(), nullptr);
+    }
+    const size_t before = plan.steps.size();
+    ASSERT_TRUE(finish(&plan, 1, arch::supported()));
+    chained += plan.steps.size() < before;
+    Executor executor;
+    ASSERT_TRUE(executor.load(std::move(plan), false));
+    for (size_t v = 0; v < bytes.size(); ++v) {
+      if (executor.plan().values[v].storage != Storage::arena) {
+        executor.bind(static_cast<ValueId>(v), bytes[v].data());
+      }
+    }
+    executor.run(nullptr);
+    for (size_t v = 0; v < bytes.size(); ++v) {
+      if (executor.plan().values[v].storage != Storage::output) continue;
+      ASSERT_EQ(bytes[v], wanted[v]) << "seed " << seed << " value " << v;
+    }
+  }
+  EXPECT_GT(chained, 100);
 }
 
 TEST(Plan, ViewsBetweenStepsCostNothing) {
@@ -174,14 +245,14 @@ TEST(Plan, AnArenaBeyondMemoryIsRefused) {
     size_t scratch_bytes() const override { return SIZE_MAX / 2; }
   };
   plan.steps.push_back(std::make_unique<Greedy>(std::vector<ValueId>{in}, out, 1, 0, 0));
-  EXPECT_FALSE(finish(&plan, 4));
+  EXPECT_FALSE(finish(&plan, 4, arch::supported()));
 }
 
 TEST(Plan, TimesAreTakenOnlyWhenAsked) {
   for (bool profile : {false, true}) {
     Random r = random_plan(7, 100, 10);
     Executor executor;
-    ASSERT_TRUE(finish(&r.plan, 1));
+    ASSERT_TRUE(finish(&r.plan, 1, arch::supported()));
     ASSERT_TRUE(executor.load(std::move(r.plan), profile));
     std::vector<int8_t> memory(100);
     for (ValueId v : r.inputs) executor.bind(v, memory.data());

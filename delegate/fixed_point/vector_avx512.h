@@ -114,6 +114,24 @@ INT8X_AVX512 __m512i multiply_half_up_biased(__m512i biased, const Rounding& r) 
   return _mm512_srav_epi32(high_products(biased, r, r.narrow_even, r.narrow_odd), r.right);
 }
 
+// x * scale, rounded half away from zero, of 8 lanes; out of range it is INT32_MIN.
+INT8X_AVX512 __m256i multiply_half_in_double(__m256i x, __m512d scale) {
+  // Adding the largest double below one half, with the sign of the product, and cutting off rounds
+  // half away from zero; one half itself would carry 0.49999999999999994 to 1.
+  const __m512d half = _mm512_set1_pd(0.49999999999999994);
+  const __m512d sign = _mm512_set1_pd(-0.0);
+  const __m512d y = _mm512_mul_pd(_mm512_cvtepi32_pd(x), scale);
+  return _mm512_cvttpd_epi32(_mm512_add_pd(y, _mm512_or_pd(half, _mm512_and_pd(sign, y))));
+}
+
+// The same of 16 lanes by the 16 scales at `scales`.
+INT8X_AVX512 __m512i multiply_in_double(__m512i x, const double* scales) {
+  const __m256i low = multiply_half_in_double(_mm512_castsi512_si256(x), _mm512_loadu_pd(scales));
+  const __m256i high =
+      multiply_half_in_double(_mm512_extracti64x4_epi64(x, 1), _mm512_loadu_pd(scales + 8));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
 // Four vectors of 16 int32 to 64 int8, in order, saturating.
 INT8X_AVX512 __m512i pack_s8(__m512i a, __m512i b, __m512i c, __m512i d) {
   const __m512i bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));

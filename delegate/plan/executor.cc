@@ -8,7 +8,7 @@ namespace int8x {
 namespace {
 
 // Below this a step is over before a second thread has joined in.
-constexpr int64_t kWorthThreads = 12000;  // nanoseconds
+constexpr int64_t kWorthThreads = 4000;  // nanoseconds
 // Enough pieces to even out threads that the system stops for a while.
 constexpr int64_t kPiecesPerThread = 4;
 

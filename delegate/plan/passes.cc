@@ -98,7 +98,7 @@ void place_in_arena(Plan* plan, int threads) {
   plan->arena_bytes = top + plan->scratch_stride * static_cast<size_t>(threads);
 }
 
-bool finish(Plan* plan, int threads) {
+bool finish(Plan* plan, int threads, arch::ArchSet archs) {
   uint64_t left = kMaxArena;
   const auto take = [&left](uint64_t bytes) {
     if (bytes > left - kAlignment) return false;
@@ -114,6 +114,7 @@ bool finish(Plan* plan, int threads) {
     }
   }
   alias_views(plan);
+  chain_tables(plan, archs);
   find_lifetimes(plan);
   place_in_arena(plan, threads);
   return true;

@@ -3,6 +3,7 @@
 #ifndef INT8X_PLAN_PASSES_H_
 #define INT8X_PLAN_PASSES_H_
 
+#include "delegate/base/arch.h"
 #include "delegate/plan/plan.h"
 
 namespace int8x {
@@ -12,6 +13,11 @@ namespace int8x {
 // constant to a caller's output stays, as the copy it is.
 void alias_views(Plan* plan);
 
+// Steps that compute bytes one by one from the same value, such as LOGISTIC(x) and its MUL by x,
+// become one table of x, exact since all 256 bytes are put through them; what nobody reads then
+// goes.
+void chain_tables(Plan* plan, arch::ArchSet archs);
+
 // Gives every value its first and last step; values behind aliases share those of their root.
 void find_lifetimes(Plan* plan);
 
@@ -20,7 +26,7 @@ void find_lifetimes(Plan* plan);
 void place_in_arena(Plan* plan, int threads);
 
 // All of them, in order. False, with nothing usable left, when the sizes overflow memory.
-bool finish(Plan* plan, int threads);
+bool finish(Plan* plan, int threads, arch::ArchSet archs);
 
 }  // namespace int8x
 

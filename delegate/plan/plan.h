@@ -95,6 +95,11 @@ class Step {
   virtual int64_t tiles() const = 0;
   // What each thread needs beside its inputs and output.
   virtual size_t scratch_bytes() const { return 0; }
+  // Where each byte of the output depends on the bytes at its place in the inputs alone: what it is
+  // for 256 of them from each input. False for any other step.
+  virtual bool of_each_byte(const int8_t* const* /*inputs*/, int8_t* /*output*/) const {
+    return false;
+  }
   // data[v] is where value v lies. Tiles [begin, end) of the output are written and nothing else.
   virtual void run(void* const* data, int64_t begin, int64_t end, void* scratch) const = 0;
 };

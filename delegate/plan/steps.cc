@@ -5,12 +5,12 @@
 namespace int8x {
 
 void ConvStep::run(void* const* data, int64_t begin, int64_t end, void* scratch) const {
-  conv_run(*weights, geometry, static_cast<const int8_t*>(data[inputs[0]]),
+  conv_run(*weights, geometry, layout, static_cast<const int8_t*>(data[inputs[0]]),
            static_cast<int8_t*>(data[output]), begin, end, scratch);
 }
 
 void FullyConnectedStep::run(void* const* data, int64_t begin, int64_t end, void* scratch) const {
-  fully_connected_run(*weights, rows, static_cast<const int8_t*>(data[inputs[0]]),
+  fully_connected_run(*weights, cut, static_cast<const int8_t*>(data[inputs[0]]),
                       static_cast<int8_t*>(data[output]), begin, end, scratch);
 }
 

@@ -83,10 +83,29 @@ class BinaryStep : public Base {
   }
 };
 
+// A binary step without broadcasting that computes each output from its two operands alone.
+template <typename Base, typename Params,
+          void (*kRun)(const Params&, const int8_t*, const int8_t*, int8_t*, int64_t, int64_t,
+                       void*)>
+class PairsStep : public BinaryStep<Base, Params, int8_t, kRun> {
+ public:
+  using BinaryStep<Base, Params, int8_t, kRun>::BinaryStep;
+  bool of_each_byte(const int8_t* const* inputs, int8_t* output) const override {
+    Params bytes = this->params;
+    Broadcast& shape = bytes.shape;
+    if (shape.rank != 1 || shape.lhs_stride[0] != 1 || shape.rhs_stride[0] != 1) return false;
+    shape.extent[0] = shape.size = kLutSize;
+    kRun(bytes, inputs[0], inputs[1], output, 0, 1, nullptr);
+    return true;
+  }
+};
+
 #define INT8X_STEP_BASE(kind, Params, prefix) \
   KernelStep<StepKind::kind, Params, prefix##_tiles, prefix##_scratch_bytes, prefix##_kernel_name>
 #define INT8X_UNARY_STEP(Name, kind, Params, prefix, In, Out) \
   using Name = UnaryStep<INT8X_STEP_BASE(kind, Params, prefix), Params, In, Out, prefix##_run>
+#define INT8X_PAIRS_STEP(Name, kind, Params, prefix) \
+  using Name = PairsStep<INT8X_STEP_BASE(kind, Params, prefix), Params, prefix##_run>
 #define INT8X_BINARY_STEP(Name, kind, Params, prefix, T) \
   using Name = BinaryStep<INT8X_STEP_BASE(kind, Params, prefix), Params, T, prefix##_run>
 
@@ -97,15 +116,14 @@ INT8X_UNARY_STEP(L2NormalizationStep, l2_normalization, L2NormalizationParams, l
                  int8_t, int8_t);
 INT8X_UNARY_STEP(LogSoftmaxStep, log_softmax, LogSoftmaxParams, log_softmax, int8_t, int8_t);
 INT8X_UNARY_STEP(ResizeBilinearStep, resize, ResizeParams, resize_bilinear, int8_t, int8_t);
-INT8X_UNARY_STEP(LutStep, lut, LutParams, lut, int8_t, int8_t);
 INT8X_UNARY_STEP(SoftmaxStep, softmax, SoftmaxParams, softmax, int8_t, int8_t);
 INT8X_UNARY_STEP(QuantizeStep, convert, QuantizeParams, quantize, float, int8_t);
 INT8X_UNARY_STEP(DequantizeStep, convert, DequantizeParams, dequantize, int8_t, float);
 INT8X_UNARY_STEP(PadStep, pad, PadParams, pad, int8_t, int8_t);
 INT8X_UNARY_STEP(MoveStep, move, MoveParams, move, int8_t, int8_t);
-INT8X_BINARY_STEP(AddStep, add, AddParams, add, int8_t);
-INT8X_BINARY_STEP(MulStep, mul, MulParams, mul, int8_t);
-INT8X_BINARY_STEP(ElementwiseStep, binary, BinaryParams, binary, int8_t);
+INT8X_PAIRS_STEP(AddStep, add, AddParams, add);
+INT8X_PAIRS_STEP(MulStep, mul, MulParams, mul);
+INT8X_PAIRS_STEP(ElementwiseStep, binary, BinaryParams, binary);
 INT8X_BINARY_STEP(BatchMatmulStep, batch_matmul, BatchMatmulParams, batch_matmul, int8_t);
 
 INT8X_BINARY_STEP(WideBinaryStep, wide, WideBinaryParams, wide_binary, int16_t);
@@ -114,6 +132,18 @@ INT8X_UNARY_STEP(WideSigmoidStep, wide, WideSigmoidParams, wide_sigmoid, int16_t
 INT8X_UNARY_STEP(WideSoftmaxStep, wide, WideSoftmaxParams, wide_softmax, int16_t, int16_t);
 INT8X_UNARY_STEP(WideConvStep, wide, WideConvParams, wide_conv, int16_t, int16_t);
 INT8X_UNARY_STEP(RescaleStep, convert, RescaleParams, rescale, void, void);
+
+class LutStep
+    : public UnaryStep<INT8X_STEP_BASE(lut, LutParams, lut), LutParams, int8_t, int8_t, lut_run> {
+ public:
+  using UnaryStep::UnaryStep;
+  bool of_each_byte(const int8_t* const* inputs, int8_t* output) const override {
+    for (int i = 0; i < kLutSize; ++i) {
+      output[i] = static_cast<int8_t>(params.table[static_cast<uint8_t>(inputs[0][i])]);
+    }
+    return true;
+  }
+};
 
 // Keeps the packed weights alive that its parameters point to.
 class DepthwiseStep : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParams, depthwise),
@@ -129,6 +159,7 @@ class DepthwiseStep : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParam
 
 #undef INT8X_STEP_BASE
 #undef INT8X_UNARY_STEP
+#undef INT8X_PAIRS_STEP
 #undef INT8X_BINARY_STEP
 
 // Convolution and matrix product: the weights are shared, the geometry is the step's own.
@@ -139,10 +170,12 @@ class ConvStep : public Step {
       : Step(StepKind::conv, op, {input}, output),
         weights(std::move(weights)),
         geometry(geometry),
+        layout(conv_layout(*this->weights, geometry)),
         work_(work) {}
 
   const std::shared_ptr<const ConvWeights> weights;
   const ConvGeometry geometry;
+  const ConvLayout layout;
 
   const char* kernel() const override { return conv_kernel_name(*weights); }
   int64_t macs() const override { return work_.macs; }
@@ -162,10 +195,12 @@ class FullyConnectedStep : public Step {
       : Step(StepKind::fully_connected, "FULLY_CONNECTED", {input}, output),
         weights(std::move(weights)),
         rows(rows),
+        cut(fully_connected_cut(*this->weights, rows)),
         work_(work) {}
 
   const std::shared_ptr<const FullyConnectedWeights> weights;
   const int64_t rows;
+  const FullyConnectedCut cut;
 
   const char* kernel() const override { return fully_connected_kernel_name(*weights); }
   int64_t macs() const override { return work_.macs; }

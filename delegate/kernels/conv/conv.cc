@@ -17,11 +17,11 @@ int64_t taps_bytes(const ConvWeights& w) { return round_up(int64_t{w.kernel_h} *
 // One call of conv_run().
 class Run {
  public:
-  Run(const ConvWeights& w, const ConvGeometry& g, const int8_t* input, int8_t* output,
-      void* scratch)
+  Run(const ConvWeights& w, const ConvGeometry& g, const ConvLayout& layout, const int8_t* input,
+      int8_t* output, void* scratch)
       : w_(w),
         g_(g),
-        layout_(conv_layout(w, g)),
+        layout_(layout),
         element_(bytes_of(w.kernels.gemm->lhs)),
         input_(input),
         output_(output),
@@ -52,8 +52,8 @@ class Run {
 
  private:
   void lines(int64_t line_tile) {
-    if (layout_.source == ConvSource::window) {
-      window(line_tile);
+    if (layout_.source == ConvSource::window || layout_.source == ConvSource::strided) {
+      rows_of(line_tile);
     } else {
       const int64_t first = line_tile * layout_.tile_lines;
       const int64_t count = min(layout_.tile_lines, layout_.lines - first);
@@ -76,17 +76,27 @@ class Run {
     block(lhs, g_.in_c, count, first, count, count);
   }
 
-  void window(int64_t line_tile) {
+  void rows_of(int64_t line_tile) {
     const int64_t image_tiles = layout_.line_tiles / g_.batch;
     const int64_t batch = line_tile / image_tiles;
     const int y = static_cast<int>(line_tile % image_tiles * layout_.tile_lines);
     const int rows = static_cast<int>(min(layout_.tile_lines, g_.out_h - y));
+    const int64_t first = (batch * g_.out_h + y) * g_.out_w, m = int64_t{rows} * g_.out_w;
+    if (layout_.source == ConvSource::strided) {
+      const int64_t line = int64_t{g_.in_w} * g_.in_c * g_.stride_h;
+      const int8_t* lhs = input_ + batch * g_.in_h * g_.in_w * g_.in_c + y * line;
+      block(lhs + group_ * w_.group_in_c, int64_t{g_.stride_w} * g_.in_c, m, first, m, m, line);
+      return;
+    }
     const int64_t pixel = int64_t{w_.group_in_c} * element_;
     conv_copy_window(w_, g_, layout_.window_w, group_, input_, batch, y, rows, lhs_);
-    const int64_t first = (batch * g_.out_h + y) * g_.out_w;
     if (layout_.one_block) {
       block(lhs_, pixel, int64_t{rows - 1} * layout_.window_w + g_.out_w, first, layout_.window_w,
             g_.out_w);
+      return;
+    }
+    if (layout_.in_lines) {
+      block(lhs_, g_.stride_w * pixel, m, first, m, m, g_.stride_h * layout_.window_w * pixel);
       return;
     }
     for (int i = 0; i < rows; ++i) {
@@ -95,14 +105,25 @@ class Run {
     }
   }
 
-  // m rows of lhs to output pixels from `first` on; see GemmOutput for period and valid.
+  // m rows of lhs to output pixels from `first` on; see GemmOutput for period and valid. With a
+  // line_stride they lie in lines of an output row each.
   void block(const void* lhs, int64_t lhs_stride, int64_t m, int64_t first, int64_t period,
-             int64_t valid) {
+             int64_t valid, int64_t line_stride = 0) {
     const int64_t at = group_ * w_.group_columns + column_;
     const int8_t* rhs =
         w_.rhs + group_ * w_.group_rhs_bytes + int64_t{column_} * w_.kernel_h * w_.padded_k;
-    const GemmBlock block = {static_cast<int>(m), columns_, w_.kernel_h, w_.padded_k, lhs,
-                             lhs_stride,          taps_,    rhs,         sums_,       0};
+    const GemmBlock block = {static_cast<int>(m),
+                             columns_,
+                             w_.kernel_h,
+                             w_.padded_k,
+                             lhs,
+                             lhs_stride,
+                             taps_,
+                             rhs,
+                             sums_,
+                             0,
+                             line_stride > 0 ? g_.out_w : 0,
+                             line_stride};
     const GemmOutput output = {
         w_.bias + at,
         w_.multipliers + at,
@@ -121,7 +142,7 @@ class Run {
 
   const ConvWeights& w_;
   const ConvGeometry& g_;
-  const ConvLayout layout_;
+  const ConvLayout& layout_;
   const int64_t element_;
   const int8_t* input_;
   int8_t* output_;
@@ -145,7 +166,14 @@ int64_t conv_tiles(const ConvWeights& weights, const ConvGeometry& geometry) {
 
 void conv_run(const ConvWeights& weights, const ConvGeometry& geometry, const int8_t* input,
               int8_t* output, int64_t tile_begin, int64_t tile_end, void* scratch) {
-  Run(weights, geometry, input, output, scratch).tiles(tile_begin, tile_end);
+  conv_run(weights, geometry, conv_layout(weights, geometry), input, output, tile_begin, tile_end,
+           scratch);
+}
+
+void conv_run(const ConvWeights& weights, const ConvGeometry& geometry, const ConvLayout& layout,
+              const int8_t* input, int8_t* output, int64_t tile_begin, int64_t tile_end,
+              void* scratch) {
+  Run(weights, geometry, layout, input, output, scratch).tiles(tile_begin, tile_end);
 }
 
 }  // namespace int8x

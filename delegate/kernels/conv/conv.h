@@ -63,6 +63,41 @@ size_t conv_weights_bytes(const ConvWeights& weights);
 // The name of the kernel that runs, as kernels.inc spells it.
 const char* conv_kernel_name(const ConvWeights& weights);
 
+// Where the left side of the GEMM comes from.
+enum class ConvSource {
+  // 1x1, stride 1, no padding, and the kernel takes int8 as it is: the input itself.
+  in_place,
+  // 1x1 with a stride, and the kernel takes rows in lines: the input itself, one line for an output
+  // row.
+  strided,
+  // Input rows copied with their padding, read through a window: output pixels of one row lie
+  // stride_w pixels apart and each kernel row is one tap.
+  window,
+  // One row of k for each output pixel (im2col).
+  gather,
+};
+
+// Settled once, since a small run takes less time than this.
+struct ConvLayout {
+  ConvSource source;
+  // Window only: the output rows of a tile are the lines of one block.
+  bool in_lines;
+  // Window only: output rows follow each other at the same distance as output pixels do, so all
+  // rows of a tile are one block, and the pixels between them are dropped.
+  bool one_block;
+  int window_w;  // window only: pixels in a copied row
+  int64_t
+      lines;  // what is cut: output pixels, or rows of them where strided or window; all batches
+  int64_t tile_lines;  // lines in a tile
+  int64_t line_tiles;  // tiles that cover all lines
+  int tile_columns;    // output channels of a group in a tile, a multiple of the GEMM's panel
+  int64_t column_tiles;
+  int64_t lhs_bytes;  // scratch for the left side
+};
+
+// All zero when the output is empty.
+ConvLayout conv_layout(const ConvWeights& weights, const ConvGeometry& geometry);
+
 // Scratch that each thread needs, to be aligned to 64 bytes.
 size_t conv_scratch_bytes(const ConvWeights& weights, const ConvGeometry& geometry);
 
@@ -74,6 +109,10 @@ int64_t conv_tiles(const ConvWeights& weights, const ConvGeometry& geometry);
 // output elements of its own.
 void conv_run(const ConvWeights& weights, const ConvGeometry& geometry, const int8_t* input,
               int8_t* output, int64_t tile_begin, int64_t tile_end, void* scratch);
+
+void conv_run(const ConvWeights& weights, const ConvGeometry& geometry, const ConvLayout& layout,
+              const int8_t* input, int8_t* output, int64_t tile_begin, int64_t tile_end,
+              void* scratch);
 
 // The definition above as plain loops over unpacked weights: the truth for every kernel.
 void conv_reference(const ConvSpec& spec, const ConvGeometry& geometry, const int8_t* input,

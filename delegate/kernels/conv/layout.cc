@@ -19,8 +19,10 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
+// Whether an output pixel is computed from one input pixel that the kernel can read where it lies.
 bool readable_in_place(const ConvWeights& w, const ConvGeometry& g) {
-  return reads_s8(w.kernels.gemm->lhs) && conv_reads_pixels(w, g) && w.padded_k == w.row_k;
+  return reads_s8(w.kernels.gemm->lhs) && w.kernel_h == 1 && w.kernel_w == 1 && g.pad_top == 0 &&
+         g.pad_left == 0 && w.padded_k == w.row_k;
 }
 
 }  // namespace
@@ -41,14 +43,17 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
   if (pixels == 0) return l;
   int64_t line_bytes = depth * element, slack = 0;
 
-  if (readable_in_place(w, g)) {
-    l.source = ConvSource::in_place;
+  const bool takes_lines = gemm_requantize_takes_lines(w.kernels, w.narrow);
+  const bool in_place = conv_reads_pixels(w, g);
+  if (readable_in_place(w, g) && (in_place || takes_lines)) {
+    l.source = in_place ? ConvSource::in_place : ConvSource::strided;
     line_bytes = 0;
   } else {
     l.window_w = (g.out_w - 1) * g.stride_w + w.kernel_w;
     // The rows that the kernel works through for one output row, both ways.
     const int64_t alone = round_up(g.out_w, gemm.mr > 16 ? 16 : 1);
-    const bool may_join = g.stride_h == 1 && g.stride_w == 1;
+    l.in_lines = takes_lines;
+    const bool may_join = !l.in_lines && g.stride_h == 1 && g.stride_w == 1;
     l.one_block = may_join && l.window_w < alone;
     const int64_t worked = l.one_block ? l.window_w : alone;
     const bool window =
@@ -58,32 +63,33 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
       line_bytes = g.stride_h * l.window_w * pixel;
       slack = ((w.kernel_h - 1) * g.dilation_h + 1) * l.window_w * pixel + w.padded_k * element;
     } else {
-      l.one_block = false;
+      l.one_block = l.in_lines = false;
     }
   }
 
-  const bool window = l.source == ConvSource::window;
-  l.lines = window ? int64_t{g.batch} * g.out_h : pixels;
-  const int64_t line_rows = window ? g.out_w : 1;
+  const bool by_rows = l.source == ConvSource::window || l.source == ConvSource::strided;
+  const bool copies = l.source == ConvSource::window || l.source == ConvSource::gather;
+  l.lines = by_rows ? int64_t{g.batch} * g.out_h : pixels;
+  const int64_t line_rows = by_rows ? g.out_w : 1;
   int64_t most = max(1, kTileRows / line_rows);
   if (line_bytes > 0) most = max(1, min(most, kLhsBytes / line_bytes));
-  if (!window) most = max(gemm.mr, most / gemm.mr * gemm.mr);
-  if (l.source != ConvSource::in_place || depth * w.group_out_c <= kNearRhsBytes) {
+  if (!by_rows) most = max(gemm.mr, most / gemm.mr * gemm.mr);
+  if (copies || depth * w.group_out_c <= kNearRhsBytes) {
     // Copying less for one tile is free, and so are weights that stay in the first-level cache: cut
     // lines before columns.
     const int64_t least = max(1, max(kLeastRows, 2 * gemm.mr) / line_rows);
     most = min(most, max(least, l.lines * w.groups / wanted_tiles));
-    if (!window) most = round_up(most, gemm.mr);
+    if (!by_rows) most = round_up(most, gemm.mr);
   }
   // Even tiles: as many as `most` asks for, all of about the same size.
-  const int64_t image_lines = window ? g.out_h : l.lines;
-  const int64_t images = window ? g.batch : 1;
+  const int64_t image_lines = by_rows ? g.out_h : l.lines;
+  const int64_t images = by_rows ? g.batch : 1;
   const int64_t image_tiles = max(1, ceil_div(image_lines, most));
   l.tile_lines = max(1, ceil_div(image_lines, image_tiles));
-  if (!window) l.tile_lines = round_up(l.tile_lines, gemm.mr);
+  if (!by_rows) l.tile_lines = round_up(l.tile_lines, gemm.mr);
   l.line_tiles = ceil_div(image_lines, l.tile_lines) * images;
 
-  const int64_t least_columns = l.source == ConvSource::in_place ? kInPlaceColumns : kCopiedColumns;
+  const int64_t least_columns = copies ? kCopiedColumns : kInPlaceColumns;
   const int64_t column_tiles = max(1, ceil_div(wanted_tiles, max(1, l.line_tiles * w.groups)));
   int64_t columns = max(least_columns, ceil_div(w.group_out_c, column_tiles));
   columns = min(columns, max(least_columns, kRhsBytes / depth));

@@ -7,7 +7,7 @@ namespace int8x {
 namespace {
 
 constexpr AddKernel kKernels[] = {
-#define INT8X_ADD_KERNEL(arch, name) {arch, #name, name},
+#define INT8X_ADD_KERNEL(arch, name, takes_line) {arch, #name, takes_line, name},
 #define INT8X_MUL_KERNEL(arch, name)
 #define INT8X_BINARY_KERNEL(arch, name, kind)
 #include "delegate/kernels/elementwise/kernels.inc"
@@ -55,6 +55,7 @@ bool make_add_params(const AddQuantization& q, const int32_t* lhs_dims, int lhs_
   params.subtract = q.subtract;
   params.kernel = kKernels;
   while (!arch::has(archs | arch::bit(arch::reference), params.kernel->arch)) ++params.kernel;
+  if (params.kernel->takes_line) params.line = add_line_of(params);
   *out = params;
   return true;
 }

@@ -7,7 +7,7 @@ namespace int8x {
 namespace {
 
 constexpr BinaryKernel kKernels[] = {
-#define INT8X_ADD_KERNEL(arch, name)
+#define INT8X_ADD_KERNEL(arch, name, takes_line)
 #define INT8X_MUL_KERNEL(arch, name)
 #define INT8X_BINARY_KERNEL(arch, name, kind) {arch, kind, #name, name},
 #include "delegate/kernels/elementwise/kernels.inc"

@@ -9,7 +9,7 @@
 
 namespace int8x {
 
-#define INT8X_ADD_KERNEL(arch, name)                                                  \
+#define INT8X_ADD_KERNEL(arch, name, takes_line)                                      \
   void name(const AddParams&, const int8_t* lhs, int64_t lhs_step, const int8_t* rhs, \
             int64_t rhs_step, int8_t* output, int64_t count);
 #define INT8X_MUL_KERNEL(arch, name)                                                  \

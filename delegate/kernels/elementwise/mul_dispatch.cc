@@ -7,7 +7,7 @@ namespace int8x {
 namespace {
 
 constexpr MulKernel kKernels[] = {
-#define INT8X_ADD_KERNEL(arch, name)
+#define INT8X_ADD_KERNEL(arch, name, takes_line)
 #define INT8X_BINARY_KERNEL(arch, name, kind)
 #define INT8X_MUL_KERNEL(arch, name) {arch, #name, name},
 #include "delegate/kernels/elementwise/kernels.inc"

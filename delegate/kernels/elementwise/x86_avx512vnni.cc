@@ -69,17 +69,36 @@ struct V {
   static LEAF_MEMBER Bytes max_bytes(Bytes a, Bytes b) { return _mm512_max_epi8(a, b); }
   static LEAF_MEMBER Bytes min_bytes(Bytes a, Bytes b) { return _mm512_min_epi8(a, b); }
   static LEAF_MEMBER void store_bytes(int8_t* p, Bytes x) { _mm512_storeu_si512(p, x); }
+  static LEAF_MEMBER Bytes pairs_low(Bytes a, Bytes b) { return _mm512_unpacklo_epi8(a, b); }
+  static LEAF_MEMBER Bytes pairs_high(Bytes a, Bytes b) { return _mm512_unpackhi_epi8(a, b); }
+  static LEAF_MEMBER Words words_low(Bytes x) {
+    return _mm512_unpacklo_epi8(_mm512_setzero_si512(), x);
+  }
+  static LEAF_MEMBER Words words_high(Bytes x) {
+    return _mm512_unpackhi_epi8(_mm512_setzero_si512(), x);
+  }
+  static LEAF_MEMBER Words add_products(Words c, Words x, Words y) {
+    return _mm512_dpwssd_epi32(c, x, y);
+  }
+  static LEAF_MEMBER Bytes pack(const Words w[4]) {
+    return _mm512_packs_epi16(_mm512_packs_epi32(w[0], w[1]), _mm512_packs_epi32(w[2], w[3]));
+  }
 };
 
 #include "delegate/kernels/elementwise/rows.inc"
 // builds on it:
+#include "delegate/kernels/elementwise/add_line.inc"
 #include "delegate/kernels/elementwise/binary_rows.inc"
 
 }  // namespace
 
 void add_s8_s8_s8_avx512vnni(const AddParams& p, const int8_t* lhs, int64_t lhs_step,
                              const int8_t* rhs, int64_t rhs_step, int8_t* output, int64_t count) {
-  add(p, lhs, lhs_step, rhs, rhs_step, output, count);
+  if (p.line.exact) {
+    add_line(p, lhs, lhs_step, rhs, rhs_step, output, count);
+  } else {
+    add(p, lhs, lhs_step, rhs, rhs_step, output, count);
+  }
 }
 
 void mul_s8_s8_s8_avx512vnni(const MulParams& p, const int8_t* lhs, int64_t lhs_step,

@@ -16,41 +16,18 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-struct Cut {
-  int64_t rows, row_tiles;
-  int64_t columns, column_tiles;
-  int64_t lhs_bytes;
-};
-
-Cut cut(const FullyConnectedWeights& w, int64_t rows) {
-  const GemmKernel& gemm = *w.kernels.gemm;
-  const int64_t row_bytes = int64_t{w.padded_k} * bytes_of(gemm.lhs);
-  const int64_t products = max(rows, kFewRows) * w.out_c * (w.in_c + 64);
-  const int64_t wanted = max(1, min(products / kTileProducts, kMostTiles));
-  Cut c;
-  const int64_t most = min(kTileRows, max(gemm.mr, kLhsBytes / row_bytes));
-  c.rows = max(1, min(rows, most / gemm.mr * gemm.mr));
-  c.row_tiles = ceil_div(rows, c.rows);
-  c.columns = round_up(ceil_div(w.out_c, max(1, ceil_div(wanted, max(1, c.row_tiles)))),
-                       max(kTileColumns, gemm.panel));
-  c.column_tiles = ceil_div(w.out_c, c.columns);
-  c.lhs_bytes = c.rows * row_bytes;
-  return c;
-}
-
 int64_t sums_bytes() { return round_up(gemm_requantize_scratch() * 4, kAlignment); }
 
 // Sums of a row's values, wanted when the weights' zero point is not 0.
-int64_t row_sums_bytes(const Cut& c) { return round_up(c.rows * 4, kAlignment); }
+int64_t row_sums_bytes(const FullyConnectedCut& c) { return round_up(c.rows * 4, kAlignment); }
 
 // One call of fully_connected_run().
 class Run {
  public:
-  Run(const FullyConnectedWeights& w, int64_t rows, const int8_t* input, int8_t* output,
-      void* scratch)
+  Run(const FullyConnectedWeights& w, const FullyConnectedCut& cut, const int8_t* input,
+      int8_t* output, void* scratch)
       : w_(w),
-        cut_(cut(w, rows)),
-        rows_(rows),
+        cut_(cut),
         input_(input),
         output_(output),
         sums_(static_cast<int32_t*>(scratch)),
@@ -73,7 +50,7 @@ class Run {
  private:
   void tile(int64_t first, int64_t column, int64_t column_end) {
     const GemmKernel& gemm = *w_.kernels.gemm;
-    const int64_t count = min(cut_.rows, rows_ - first);
+    const int64_t count = min(cut_.rows, cut_.all_rows - first);
     const int64_t columns = min(column_end, w_.out_c) - column;
     const int8_t* input = input_ + first * w_.in_c;
     if (w_.weights_zero_point != 0) add_up(input, count);
@@ -121,8 +98,7 @@ class Run {
   }
 
   const FullyConnectedWeights& w_;
-  const Cut cut_;
-  const int64_t rows_;
+  const FullyConnectedCut& cut_;
   const int8_t* input_;
   int8_t* output_;
   int32_t* sums_;
@@ -132,19 +108,44 @@ class Run {
 
 }  // namespace
 
+FullyConnectedCut fully_connected_cut(const FullyConnectedWeights& w, int64_t rows) {
+  const GemmKernel& gemm = *w.kernels.gemm;
+  const int64_t row_bytes = int64_t{w.padded_k} * bytes_of(gemm.lhs);
+  const int64_t products = max(rows, kFewRows) * w.out_c * (w.in_c + 64);
+  const int64_t wanted = max(1, min(products / kTileProducts, kMostTiles));
+  FullyConnectedCut c = {};
+  if (rows == 0) return c;
+  const int64_t most = min(kTileRows, max(gemm.mr, kLhsBytes / row_bytes));
+  c.all_rows = rows;
+  c.rows = max(1, min(rows, most / gemm.mr * gemm.mr));
+  c.row_tiles = ceil_div(rows, c.rows);
+  c.columns = round_up(ceil_div(w.out_c, max(1, ceil_div(wanted, max(1, c.row_tiles)))),
+                       max(kTileColumns, gemm.panel));
+  c.column_tiles = ceil_div(w.out_c, c.columns);
+  c.lhs_bytes = c.rows * row_bytes;
+  return c;
+}
+
 size_t fully_connected_scratch_bytes(const FullyConnectedWeights& weights, int64_t rows) {
-  const Cut c = cut(weights, rows);
+  const FullyConnectedCut c = fully_connected_cut(weights, rows);
   return static_cast<size_t>(sums_bytes() + row_sums_bytes(c) + c.lhs_bytes);
 }
 
 int64_t fully_connected_tiles(const FullyConnectedWeights& weights, int64_t rows) {
-  const Cut c = cut(weights, rows);
+  const FullyConnectedCut c = fully_connected_cut(weights, rows);
   return c.row_tiles * c.column_tiles;
+}
+
+void fully_connected_run(const FullyConnectedWeights& weights, const FullyConnectedCut& cut,
+                         const int8_t* input, int8_t* output, int64_t tile_begin, int64_t tile_end,
+                         void* scratch) {
+  Run(weights, cut, input, output, scratch).tiles(tile_begin, tile_end);
 }
 
 void fully_connected_run(const FullyConnectedWeights& weights, int64_t rows, const int8_t* input,
                          int8_t* output, int64_t tile_begin, int64_t tile_end, void* scratch) {
-  Run(weights, rows, input, output, scratch).tiles(tile_begin, tile_end);
+  fully_connected_run(weights, fully_connected_cut(weights, rows), input, output, tile_begin,
+                      tile_end, scratch);
 }
 
 }  // namespace int8x

@@ -63,6 +63,19 @@ int64_t fully_connected_tiles(const FullyConnectedWeights& weights, int64_t rows
 void fully_connected_run(const FullyConnectedWeights& weights, int64_t rows, const int8_t* input,
                          int8_t* output, int64_t tile_begin, int64_t tile_end, void* scratch);
 
+// How the work on so many rows is cut; settled once, since a run may take less time than this.
+struct FullyConnectedCut {
+  int64_t all_rows;
+  int64_t rows, row_tiles;        // of a tile, and tiles that cover all rows
+  int64_t columns, column_tiles;  // likewise
+  int64_t lhs_bytes;              // scratch for the left side
+};
+
+FullyConnectedCut fully_connected_cut(const FullyConnectedWeights& weights, int64_t rows);
+void fully_connected_run(const FullyConnectedWeights& weights, const FullyConnectedCut& cut,
+                         const int8_t* input, int8_t* output, int64_t tile_begin, int64_t tile_end,
+                         void* scratch);
+
 // The definition above as plain loops over unpacked weights: the truth for every kernel.
 void fully_connected_reference(const FullyConnectedSpec& spec, int64_t rows, const int8_t* input,
                                int8_t* output);

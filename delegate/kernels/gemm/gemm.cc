@@ -12,9 +12,11 @@ namespace {
 #define INT8X_GEMM_KERNEL(arch, name, lhs, weights_above_minus_128, mr, nr, panel, kr, k_step) \
   {#name, arch, LhsFormat::lhs, weights_above_minus_128, mr, nr, panel, kr, k_step, name},
 #define INT8X_GEMM_REQUANTIZE_KERNEL(...)
+#define INT8X_GEMV_REQUANTIZE_KERNEL(...)
 constexpr GemmKernel kKernels[] = {
 #include "delegate/kernels/gemm/kernels.inc"
 };
+#undef INT8X_GEMV_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_KERNEL
 

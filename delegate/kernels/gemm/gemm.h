@@ -44,6 +44,11 @@ struct GemmBlock {
   const int8_t* rhs;           // packed, from a column that is a multiple of `panel`
   int32_t* c;                  // row i starts at element i * c_stride
   int64_t c_stride;            //
+
+  // Rows of lhs may lie in lines of so many: row i then starts at byte i / line * line_stride +
+  // i % line * lhs_stride. 0: all in one. Only kernels that say so take lines.
+  int line = 0;
+  int64_t line_stride = 0;
 };
 
 struct GemmKernel {
@@ -87,7 +92,9 @@ void gemm_fill_lhs(LhsFormat format, void* to, int8_t value, int64_t count);
 
 #define INT8X_GEMM_KERNEL(arch, name, ...) void name(const GemmBlock& block);
 #define INT8X_GEMM_REQUANTIZE_KERNEL(...)
+#define INT8X_GEMV_REQUANTIZE_KERNEL(...)
 #include "delegate/kernels/gemm/kernels.inc"
+#undef INT8X_GEMV_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_KERNEL
 

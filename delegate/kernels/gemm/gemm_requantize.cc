@@ -7,15 +7,36 @@ struct Fused {
   const char* name;
   void (*gemm)(const GemmBlock& block);
   int least_rest;
+  bool lines;
   void (*run)(const GemmBlock& block, const GemmOutput& output);
 };
 
 #define INT8X_GEMM_KERNEL(...)
-#define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm, least_rest) {#name, gemm, least_rest, name},
+#define INT8X_GEMV_REQUANTIZE_KERNEL(...)
+#define INT8X_GEMM_REQUANTIZE_KERNEL(arch, name, gemm, least_rest, lines) \
+  {#name, gemm, least_rest, lines, name},
 constexpr Fused kFused[] = {
 #include "delegate/kernels/gemm/kernels.inc"
-    {nullptr, nullptr, 0, nullptr},
+    {nullptr, nullptr, 0, false, nullptr},
 };
+#undef INT8X_GEMV_REQUANTIZE_KERNEL
+#undef INT8X_GEMM_REQUANTIZE_KERNEL
+#undef INT8X_GEMM_KERNEL
+
+struct FusedRow {
+  const char* name;
+  void (*gemm)(const GemmBlock& block);
+  void (*run)(const GemmBlock& block, const GemmOutput& output);
+};
+
+#define INT8X_GEMM_KERNEL(...)
+#define INT8X_GEMM_REQUANTIZE_KERNEL(...)
+#define INT8X_GEMV_REQUANTIZE_KERNEL(arch, name, gemm) {#name, gemm, name},
+constexpr FusedRow kFusedRows[] = {
+#include "delegate/kernels/gemm/kernels.inc"
+    {nullptr, nullptr, nullptr},
+};
+#undef INT8X_GEMV_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_REQUANTIZE_KERNEL
 #undef INT8X_GEMM_KERNEL
 
@@ -26,8 +47,8 @@ int round_up(int value, int step) { return (value + step - 1) / step * step; }
 
 int min(int a, int b) { return a < b ? a : b; }
 
-const Fused& fused_of(const GemmKernel& kernel) {
-  const Fused* fused = kFused;
+template <typename Fused>
+const Fused& fused_of(const Fused* fused, const GemmKernel& kernel) {
   while (fused->gemm != nullptr && fused->gemm != kernel.run) ++fused;
   return *fused;
 }
@@ -63,19 +84,31 @@ void requantize_rows(const RequantizeKernel& kernel, const GemmOutput& o, int ro
 
 GemmRequantize gemm_requantize_kernels(arch::ArchSet archs, bool has_minus_128, bool in_double) {
   const GemmKernel& gemm = gemm_kernel(archs, has_minus_128);
-  if (in_double) return {&gemm, &requantize_double_kernel(archs), nullptr, 0};
-  const Fused& fused = fused_of(gemm);
-  return {&gemm, &requantize_kernel(archs), fused.run, fused.least_rest};
+  if (in_double) {
+    return {&gemm, &requantize_double_kernel(archs), nullptr, 0,
+            false, fused_of(kFusedRows, gemm).run};
+  }
+  const Fused& fused = fused_of(kFused, gemm);
+  return {&gemm, &requantize_kernel(archs), fused.run, fused.least_rest, fused.lines, nullptr};
 }
 
 const char* gemm_requantize_name(const GemmRequantize& kernels, bool narrow) {
-  return narrow && kernels.fused != nullptr ? fused_of(*kernels.gemm).name : kernels.gemm->name;
+  return narrow && kernels.fused != nullptr ? fused_of(kFused, *kernels.gemm).name
+                                            : kernels.gemm->name;
+}
+
+bool gemm_requantize_takes_lines(const GemmRequantize& kernels, bool narrow) {
+  return narrow && kernels.fused != nullptr && kernels.lines;
 }
 
 int64_t gemm_requantize_scratch() { return kChunkSums; }
 
 void gemm_requantize(const GemmRequantize& kernels, const GemmBlock& block,
                      const GemmOutput& output, const int32_t* row_sums, int32_t row_factor) {
+  if (kernels.fused_row != nullptr && block.m == 1 && row_sums == nullptr) {
+    kernels.fused_row(block, output);
+    return;
+  }
   const GemmKernel& gemm = *kernels.gemm;
   int begin = 0;
   if (kernels.fused != nullptr && output.narrow && row_sums == nullptr) {

@@ -8,40 +8,18 @@ namespace {
 template <int rows, int panels>
 void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, int32_t* c) {
   __m512i sum[rows][panels];
-  avx512vnni::sum_tile(b, lhs, rhs, sum);
+  const uint8_t* rows_at[rows];
+  INT8X_UNROLL
+  for (int i = 0; i < rows; ++i) rows_at[i] = lhs + i * b.lhs_stride;
+  avx512vnni::sum_tile(b, rows_at, rhs, sum);
   INT8X_UNROLL
   for (int i = 0; i < rows; ++i) INT8X_UNROLL
   for (int j = 0; j < panels; ++j) _mm512_storeu_si512(c + i * b.c_stride + 16 * j, sum[i][j]);
 }
 
-// One row: weights are read once, in the order in which they lie, as fast as a cache gives them.
 void one_row(const GemmBlock& b) {
-  constexpr int kSums = 4;  // hide the latency of vpdpbusd
-  const __m512i sign = _mm512_set1_epi8(-128);
   const int8_t* rhs = b.rhs;
-  for (int j = 0; j < b.n; j += 16) {
-    __m512i sum[kSums];
-    INT8X_UNROLL
-    for (int s = 0; s < kSums; ++s) sum[s] = _mm512_setzero_si512();
-    const auto add = [&](__m512i & to, const uint8_t* row) __attribute__((always_inline)) {
-      int32_t four;
-      __builtin_memcpy(&four, row, 4);
-      const __m512i values = _mm512_xor_si512(_mm512_set1_epi32(four), sign);
-      to = _mm512_dpbusd_epi32(to, values, _mm512_load_si512(rhs));
-      rhs += 64;
-    };
-    for (int t = 0; t < b.taps; ++t) {
-      const uint8_t* row = static_cast<const uint8_t*>(b.lhs) + b.tap_offsets[t];
-      int k = 0;
-      for (; k + 4 * kSums <= b.k; k += 4 * kSums) {
-        INT8X_UNROLL
-        for (int s = 0; s < kSums; ++s) add(sum[s], row + k + 4 * s);
-      }
-      for (; k < b.k; k += 4) add(sum[0], row + k);
-    }
-    const __m512i low = _mm512_add_epi32(sum[0], sum[1]);
-    _mm512_storeu_si512(b.c + j, _mm512_add_epi32(low, _mm512_add_epi32(sum[2], sum[3])));
-  }
+  for (int j = 0; j < b.n; j += 16) _mm512_storeu_si512(b.c + j, avx512vnni::sum_row(b, &rhs));
 }
 
 template <int rows>

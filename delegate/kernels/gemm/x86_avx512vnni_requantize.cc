@@ -28,6 +28,7 @@ struct alignas(64) Columns {
   __m512i bias[kPanels];
   avx512::Rounding rounding[kPanels];
   __m512i zero_point, min, max, order;
+  int64_t out_stride;
   int panels, last;  // last: columns of the last panel
 };
 
@@ -45,28 +46,11 @@ void make_columns(const GemmBlock& b, const GemmOutput& o, bool half_up, int col
   c->min = _mm512_set1_epi8(static_cast<char>(o.min));
   c->max = _mm512_set1_epi8(static_cast<char>(o.max));
   c->order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  c->out_stride = o.out_stride;
   c->panels = panels;
   const int left = b.n - column;
   c->last = left < 16 * panels ? left - 16 * (panels - 1) : 16;
 }
-
-// Where the rows go, one after the other.
-class Places {
- public:
-  Places(const GemmOutput& o, int column) : o_(o), out_(o.out + column) {}
-  // Null for a row that is dropped.
-  int8_t* next() {
-    int8_t* place = x_ < o_.valid ? out_ : nullptr;
-    if (place != nullptr) out_ += o_.out_stride;
-    if (++x_ == o_.period) x_ = 0;
-    return place;
-  }
-
- private:
-  const GemmOutput& o_;
-  int8_t* out_;
-  int x_ = 0;
-};
 
 // Four vectors become 64 bytes at once: of one row, or of as many rows as fit.
 template <int panels>
@@ -99,16 +83,15 @@ INT8X_INLINE void write(const Columns& c, __m512i bytes, int8_t* out) {
 
 // Rows [first + row, ...) of those in `bytes`, as far as the tile has them.
 template <int rows, int panels, int first, int row = 0>
-INT8X_INLINE void write_rows(const Columns& c, __m512i bytes, Places& places) {
+INT8X_INLINE void write_rows(const Columns& c, __m512i bytes, int8_t* out) {
   if constexpr (row < kTogether<panels> && first + row < rows) {
-    int8_t* out = places.next();
-    if (out != nullptr) write<panels, row>(c, bytes, out);
-    write_rows<rows, panels, first, row + 1>(c, bytes, places);
+    write<panels, row>(c, bytes, out + (first + row) * c.out_stride);
+    write_rows<rows, panels, first, row + 1>(c, bytes, out);
   }
 }
 
 template <int rows, int panels, int first = 0>
-INT8X_INLINE void pack_rows(const Columns& c, const __m512i (&sum)[rows][panels], Places& places) {
+INT8X_INLINE void pack_rows(const Columns& c, const __m512i (&sum)[rows][panels], int8_t* out) {
   if constexpr (first < rows) {
     constexpr int kWidth = 4 / kTogether<panels>;  // vectors of a row
     __m512i y[4];
@@ -122,19 +105,50 @@ INT8X_INLINE void pack_rows(const Columns& c, const __m512i (&sum)[rows][panels]
     __m512i bytes = _mm512_packs_epi16(low, high);
     bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, c.min), c.max);
     bytes = _mm512_permutexvar_epi32(c.order, bytes);
-    write_rows<rows, panels, first>(c, bytes, places);
-    pack_rows<rows, panels, first + kTogether<panels>>(c, sum, places);
+    write_rows<rows, panels, first>(c, bytes, out);
+    pack_rows<rows, panels, first + kTogether<panels>>(c, sum, out);
   }
 }
 
+// Where the rows of lhs lie, one after the other.
+class Rows {
+ public:
+  explicit Rows(const GemmBlock& b)
+      : at_(static_cast<const uint8_t*>(b.lhs)),
+        stride_(b.lhs_stride),
+        line_(b.line > 0 ? b.line : b.m),
+        next_line_(b.line_stride - line_ * b.lhs_stride) {}
+  int line() const { return line_; }
+  // The next row; `count` rows are passed, which may reach the end of the line but not beyond.
+  const uint8_t* take(int count) {
+    const uint8_t* here = at_;
+    at_ += count * stride_;
+    x_ += count;
+    if (x_ == line_) {
+      x_ = 0;
+      at_ += next_line_;
+    }
+    return here;
+  }
+
+ private:
+  const uint8_t* at_;
+  const int64_t stride_;
+  const int line_;
+  const int64_t next_line_;
+  int x_ = 0;
+};
+
 template <int rows, int panels, bool half_up, bool overlapping>
-void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, const Columns& c,
-          Places& places) {
+void tile(const GemmBlock& b, Rows& lhs, const int8_t* rhs, const Columns& c, int8_t* out) {
   __m512i sum[rows][panels];
   if constexpr (overlapping) {
-    avx512vnni::sum_overlapping(b, lhs, rhs, sum);
+    avx512vnni::sum_overlapping(b, lhs.take(rows), rhs, sum);
   } else {
-    avx512vnni::sum_tile(b, lhs, rhs, sum);
+    const uint8_t* rows_at[rows];
+    INT8X_UNROLL
+    for (int i = 0; i < rows; ++i) rows_at[i] = lhs.take(1);
+    avx512vnni::sum_tile(b, rows_at, rhs, sum);
   }
   INT8X_UNROLL
   for (int j = 0; j < panels; ++j) {
@@ -146,30 +160,34 @@ void tile(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, const Colum
                           : avx512::multiply_narrow_biased(biased, r);
     }
   }
-  pack_rows<rows, panels>(c, sum, places);
+  pack_rows<rows, panels>(c, sum, out);
 }
 
 // tile() for a number of rows known when it runs, at most `rows`.
 template <int rows, int panels, bool half_up, bool overlapping>
-void tile_of(int count, const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs, const Columns& c,
-             Places& places) {
+void tile_of(int count, const GemmBlock& b, Rows& lhs, const int8_t* rhs, const Columns& c,
+             int8_t* out) {
   if (count == rows) {
-    tile<rows, panels, half_up, overlapping>(b, lhs, rhs, c, places);
+    tile<rows, panels, half_up, overlapping>(b, lhs, rhs, c, out);
   } else if constexpr (rows > 1) {
-    tile_of<rows - 1, panels, half_up, overlapping>(count, b, lhs, rhs, c, places);
+    tile_of<rows - 1, panels, half_up, overlapping>(count, b, lhs, rhs, c, out);
   }
 }
 
+// Tiles that overlap end where their line ends, others go on with the next.
 template <int panels, bool half_up, bool overlapping>
 void tiles(const GemmBlock& b, const GemmOutput& o, const int8_t* rhs, int column,
            const Columns& c) {
   constexpr int kMost = overlapping ? 16 / panels : avx512vnni::kRows;
-  const uint8_t* lhs = static_cast<const uint8_t*>(b.lhs);
-  Places places(o, column);
-  const Even rows(b.m, kMost);
-  for (int part = 0; part < rows.parts; ++part) {
-    tile_of<kMost, panels, half_up, overlapping>(rows[part], b, lhs, rhs, c, places);
-    lhs += rows[part] * b.lhs_stride;
+  Rows lhs(b);
+  const int together = overlapping ? lhs.line() : b.m;
+  const Even rows(together, kMost);
+  int8_t* out = o.out + column;
+  for (int i = 0; i < b.m; i += together) {
+    for (int part = 0; part < rows.parts; ++part) {
+      tile_of<kMost, panels, half_up, overlapping>(rows[part], b, lhs, rhs, c, out);
+      out += rows[part] * o.out_stride;
+    }
   }
 }
 

@@ -87,15 +87,6 @@ void columns(const RequantizeBlock& b) {
   }
 }
 
-__m256i scaled_half(__m256i sum, __m512d scale) {
-  // Adding the largest double below one half, with the sign of x, and cutting off rounds half away
-  // from zero; one half itself would carry 0.49999999999999994 to 1.
-  const __m512d half = _mm512_set1_pd(0.49999999999999994);
-  const __m512d sign = _mm512_set1_pd(-0.0);
-  const __m512d x = _mm512_mul_pd(_mm512_cvtepi32_pd(sum), scale);
-  return _mm512_cvttpd_epi32(_mm512_add_pd(x, _mm512_or_pd(half, _mm512_and_pd(sign, x))));
-}
-
 }  // namespace
 
 void requantize_s32_s8_1x64_avx512vnni(const RequantizeBlock& b) {
@@ -116,13 +107,9 @@ void requantize_s32_s8_double_1x16_avx512vnni(const RequantizeBlock& b) {
     const int left = b.n - j;
     const __mmask16 mask = static_cast<__mmask16>(left < 16 ? (1u << left) - 1 : 0xffff);
     const __m512i bias = _mm512_loadu_si512(b.bias + j);
-    const __m512d low_scale = _mm512_loadu_pd(b.scales + j);
-    const __m512d high_scale = _mm512_loadu_pd(b.scales + j + 8);
     for (int i = 0; i < b.m; ++i) {
       const __m512i sum = _mm512_add_epi32(bias, _mm512_loadu_si512(b.c + i * b.c_stride + j));
-      const __m256i low = scaled_half(_mm512_castsi512_si256(sum), low_scale);
-      const __m256i high = scaled_half(_mm512_extracti64x4_epi64(sum, 1), high_scale);
-      __m512i y = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+      __m512i y = avx512::multiply_in_double(sum, b.scales + j);
       y = _mm512_min_epi32(_mm512_max_epi32(_mm512_add_epi32(y, zero_point), min), max);
       _mm512_mask_cvtepi32_storeu_epi8(b.out + i * b.out_stride + j, mask, y);
     }
