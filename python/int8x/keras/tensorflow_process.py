@@ -101,7 +101,8 @@ def _plain_settings(model: keras.Model, settings: Any) -> dict[str, Any]:
 
 def serve(name: str) -> None:
     """The process's life: does the task of a folder and leaves graph and answer, or what failed."""
-    folder, answer = Path(name), {}
+    folder = Path(name)
+    answer: dict[str, Any] = {}
     try:
         answer["recipe"] = _serve(folder)
     except Exception as error:
