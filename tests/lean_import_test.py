@@ -5,7 +5,7 @@ import sys
 
 import int8x
 
-FRAMEWORKS = ("tensorflow", "tf_keras", "keras", "torch")
+FRAMEWORKS = ("tensorflow", "tf_keras", "keras", "jax", "torch")
 
 
 def run(code: str) -> str:

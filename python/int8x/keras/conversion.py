@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
-import tensorflow as tf
 
-from int8x.keras import private
+from int8x.keras import private, tensorflow_process
 from int8x.keras.handle import handle_of
 from int8x.keras.handover import hand_over
 from int8x.quiet import quiet_stderr
@@ -38,6 +37,8 @@ def convert(model: keras.Model, markers: bool = False) -> Graph:
     """
     from int8x.tflite.graph import Graph
 
+    if keras.backend.backend() == "jax":
+        return tensorflow_process.convert(model, markers)
     return Graph.from_bytes(to_bytes(model, markers))
 
 
@@ -45,6 +46,8 @@ def convert_trained(model: keras.Model, recipe: Recipe) -> tuple[Graph, Recipe]:
     """The graph of a model that was trained quantization-aware, with ranges and weight grids, and
     the recipe that makes of it what it was trained as.
     """
+    if keras.backend.backend() == "jax":
+        return tensorflow_process.convert_trained(model, recipe)
     handle = handle_of(model)
     assert handle is not None
     graph = convert(model, markers=True)
@@ -53,7 +56,9 @@ def convert_trained(model: keras.Model, recipe: Recipe) -> tuple[Graph, Recipe]:
 
 def to_bytes(model: keras.Model, markers: bool = False) -> bytes:
     """The same as the bytes of a .tflite file."""
-    private.check_version()
+    import tensorflow as tf
+
+    private.check_tensorflow("convert")
     handle = handle_of(model)
     struct = private.input_struct(model)
     if struct is None and handle is not None:
@@ -76,6 +81,8 @@ def to_bytes(model: keras.Model, markers: bool = False) -> bytes:
 
 def _through_saved_model(model: keras.Model, specs: Any) -> bytes:
     """ExportArchive and TFLiteConverter, the public road; its own errors come through unmasked."""
+    import tensorflow as tf
+
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("serve", functools.partial(_infer, model), input_signature=[specs])

@@ -109,6 +109,7 @@ def distill(
     >>> with int8x.keras.distill(teacher, student, temperature=3.0):
     ...     student.fit(x, y, callbacks=[int8x.QATCallback()])
     """
+    private.check_tensorflow("distill")
     for role, model in (("teacher", teacher), ("student", student)):
         if not isinstance(model, keras.Model) or not model.built:
             raise ValueError(f"distill: {role}: a built Keras model was wanted, got {model!r}")

@@ -13,7 +13,12 @@ at the end of the range.
 
 from __future__ import annotations
 
-import tensorflow as tf
+from typing import Any
+
+from keras import ops
+
+from int8x.keras import tensors
+from int8x.keras.tensors import Tensor
 
 LEVELS = 255
 LOWEST, HIGHEST = -128, 127
@@ -23,46 +28,44 @@ FLOAT_MARK = 2.0**80  # the scale of a marker that says: what makes this tensor 
 MARKER_STEPS = 256  # an 8-bit marker of 256 times the scale stands for an int16 grid
 
 
-def short_scale(scale: tf.Tensor) -> tf.Tensor:
+def short_scale(scale: Tensor) -> Tensor:
     """Rounds float32 scales to 16 significant bits, halves up; zero and not-a-number become 1.
 
-    >>> float(short_scale(tf.constant(0.1)))
+    >>> float(short_scale(ops.convert_to_tensor(0.1)))
     0.100000381...
     """
-    bits = tf.bitcast(scale, tf.int32)
-    short = tf.bitcast((bits + 0x80) & ~0xFF, tf.float32)
-    return tf.where(short > 0.0, short, tf.ones_like(short))
+    bits = tensors.bits_of(scale)
+    short = tensors.float_of((bits + 0x80) & ~0xFF)
+    return ops.where(short > 0.0, short, ops.ones_like(short))
 
 
-def activation_params(
-    low: tf.Tensor, high: tf.Tensor, bits: int = 8
-) -> tuple[tf.Tensor, tf.Tensor]:
+def activation_params(low: Tensor, high: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
     """Scale and zero point (an integer as float32) of the grid over [low, high] and zero.
 
     8 bits: scale = (high - low) / 255 after widening to zero; zero_point = round(-128 - low /
     scale). 16 bits: scale = max(-low, high) / 32767; zero_point = 0.
 
-    >>> [float(x) for x in activation_params(tf.constant(0.0), tf.constant(255.0))]
+    >>> [float(x) for x in activation_params(*ops.convert_to_tensor([0.0, 255.0]))]
     [1.0, -128.0]
     """
-    low = tf.minimum(low, 0.0)
-    high = tf.maximum(high, 0.0)
+    low = ops.minimum(low, 0.0)
+    high = ops.maximum(high, 0.0)
     if bits == 16:
-        scale = short_scale(tf.maximum(-low, high) / _LARGEST_INT16)
-        return scale, tf.zeros_like(scale)
+        scale = short_scale(ops.maximum(-low, high) / _LARGEST_INT16)
+        return scale, ops.zeros_like(scale)
     scale = short_scale((high - low) / LEVELS)
-    zero_point = tf.clip_by_value(tf.round(LOWEST - low / scale), LOWEST, HIGHEST)
+    zero_point = ops.clip(ops.round(LOWEST - low / scale), LOWEST, HIGHEST)
     return scale, zero_point
 
 
-def ends(scale: tf.Tensor, zero_point: tf.Tensor, bits: int = 8) -> tuple[tf.Tensor, tf.Tensor]:
+def ends(scale: Tensor, zero_point: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
     """The least and greatest real of a grid."""
     if bits == 16:
         return -_LARGEST_INT16 * scale, _LARGEST_INT16 * scale
     return (LOWEST - zero_point) * scale, (HIGHEST - zero_point) * scale
 
 
-def fake_quant(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor, bits: int = 8) -> tf.Tensor:
+def fake_quant(x: Tensor, scale: Tensor, zero_point: Tensor, bits: int = 8) -> Tensor:
     """x rounded and clamped to (q - zero_point) * scale, in x's float type; q in [-128, 127], of 16
     bits in [-32767, 32767] with zero_point 0.
 
@@ -71,46 +74,49 @@ def fake_quant(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor, bits: int 
     pair, and both ends of the range are exact.
     """
     low, high = ends(scale, zero_point, bits)
-    wide = tf.cast(x, tf.float32)
+    wide = ops.cast(x, "float32")
     if bits == 16:
-        return tf.cast(_fake_quant_16(wide, scale, high), x.dtype)
-    y = tf.quantization.fake_quant_with_min_max_vars(wide, low, high, num_bits=8)
-    return tf.cast(y, x.dtype)
+        return ops.cast(_fake_quant_16(wide, scale, high), x.dtype)
+    y = tensors.fake_quant_8(wide, low, high)
+    return ops.cast(y, x.dtype)
 
 
-@tf.custom_gradient
-def _fake_quant_16(x: tf.Tensor, scale: tf.Tensor, high: tf.Tensor):  # type: ignore[no-untyped-def]
-    inside = tf.abs(x) <= high
+@ops.custom_gradient
+def _fake_quant_16(x: Tensor, scale: Tensor, high: Tensor):  # type: ignore[no-untyped-def]
+    inside = ops.abs(x) <= high
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-        return tf.where(inside, upstream, tf.zeros_like(upstream)), None, None
+    def gradient(upstream: Tensor) -> tuple[Any, ...]:
+        passed = ops.where(inside, upstream, ops.zeros_like(upstream))
+        return passed, tensors.no_gradient(scale), tensors.no_gradient(high)
 
-    steps = tf.minimum(tf.floor(tf.abs(x) / scale + 0.5), float(_LARGEST_INT16))
-    return tf.sign(x) * steps * scale, gradient
+    steps = ops.minimum(ops.floor(ops.abs(x) / scale + 0.5), float(_LARGEST_INT16))
+    return ops.sign(x) * steps * scale, gradient
 
 
-@tf.custom_gradient
-def fake_quant_average(x: tf.Tensor, scale: tf.Tensor, zero_point: tf.Tensor):  # type: ignore[no-untyped-def]
+@ops.custom_gradient
+def fake_quant_average(x: Tensor, scale: Tensor, zero_point: Tensor):  # type: ignore[no-untyped-def]
     """Averages of grid points as AVERAGE_POOL_2D rounds them: q half away from the integer zero.
 
     Halves are common among averages of four, so which way they go matters. The gradient passes
     through.
     """
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-        return upstream, None, None
+    def gradient(upstream: Tensor) -> tuple[Any, ...]:
+        return upstream, tensors.no_gradient(scale), tensors.no_gradient(zero_point)
 
-    q = tf.cast(x, tf.float32) / scale + zero_point
-    q = tf.sign(q) * tf.floor(tf.abs(q) + 0.5)
-    return tf.cast((q - zero_point) * scale, x.dtype), gradient
+    q = ops.cast(x, "float32") / scale + zero_point
+    q = ops.sign(q) * ops.floor(ops.abs(q) + 0.5)
+    return ops.cast((q - zero_point) * scale, x.dtype), gradient
 
 
-def marker(x: tf.Tensor, scale: float, zero_point: int, bits: int = 8) -> tf.Tensor:
+def marker(x: Tensor, scale: float, zero_point: int, bits: int = 8) -> Tensor:
     """`fake_quant` with constants: the float conversion makes it a QUANTIZE/DEQUANTIZE pair.
 
     The converter knows such pairs for 8 bits only. One of 256 times the scale, zero point 0, stands
     for 16 bits; int8x.keras.handover translates it.
     """
+    import tensorflow as tf  # exports run on TensorFlow
+
     if bits == 16:
         scale, zero_point = MARKER_STEPS * scale, 0
     low = (LOWEST - zero_point) * scale
@@ -118,36 +124,36 @@ def marker(x: tf.Tensor, scale: float, zero_point: int, bits: int = 8) -> tf.Ten
     return tf.quantization.fake_quant_with_min_max_args(x, low, high, num_bits=8)
 
 
-def weight_scale(weight: tf.Tensor, channel_axes: tuple[int, ...], bits: int = 8) -> tf.Tensor:
+def weight_scale(weight: Tensor, channel_axes: tuple[int, ...], bits: int = 8) -> Tensor:
     """One scale per channel, max|w| / 127 (of 4 bits / 7), shaped to broadcast against the weight.
 
     `channel_axes` are the axes that together count output channels: (3,) for a convolution, (2, 3)
     for a depthwise one, () for one scale in all.
     """
     axes = [axis for axis in range(len(weight.shape)) if axis not in channel_axes]
-    largest = tf.reduce_max(tf.abs(weight), axis=axes, keepdims=True)
+    largest = ops.max(ops.abs(weight), axis=axes, keepdims=True)
     return short_scale(largest / LARGEST_WEIGHT[bits])
 
 
-def weight_steps(weight: tf.Tensor, scale: tf.Tensor, bits: int = 8) -> tf.Tensor:
+def weight_steps(weight: Tensor, scale: Tensor, bits: int = 8) -> Tensor:
     """The integers q of a weight, in [-127, 127], of 4 bits [-7, 7], as float32."""
     largest = LARGEST_WEIGHT[bits]
-    return tf.clip_by_value(tf.round(weight / scale), -largest, largest)
+    return ops.clip(ops.round(weight / scale), -largest, largest)
 
 
-@tf.custom_gradient
-def _straight(weight: tf.Tensor, rounded: tf.Tensor):  # type: ignore[no-untyped-def]
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return upstream, None
+@ops.custom_gradient
+def _straight(weight: Tensor, rounded: Tensor):  # type: ignore[no-untyped-def]
+    def gradient(upstream: Tensor) -> tuple[Any, ...]:
+        return upstream, tensors.no_gradient(rounded)
 
-    return tf.identity(rounded), gradient
+    return rounded, gradient
 
 
-def fake_quant_weight(weight: tf.Tensor, channel_axes: tuple[int, ...], bits: int = 8) -> tf.Tensor:
+def fake_quant_weight(weight: Tensor, channel_axes: tuple[int, ...], bits: int = 8) -> Tensor:
     """The weight on its grid; the gradient passes straight through (arXiv:1308.3432).
 
-    >>> float(fake_quant_weight(tf.constant([[127.0], [0.6]]), (1,))[1, 0])
+    >>> float(fake_quant_weight(ops.convert_to_tensor([[127.0], [0.6]]), (1,))[1, 0])
     1.0
     """
     scale = weight_scale(weight, channel_axes, bits)
-    return _straight(weight, tf.stop_gradient(weight_steps(weight, scale, bits) * scale))
+    return _straight(weight, ops.stop_gradient(weight_steps(weight, scale, bits) * scale))

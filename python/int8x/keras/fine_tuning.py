@@ -91,7 +91,7 @@ def transfer(
     >>> result = int8x.keras.transfer(base, 5, (x, y), "flowers.int8.tflite")
     >>> result.history["tuning"]["accuracy"][-1]
     """
-    private.check_version()
+    private.check_tensorflow("transfer")
     settings = TransferSettings(unfreeze, rates, decay, freeze_bn)
     _check_count("head_epochs", head_epochs, 0)
     _check_count("epochs", epochs, 1)

@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
 
-from int8x.keras import fake_quant, kinds, learned, private
+from int8x.keras import fake_quant, kinds, private, tensors
 from int8x.keras.accumulators import Accumulators
 from int8x.keras.kernel_grids import KernelGrids
 from int8x.keras.norms import affine, by_channel
 from int8x.keras.plan import CallPlan, Site
 from int8x.keras.ranges import Ranges
 from int8x.keras.settings import Settings
+from int8x.keras.tensors import Tensor
 
 TRAIN, INFER, EXPORT = "train", "infer", "export"
 
@@ -61,7 +62,7 @@ class Forward:
         self.watch: Callable[[Site, Any, Any], None] | None = None  # sees every rounding
         self.run = Run()
 
-    def round(self, site: Site, x: tf.Tensor) -> tf.Tensor:
+    def round(self, site: Site, x: Tensor) -> Tensor:
         """x on the int8 grid of its site, after watching it in a training run."""
         if self.run.mode == EXPORT:
             return fake_quant.marker(x, *self.ranges.constants(site), self.bits)
@@ -71,19 +72,22 @@ class Forward:
         if observing:
             self.ranges.observe(site, x)
         if self._learns(site):
+            from int8x.keras import learned  # of TensorFlow alone
+
             low, high, _ = self.ranges.ends(site.group)
             return learned.learned_activation(x, low, high, self.bits)
         scale, zero_point, seen = self.ranges.params(site.group)
-        scale, zero_point = tf.stop_gradient(scale), tf.stop_gradient(zero_point)
+        scale, zero_point = ops.stop_gradient(scale), ops.stop_gradient(zero_point)
         if site.average:
             rounded = fake_quant.fake_quant_average(x, scale, zero_point)
         else:
             rounded = fake_quant.fake_quant(x, scale, zero_point, self.bits)
-        if observing or (self.run.training and self.ranges.seen(site.group)):
+        known = tensors.READS_IN_TRACE and self.run.training
+        if observing or (known and self.ranges.seen(site.group)):
             return rounded
         if self.watch is not None:
             self.watch(site, x, rounded)
-        return tf.where(seen > 0.0, rounded, x)
+        return ops.where(seen > 0.0, rounded, x)
 
     def _learns(self, site: Site) -> bool:
         """Whether this run moves the site's range by gradients."""
@@ -98,7 +102,7 @@ class Forward:
 
         def one(x: Any) -> Any:
             nonlocal position
-            if not tf.is_tensor(x) or not x.dtype.is_floating:
+            if not tensors.is_float_tensor(x):
                 return x
             position += 1
             return self.round(sites[position], x) if position in sites else x
@@ -140,7 +144,7 @@ class Forward:
         original: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> tf.Tensor:
+    ) -> Tensor:
         """BatchNormalization, Normalization or Rescaling: folded into the kernel before it, else a
         1x1 depthwise convolution whose kernel, the factor, is rounded; a batch's own statistics
         meet the rounding of the moving ones.
@@ -155,19 +159,19 @@ class Forward:
             y = original(*args, **{**kwargs, "training": False})
             if not self.accumulators.rounds(plan.folds_into):
                 return y
-            return y + tf.cast(self.accumulators.folded_error(plan.folds_into), y.dtype)
+            return y + ops.cast(self.accumulators.folded_error(plan.folds_into), y.dtype)
         factor, offset = affine(layer)
-        axes = () if self.per_tensor or not factor.shape.rank else (0,)
+        axes = () if self.per_tensor or not len(factor.shape) else (0,)
         rounded = fake_quant.fake_quant_weight(factor, axes)
         if self.run.mode == EXPORT:
             return _depthwise(x, rounded, offset)
         if own and not self.per_tensor:  # a factor alone on its grid is as good as exact
             return original(*args, **kwargs)
-        wide = tf.cast(x, tf.float32)
+        wide = ops.cast(x, "float32")
         if own:
             y = original(*args, **kwargs)
-            return y + tf.cast(wide * tf.stop_gradient(rounded - factor), y.dtype)
-        return tf.cast(wide * rounded + offset, x.dtype)
+            return y + ops.cast(wide * ops.stop_gradient(rounded - factor), y.dtype)
+        return ops.cast(wide * rounded + offset, x.dtype)
 
     def _normalizes_batches(self, layer: Any, kwargs: dict[str, Any]) -> bool:
         training = kwargs.get("training")
@@ -175,7 +179,7 @@ class Forward:
         frozen = self.switches.freeze_batchnorm or not layer.trainable
         return bool(training) and not frozen and self.run.mode != EXPORT
 
-    def _kernel(self, plan: CallPlan, name: str) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def _kernel(self, plan: CallPlan, name: str) -> tuple[Tensor, Tensor | None]:
         """The rounded kernel and, when exporting a folded BatchNormalization, the bias it adds.
 
         One scale for each channel commutes with BatchNormalization's factor for each channel: what
@@ -188,16 +192,16 @@ class Forward:
         if plan.norm is None:
             return grid.rounded(weight), None
         factor, offset = affine(plan.norm)
-        factor = by_channel(tf.stop_gradient(factor), weight, grid.channel_axes)
+        factor = by_channel(ops.stop_gradient(factor), weight, grid.channel_axes)
         if self.per_tensor:
             rounded = grid.rounded(weight * factor)
             if self.run.mode == EXPORT:
                 return rounded, offset
-            return rounded / tf.where(factor == 0.0, tf.ones_like(factor), factor), None
+            return rounded / ops.where(factor == 0.0, ops.ones_like(factor), factor), None
         if self.run.mode != EXPORT:
             return grid.rounded(weight), None
-        scale = fake_quant.short_scale(grid.scale(weight) * tf.abs(factor))
-        return grid.steps(weight) * scale * tf.sign(factor), offset
+        scale = fake_quant.short_scale(grid.scale(weight) * ops.abs(factor))
+        return grid.steps(weight) * scale * ops.sign(factor), offset
 
     def _weights(
         self,
@@ -205,7 +209,7 @@ class Forward:
         original: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> tf.Tensor:
+    ) -> Tensor:
         layer = plan.operation
         if not isinstance(layer.kernel, keras.Variable):
             raise ValueError(
@@ -226,20 +230,20 @@ class Forward:
             self.run.mode == EXPORT and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
         )
         if flat:  # the converter makes a matrix product of higher rank partly uint8
-            shape, x = x.shape, tf.reshape(x, (-1, x.shape[-1]))
+            shape, x = x.shape, ops.reshape(x, (-1, x.shape[-1]))
         activation = private.swap_attribute(layer, "activation", None)
         try:
-            with keras.StatelessScope(state_mapping=mapping):
+            with private.substituted(mapping):
                 y = original(x, *rest, **kwargs)
         finally:
             private.swap_attribute(layer, "activation", activation)
         if offset is not None and bias is None:
             y = y + offset
         if flat:
-            y = tf.reshape(y, (*shape[:-1], y.shape[-1]))
+            y = ops.reshape(y, (*shape[:-1], y.shape[-1]))
         return self._activate(plan, activation, y)
 
-    def _separable(self, plan: CallPlan, x: tf.Tensor) -> tf.Tensor:
+    def _separable(self, plan: CallPlan, x: Tensor) -> Tensor:
         """SeparableConv with the tensor between its kernels rounded: two operators in TFLite."""
         layer = plan.operation
         depthwise_grid = self.kernels[layer, "depthwise_kernel"]
@@ -249,36 +253,36 @@ class Forward:
         common = {"data_format": layer.data_format, "padding": layer.padding}
         y = keras.ops.depthwise_conv(
             x,
-            tf.cast(depthwise, x.dtype),
+            ops.cast(depthwise, x.dtype),
             strides=strides,
             dilation_rate=layer.dilation_rate,
             **common,
         )
         assert plan.middle is not None
         y = self.round(plan.middle, y)
-        y = keras.ops.conv(y, tf.cast(pointwise, y.dtype), strides=1, **common)
+        y = keras.ops.conv(y, ops.cast(pointwise, y.dtype), strides=1, **common)
         bias = private.master_value(layer.bias) if layer.use_bias else None
         if offset is not None:
             bias = offset if bias is None else bias * affine(plan.norm)[0] + offset
         elif bias is not None and self._rounds_bias(plan):
             bias = bias + self.accumulators.bias_error(plan, bias)
         if bias is not None:
-            y = y + tf.cast(bias, y.dtype)
+            y = y + ops.cast(bias, y.dtype)
         return self._activate(plan, layer.activation, y)
 
     def _rounds_bias(self, plan: CallPlan) -> bool:
         """Not of a folded BatchNormalization's layer: that rounds both together."""
         return self.run.mode != EXPORT and plan.norm is None and self.accumulators.rounds(plan)
 
-    def _merge(self, plan: CallPlan, terms: list[tf.Tensor]) -> tf.Tensor:
+    def _merge(self, plan: CallPlan, terms: list[Tensor]) -> Tensor:
         """Add or Multiply of more than two tensors: in TFLite a chain that rounds each time."""
-        join = tf.add if isinstance(plan.operation, keras.layers.Add) else tf.multiply
+        join = ops.add if isinstance(plan.operation, keras.layers.Add) else ops.multiply
         y = join(terms[0], terms[1])
         for site, term in zip(plan.partial, terms[2:], strict=True):
             y = join(self.round(site, y), term)
         return y
 
-    def _requantize(self, plan: CallPlan, y: tf.Tensor, site: Site) -> tf.Tensor:
+    def _requantize(self, plan: CallPlan, y: Tensor, site: Site) -> Tensor:
         """y, which lies where the call's operator ends, as its kernel's accumulator leaves it."""
         if self.run.mode == EXPORT or not self.accumulators.rounds(plan):
             return y
@@ -286,9 +290,7 @@ class Forward:
             return y
         return self.accumulators.requantized(plan, y, site.group)
 
-    def _activate(
-        self, plan: CallPlan, activation: Callable[..., Any] | None, y: tf.Tensor
-    ) -> tf.Tensor:
+    def _activate(self, plan: CallPlan, activation: Callable[..., Any] | None, y: Tensor) -> Tensor:
         if plan.inner is not None:
             y = self.round(plan.inner, self._requantize(plan, y, plan.inner))
         return y if activation is None else activation(y)
@@ -298,24 +300,28 @@ def _mark_float(y: Any) -> Any:
     """Marks the results of a layer that stays float, for int8x.keras.handover to find."""
 
     def one(x: Any) -> Any:
-        floating = tf.is_tensor(x) and x.dtype.is_floating
-        return fake_quant.marker(x, fake_quant.FLOAT_MARK, 0) if floating else x
+        known = tensors.is_float_tensor(x)
+        return fake_quant.marker(x, fake_quant.FLOAT_MARK, 0) if known else x
 
     return keras.tree.map_structure(one, y)
 
 
-def _resize(layer: Any, x: tf.Tensor) -> tf.Tensor:
+def _resize(layer: Any, x: Tensor) -> Tensor:
     """UpSampling2D as the one resize operator that TFLite has for it."""
+    import tensorflow as tf  # exports run on TensorFlow
+
     size = [pixels * factor for pixels, factor in zip(x.shape[1:3], layer.size, strict=True)]
     return tf.image.resize(x, size, method=layer.interpolation)
 
 
-def _depthwise(x: tf.Tensor, factor: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+def _depthwise(x: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
     """x * factor + offset as a 1x1 depthwise convolution with bias: one int8 operator in TFLite."""
+    import tensorflow as tf  # exports run on TensorFlow
+
     channels = x.shape[-1]
-    kernel = tf.reshape(tf.broadcast_to(factor, [channels]), (1, 1, channels, 1))
-    flat = x if len(x.shape) == 4 else tf.reshape(x, (1, -1, 1, channels))
-    y = tf.nn.depthwise_conv2d(flat, kernel, (1, 1, 1, 1), "VALID") + tf.broadcast_to(
+    kernel = ops.reshape(ops.broadcast_to(factor, [channels]), (1, 1, channels, 1))
+    flat = x if len(x.shape) == 4 else ops.reshape(x, (1, -1, 1, channels))
+    y = tf.nn.depthwise_conv2d(flat, kernel, (1, 1, 1, 1), "VALID") + ops.broadcast_to(
         offset, [channels]
     )
-    return y if len(x.shape) == 4 else tf.reshape(y, (-1, *x.shape[1:]))
+    return y if len(x.shape) == 4 else ops.reshape(y, (-1, *x.shape[1:]))

@@ -15,9 +15,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from int8x.keras import masks, private
+from int8x.keras import jax_limits, masks, private, tensors
 from int8x.keras.forward import EXPORT, INFER, TRAIN, Forward, Switches
 from int8x.keras.kernel_grids import KernelGrids
 from int8x.keras.plan import CallPlan, Plan, make_plan
@@ -49,6 +49,7 @@ class Handle:
         self._learning = False
         self._planning = False
         self._patched: list[Any] = []
+        self._patched_train_step = False
         if self.struct is not None:
             self._instrument()
         self._patch(model, self._model_call(model.call))
@@ -56,6 +57,7 @@ class Handle:
             not model._call_has_training_arg
         ):  # then only the train step tells training from inference
             private.patch_train_step(model, self._train_step(model.train_step))
+            self._patched_train_step = True
 
     def _patch(self, operation: Any, call: Callable[..., Any]) -> None:
         private.patch_call(operation, call)
@@ -117,7 +119,7 @@ class Handle:
             if self.plan is None:
                 self.struct = keras.tree.map_structure(_any_batch, inputs)
                 try:
-                    with tf.init_scope():
+                    with tensors.outside_trace():
                         self._instrument()
                 except BaseException:
                     strip(self.model)  # what cannot be planned stays a plain, usable model
@@ -202,7 +204,8 @@ class Handle:
         """Puts every replaced method back; the ranges stay with the layers."""
         for operation in self._patched:
             private.restore_call(operation)
-        private.patch_train_step(self.model, None)
+        if self._patched_train_step:
+            private.patch_train_step(self.model, None)
         private.reset_functions(self.model)
 
     @contextlib.contextmanager
@@ -233,11 +236,11 @@ class Handle:
 
 
 def _as_tensor(x: Any) -> Any:
-    return tf.convert_to_tensor(x) if isinstance(x, np.ndarray) else x
+    return ops.convert_to_tensor(x) if isinstance(x, np.ndarray) else x
 
 
-def _any_batch(x: tf.Tensor) -> keras.KerasTensor:
-    return keras.KerasTensor((None, *x.shape[1:]), x.dtype.name)
+def _any_batch(x: Any) -> keras.KerasTensor:
+    return keras.KerasTensor((None, *x.shape[1:]), keras.backend.standardize_dtype(x.dtype))
 
 
 def handle_of(model: keras.Model) -> Handle | None:
@@ -262,6 +265,8 @@ def attach(model: keras.Model, **settings: Any) -> Handle:
     private.check_version()
     old = handle_of(model)
     wanted = _settings(model, old, settings)
+    if keras.backend.backend() == "jax":
+        jax_limits.check_training(model, wanted)
     if old is not None:
         old.restore()
     for part in private.walk_models(model):
@@ -303,6 +308,7 @@ def strip(model: keras.Model) -> keras.Model:
             handle.kernels.remove()
         vars(model).pop(_HANDLE)
     private.reset_functions(model)
+    private.restore_steps(model)
     return model
 
 

@@ -12,7 +12,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from int8x.errors import ModelError
 from int8x.keras import fake_quant, kinds, private
@@ -90,19 +90,19 @@ def _trained(handle: Handle, call: CallPlan, name: str) -> TrainedKernel:
     assert handle.kernels is not None
     grid = handle.kernels[call.operation, name]
     weight = private.master_value(getattr(call.operation, name))
-    factor = tf.ones(())
+    factor = ops.ones(())
     if call.norm is not None and (call.kind, name) != (kinds.SEPARABLE, "depthwise_kernel"):
         factor = by_channel(affine(call.norm)[0], weight, grid.channel_axes)
     if handle.settings.per_tensor:
         scale = grid.scale(weight * factor)
         steps = fake_quant.weight_steps(weight * factor, scale, grid.bits)
     else:
-        scale = fake_quant.short_scale(grid.scale(weight) * tf.abs(factor))
-        steps = grid.steps(weight) * tf.sign(factor)
+        scale = fake_quant.short_scale(grid.scale(weight) * ops.abs(factor))
+        steps = grid.steps(weight) * ops.sign(factor)
     axes = grid.channel_axes
-    rows = np.moveaxis(steps.numpy(), axes, range(len(axes)))
+    rows = np.moveaxis(ops.convert_to_numpy(steps), axes, range(len(axes)))
     channels = int(np.prod(rows.shape[: len(axes)]))
-    scales = np.moveaxis(scale.numpy(), axes, range(len(axes))).reshape(-1)
+    scales = np.moveaxis(ops.convert_to_numpy(scale), axes, range(len(axes))).reshape(-1)
     return TrainedKernel(call.operation.name, rows.reshape(channels, -1), scales, grid.bits)
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from int8x.keras import fake_quant, kinds, learned, private
+from int8x.keras import fake_quant, kinds, private
 from int8x.keras.norms import affine, by_channel
 from int8x.keras.plan import CallPlan
 from int8x.keras.settings import Settings
+from int8x.keras.tensors import Tensor
 
 SUBLAYER = "_int8x_qat_kernel"
 _CANDIDATES = np.linspace(0.3, 1.0, 71)  # of the largest value, for the scale to begin with
@@ -60,23 +61,27 @@ class KernelGrid:
         """Where the scales are learned."""
         return getattr(self.layer, SUBLAYER)
 
-    def scale(self, weight: tf.Tensor) -> tf.Tensor:
+    def scale(self, weight: Tensor) -> Tensor:
         """The scales, float32, 16 significant bits."""
         largest = fake_quant.weight_scale(weight, self.axes, self.bits)
         if not self.learns:
             return largest
+        from int8x.keras import learned  # of TensorFlow alone
+
         first, log = (
             private.master_value(part[self.name]) for part in (self.state.first, self.state.log)
         )
-        return tf.where(first > 0.0, learned.shortened(first * tf.exp(log)), largest)
+        return ops.where(first > 0.0, learned.shortened(first * ops.exp(log)), largest)
 
-    def steps(self, weight: tf.Tensor) -> tf.Tensor:
+    def steps(self, weight: Tensor) -> Tensor:
         """The kernel's integers, as float32."""
         return fake_quant.weight_steps(weight, self.scale(weight), self.bits)
 
-    def rounded(self, weight: tf.Tensor) -> tf.Tensor:
+    def rounded(self, weight: Tensor) -> Tensor:
         """The kernel on its grid, with gradients for the kernel and for learned scales."""
         if self.learns:
+            from int8x.keras import learned  # of TensorFlow alone
+
             return learned.learned_weight(weight, self.scale(weight), self.bits)
         return fake_quant.fake_quant_weight(weight, self.axes, self.bits)
 

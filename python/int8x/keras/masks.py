@@ -36,16 +36,21 @@ class MaskState(private.StateLayer):
 
 
 class MaskConstraint(keras.constraints.Constraint):
-    """Multiplies with a mask, after the constraint that the variable had before."""
+    """Multiplies with a mask, after the constraint that the variable had before.
+
+    chosen: the mask's value, for the fit of another model on JAX, whose step does not know it.
+    """
 
     def __init__(self, mask: keras.Variable, inner: Any) -> None:
         self.mask, self.inner = mask, inner
+        self.chosen: np.ndarray | None = None
 
     def __call__(self, w: Any) -> Any:
         if self.inner is not None:
             w = self.inner(w)
         w = keras.ops.convert_to_tensor(w)
-        return keras.ops.where(self.mask, w, keras.ops.zeros_like(w))
+        mask = private.master_value(self.mask, self.chosen)
+        return keras.ops.where(mask, w, keras.ops.zeros_like(w))
 
 
 def mask_of(held: Held) -> np.ndarray | None:
@@ -72,6 +77,7 @@ def set_mask(model: keras.Model, held: Held, mask: np.ndarray) -> None:
     else:
         mask = mask & old
     held.variable.constraint.mask.assign(mask)
+    held.variable.constraint.chosen = mask
     apply_mask(held)
 
 
@@ -120,16 +126,15 @@ def keep_zeros(model: keras.Model) -> list[str]:
         ['conv2d', 'dense']
         >>> model.fit(x, y)
     """
-    masked, changed = [], False
+    masked = []
     for kernel in kernels_of(model):
         if mask_of(kernel) is None:
             stays = kernel.value() != 0
             if not stays.any() or stays.mean() > 1 - PRUNED:
                 continue
             set_mask(model, kernel, stays)
-            changed = True
         masked.append(kernel.layer.name)
-    if changed:
+    if masked:
         private.reset_functions(model)
     return masked
 

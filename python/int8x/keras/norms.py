@@ -5,29 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from int8x.keras import private
+from int8x.keras.tensors import Tensor
 
 
-def affine(layer: Any) -> tuple[tf.Tensor, tf.Tensor]:
+def affine(layer: Any) -> tuple[Tensor, Tensor]:
     """(factor, offset), float32: the layer's inference is x * factor + offset per channel.
 
     For BatchNormalization, Normalization and Rescaling.
     """
     if isinstance(layer, keras.layers.Rescaling):
-        return tf.constant(layer.scale, tf.float32), tf.constant(layer.offset, tf.float32)
+        return ops.convert_to_tensor(layer.scale, "float32"), ops.convert_to_tensor(
+            layer.offset, "float32"
+        )
     if isinstance(layer, keras.layers.Normalization):
-        mean = tf.reshape(tf.cast(layer.mean, tf.float32), [-1])
-        deviation = tf.maximum(
-            tf.sqrt(tf.reshape(tf.cast(layer.variance, tf.float32), [-1])), keras.backend.epsilon()
+        mean = ops.reshape(ops.cast(layer.mean, "float32"), [-1])
+        deviation = ops.maximum(
+            ops.sqrt(ops.reshape(ops.cast(layer.variance, "float32"), [-1])),
+            keras.backend.epsilon(),
         )
         return (deviation, mean) if layer.invert else (1.0 / deviation, -mean / deviation)
     mean, variance = (
         private.master_value(layer.moving_mean),
         private.master_value(layer.moving_variance),
     )
-    factor = tf.math.rsqrt(variance + layer.epsilon)
+    factor = ops.rsqrt(variance + layer.epsilon)
     if layer.scale:
         factor = factor * private.master_value(layer.gamma)
     offset = -mean * factor
@@ -39,4 +43,4 @@ def affine(layer: Any) -> tuple[tf.Tensor, tf.Tensor]:
 def by_channel(factor: Any, weight: Any, axes: tuple[int, ...]) -> Any:
     """A factor for each channel, shaped to multiply a kernel whose `axes` count channels."""
     shape = [size if axis in axes else 1 for axis, size in enumerate(weight.shape)]
-    return tf.reshape(factor, shape)
+    return ops.reshape(factor, shape)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from int8x.errors import ModelError
 
@@ -135,6 +134,8 @@ def _from_saved_model(path: Path) -> keras.Model:
         raise ModelError(f"{path}: a SavedModel folder has saved_model.pb, this one has not")
     if (path / "keras_metadata.pb").is_file() and _keras2() is not None:
         return _by_keras2(path, ValueError("it reads no SavedModel"))
+    import tensorflow as tf
+
     try:
         endpoints = dict(tf.saved_model.load(str(path)).signatures)
     except Exception as error:

@@ -10,17 +10,23 @@ changing class, name or configuration).
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+from keras.src.backend.common.stateless_scope import get_stateless_scope
 
 OLDEST = (3, 8)
+_CHOOSE = "set KERAS_BACKEND=tensorflow before Keras is imported"
+_STEPS = ("train_step", "test_step")
+_ORIGINAL = "_int8x_original"  # of a step that was renewed
 _GATHER = "_get_metrics_result_or_logs"  # Trainer's method
 
 
 def check_version(version: str = keras.__version__) -> None:
-    """Raises ImportError unless the internals of this Keras are known: 3.8 or later 3.x.
+    """Raises ImportError unless the internals of this Keras are known, 3.8 or later 3.x, and its
+    backend is one that int8x trains with.
 
     >>> check_version("3.15.1")
     """
@@ -33,10 +39,19 @@ def check_version(version: str = keras.__version__) -> None:
         raise ImportError(
             f"keras: Keras {OLDEST[0]}.{OLDEST[1]} or a later 3.x was wanted, got {version}"
         )
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        raise ImportError(
+            "keras: int8x rounds with TensorFlow's or JAX's operators, the tensorflow or the jax "
+            f"backend was wanted, got {keras.backend.backend()!r}; {_CHOOSE}"
+        )
+
+
+def check_tensorflow(what: str) -> None:
+    """Raises ImportError naming `what` unless this Keras is known and its backend is TensorFlow."""
+    check_version()
     if keras.backend.backend() != "tensorflow":
         raise ImportError(
-            f"keras: int8x trains with the tensorflow backend, got {keras.backend.backend()!r}; "
-            "set KERAS_BACKEND=tensorflow before Keras is imported"
+            f"{what}: the tensorflow backend was wanted, got {keras.backend.backend()!r}; {_CHOOSE}"
         )
 
 
@@ -196,6 +211,7 @@ def reset_functions(model: keras.Model) -> None:
     model.train_function = None
     model.test_function = None
     model.predict_function = None
+    _renew_steps(model)
 
 
 def adopt_variables(model: keras.Model, optimizer: Any) -> None:
@@ -320,6 +336,7 @@ def remake_train_function(model: keras.Model) -> None:
     """Traces the train step anew within a fit, which reads `train_function` before each step."""
     model.test_function = None
     model.predict_function = None
+    _renew_steps(model)
     model.make_train_function(force=True)
 
 
@@ -331,6 +348,72 @@ def walk_models(model: keras.Model) -> Iterator[keras.Model]:
             yield layer
 
 
-def master_value(variable: Any) -> Any:
-    """The variable's own float value, whatever mixed-precision scope is open."""
-    return keras.ops.convert_to_tensor(variable._value)
+def master_value(variable: Any, otherwise: Any = None) -> Any:
+    """The variable's own value, whatever mixed-precision scope is open: what the function that is
+    traced was given for it, else what it holds, else `otherwise`.
+    """
+    scope = get_stateless_scope()
+    value = None if scope is None else scope.get_current_value(variable)
+    if value is None:
+        value = _step.values.get(id(variable), variable._value)
+    return keras.ops.convert_to_tensor(otherwise if value is None else value)
+
+
+def substituted(mapping: list[tuple[Any, Any]]) -> Any:
+    """The context in which variables have other values, and all others those that the function
+    which is traced was given.
+    """
+    scope, inner = get_stateless_scope(), keras.StatelessScope(state_mapping=mapping)
+    if scope is not None:
+        inner.state_mapping = {**scope.state_mapping, **inner.state_mapping}
+    return inner
+
+
+class _Step(threading.local):
+    """The values by id of variables in the train step that this thread traces."""
+
+    def __init__(self) -> None:
+        self.values: dict[int, Any] = {}
+
+
+_step = _Step()
+
+
+def _renew_steps(model: keras.Model) -> None:
+    """On JAX, makes the model's steps new functions, with which `master_value` knows the variables
+    also in the optimizer, whose constraints are given those alone that it updates.
+
+    jax.jit keeps what it traced by function, and a method of one object is one function: without
+    this a step that is asked for anew would be the old one.
+    """
+    for name in _STEPS if keras.backend.backend() == "jax" else ():
+        now = getattr(model, name)
+        original = getattr(now, _ORIGINAL, now)
+
+        def step(state: Any, data: Any, original: Callable[..., Any] = original) -> Any:
+            _step.values = dict(zip(map(id, model.non_trainable_variables), state[1], strict=True))
+            try:
+                return original(state, data)
+            finally:
+                _step.values = {}
+
+        setattr(step, _ORIGINAL, original)
+        object.__setattr__(model, name, step)
+
+
+def restore_steps(model: keras.Model) -> None:
+    """Takes back what resetting functions did to the steps of a model on JAX."""
+    for name in _STEPS:
+        original = getattr(vars(model).get(name), _ORIGINAL, None)
+        if original is not None:
+            vars(model).pop(name)
+            if getattr(model, name) != original:  # an instance's own
+                object.__setattr__(model, name, original)
+
+
+def sync_variables(model: keras.Model) -> None:
+    """Within a fit on JAX, writes the state of its steps to the variables, which are empty until
+    then; the next step reads them. Elsewhere they always hold it.
+    """
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()

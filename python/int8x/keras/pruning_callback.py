@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from int8x.keras import masks, private
+from int8x.keras import jax_limits, masks, private
 from int8x.keras.epoch_logs import EpochLogs
 from int8x.keras.layer_wrapper import wrappers_of
 from int8x.keras.patterns import parse_pattern
@@ -121,6 +121,8 @@ class PruningCallback(keras.callbacks.Callback):
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         private.check_version()
+        if keras.backend.backend() == "jax":
+            jax_limits.check_trainer("PruningCallback")
         private.restore_epoch_logs(model)  # of a fit that was interrupted
         self.report, self._pruner = None, None
         self._first_epoch: int | None = None
@@ -226,10 +228,12 @@ class PruningCallback(keras.callbacks.Callback):
             return start + (final - start) * progress
 
         assert self._pruner is not None
+        private.sync_variables(self.model)
         self._pruner.prune(at)
 
     def _follow(self, schedule: Callable[[int], Any]) -> None:
         """Asks a schedule for every step since it was last asked."""
+        private.sync_variables(self.model)
         now = int(self.model.optimizer.iterations)
         first = now if self._asked is None else self._asked + 1
         wanted = None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-import tensorflow as tf
+from keras import ops
 
-from int8x.keras import fake_quant, private
+from int8x.keras import fake_quant, private, tensors
 from int8x.keras.plan import Plan, Site
 from int8x.keras.settings import Settings
+from int8x.keras.tensors import Tensor
 
 SUBLAYER = "_int8x_qat"
 MEMORY = 0.99  # the moving average forgets no faster than this per batch
@@ -50,35 +49,19 @@ class RangeState(private.StateLayer):
                 self.sites[name].assign(variable)
 
 
-def updated(state: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+def updated(state: Tensor, x: Tensor) -> Tensor:
     """(low, high, batches) after one more batch.
 
     The mean of all batches' ends while they are few, then a moving average: keep = min(batches /
     (batches + 1), 0.99), low' = keep * low + (1 - keep) * min(x). A batch with an infinity or
     not-a-number is passed over.
     """
-    x = tf.stop_gradient(tf.cast(x, tf.float32))
-    ends = _over_replicas(tf.stack([tf.reduce_min(x), tf.reduce_max(x)]))
+    x = ops.stop_gradient(ops.cast(x, "float32"))
+    ends = tensors.over_replicas(ops.stack([ops.min(x), ops.max(x)]))
     seen = state[2]
-    keep = tf.minimum(seen / (seen + 1.0), MEMORY)
-    later = tf.concat([keep * state[:2] + (1.0 - keep) * ends, [seen + 1.0]], axis=0)
-    return tf.where(tf.reduce_all(tf.math.is_finite(ends)), later, state)
-
-
-def _over_replicas(ends: tf.Tensor) -> tf.Tensor:
-    """The ends over the batches of all replicas; a not-a-number of one is one of all."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return ends
-
-    def of_this_process(strategy: tf.distribute.Strategy, each: Any) -> tf.Tensor:
-        return tf.stack(strategy.experimental_local_results(each))
-
-    every = context.merge_call(of_this_process, args=(ends,))
-    if every.shape[0] != context.num_replicas_in_sync:  # several processes
-        every = context.all_gather(ends[None], axis=0)
-    joined = tf.stack([tf.reduce_min(every[:, 0]), tf.reduce_max(every[:, 1])])
-    return tf.where(tf.reduce_all(tf.math.is_finite(every)), joined, float("nan"))
+    keep = ops.minimum(seen / (seen + 1.0), MEMORY)
+    later = ops.concatenate([keep * state[:2] + (1.0 - keep) * ends, state[2:] + 1.0])
+    return ops.where(ops.all(ops.isfinite(ends)), later, state)
 
 
 class Ranges:
@@ -121,36 +104,41 @@ class Ranges:
         """The (low, high, batches) of an observing site."""
         return getattr(site.host, SUBLAYER).sites[site.name]
 
-    def observe(self, site: Site, x: tf.Tensor) -> None:
+    def observe(self, site: Site, x: Tensor) -> None:
         """Counts a batch into a site's range."""
         variable = self.variable(site)
         variable.assign(updated(private.master_value(variable), x))
 
-    def ends(self, group: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def ends(self, group: int) -> tuple[Tensor, Tensor, Tensor]:
         """Low, high and batches seen of a group with ranges of its own: the union of its sites'.
 
         low <= 0 <= high; of 16 bits low = -high.
         """
         lows, highs, counts = [], [], []
         for site in self.members[group]:
-            low, high, seen = tf.unstack(private.master_value(self.variable(site)))
+            low, high, seen = ops.unstack(private.master_value(self.variable(site)))
             if self.learns:
                 log = private.master_value(getattr(site.host, SUBLAYER).logs[site.name])
-                low, high = low * tf.exp(log[0]), high * tf.exp(log[1])
+                low, high = low * ops.exp(log[0]), high * ops.exp(log[1])
             lows.append(low)
             highs.append(high)
             counts.append(seen)
-        low, high = tf.minimum(tf.reduce_min(lows), 0.0), tf.maximum(tf.reduce_max(highs), 0.0)
+        low, high = (
+            ops.minimum(ops.min(ops.stack(lows)), 0.0),
+            ops.maximum(ops.max(ops.stack(highs)), 0.0),
+        )
         if self.bits == 16:
-            high = tf.maximum(-low, high)
+            high = ops.maximum(-low, high)
             low = -high
-        return low, high, tf.reduce_max(counts)
+        return low, high, ops.max(ops.stack(counts))
 
-    def params(self, group: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def params(self, group: int) -> tuple[Tensor, Tensor, Tensor]:
         """Scale, zero point, batches seen: the union of the sites' ranges, or TFLite's own grid."""
         if group in self.grids:
             scale, zero_point = self.grids[group]
-            return tf.constant(scale), tf.constant(float(zero_point)), tf.constant(1.0)
+            numbers = (scale, float(zero_point), 1.0)
+            scale, zero_point, seen = (ops.convert_to_tensor(n, "float32") for n in numbers)
+            return scale, zero_point, seen
         low, high, seen = self.ends(group)
         return *fake_quant.activation_params(low, high, self.bits), seen
 
@@ -161,7 +149,7 @@ class Ranges:
 
     def seen(self, group: int) -> bool:
         """Whether a group has a range by now (not only when a graph is run)."""
-        with tf.init_scope():
+        with tensors.outside_trace():
             return float(self.params(group)[2]) > 0
 
     def complete(self) -> bool:
@@ -170,7 +158,7 @@ class Ranges:
 
     def constants(self, site: Site) -> tuple[float, int]:
         """Scale and zero point of a site's group as numbers; ValueError when no batch was seen."""
-        with tf.init_scope():
+        with tensors.outside_trace():
             scale, zero_point, seen = self.params(site.group)
             if not float(seen):
                 raise ValueError(

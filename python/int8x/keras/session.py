@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any
 
 import keras
-import tensorflow as tf
 
+from int8x.keras import private
 from int8x.keras.course import Course, check_share
 from int8x.keras.handle import Handle, attach
 
@@ -28,6 +28,8 @@ class Session:
         Within it the model must be called with training=True, and the optimizer be given
         `model.trainable_variables` as they then are.
         """
+        import tensorflow as tf
+
         made: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
         @functools.wraps(function)
@@ -81,6 +83,7 @@ def qat(
         ...             step(x, y)
         >>> int8x.export(model, "model.tflite")
     """
+    private.check_tensorflow("qat")
     if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
         raise ValueError(f"qat: steps must be a whole number from 1, got {steps!r}")
     shares = (

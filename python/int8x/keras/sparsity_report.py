@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from int8x.keras import fake_quant
 from int8x.keras.prunable import Kernel, kernels_of
@@ -100,10 +100,10 @@ def sparsity_of(kernels: list[Kernel]) -> float:
 
 def _row(kernel: Kernel, dense: dict[str, str]) -> LayerSparsity:
     value = kernel.value().astype(np.float32)
-    weight = tf.constant(value)
+    weight = ops.convert_to_tensor(value)
     axes = (kernel.output_axis,)
-    steps = fake_quant.weight_steps(weight, fake_quant.weight_scale(weight, axes)).numpy()
-    raw = kernel.to_rows(np.nan_to_num(steps)).astype(np.int8).tobytes()
+    steps = fake_quant.weight_steps(weight, fake_quant.weight_scale(weight, axes))
+    raw = kernel.to_rows(np.nan_to_num(ops.convert_to_numpy(steps))).astype(np.int8).tobytes()
     return LayerSparsity(
         kernel.layer.name,
         value.size,

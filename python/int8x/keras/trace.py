@@ -8,30 +8,17 @@ give lies on the same grid.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from int8x.keras import private
 
 RAW = -1  # stands for "a TensorFlow operator outside every layer" where a call's number is expected
-VIEWS = frozenset(
-    {
-        "Identity",
-        "Cast",
-        "Reshape",
-        "Squeeze",
-        "ExpandDims",
-        "Transpose",
-        "StopGradient",
-        "EnsureShape",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -62,32 +49,6 @@ class Record:
     shapes: dict[int, tuple[int | None, ...]] = field(default_factory=dict)
 
 
-@dataclass
-class _Open:
-    """A call that has begun; children tell a container, `first` is the graph's size then."""
-
-    operation: Any
-    turn: int
-    inputs: list[tf.Tensor]
-    first: int
-    children: int = 0
-
-
-@dataclass(frozen=True)
-class _Done:
-    operation: Any
-    turn: int
-    inputs: list[tf.Tensor]
-    outputs: list[tf.Tensor]
-    first: int
-    last: int
-
-
-def float_tensors(structure: Any) -> list[tf.Tensor]:
-    """The floating tensors of a nested structure, in the order of `keras.tree.flatten`."""
-    return [t for t in keras.tree.flatten(structure) if tf.is_tensor(t) and t.dtype.is_floating]
-
-
 def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Record:
     """Runs the model once symbolically, training=False, on inputs like `struct`; what was called.
 
@@ -95,52 +56,22 @@ def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Re
     layers whose inside is not looked at. ValueError names a layer that runs others inside a loop
     (recurrent layers), which cannot be given ranges.
     """
-    opened: list[_Open] = []
-    done: list[_Done] = []
-    turns: dict[int, int] = defaultdict(int)
+    if keras.backend.backend() == "jax":
+        from int8x.keras import jax_trace
 
-    def recorder(operation: Any, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            here = tf.compat.v1.get_default_graph()
-            tensors = float_tensors((args, kwargs))
-            if here is not current[0] or any(t.graph is not here for t in tensors):
-                raise ValueError(
-                    f"{type(operation).__name__} {operation.name!r} runs inside a loop: "
-                    "QATCallback trains layers that are called directly, not recurrent ones"
-                )
-            if opened:
-                opened[-1].children += 1
-            opened.append(
-                _Open(operation, turns[id(operation)], tensors, len(here.get_operations()))
-            )
-            try:
-                outputs = original(*args, **kwargs)
-            finally:
-                frame = opened.pop()
-            if not frame.children:
-                turns[id(operation)] += 1
-                last = len(here.get_operations())
-                done.append(
-                    _Done(operation, frame.turn, tensors, float_tensors(outputs), frame.first, last)
-                )
-            return outputs
+        return jax_trace.record(model, struct, whole)
+    from int8x.keras import tensorflow_trace
 
-        return call
+    return tensorflow_trace.record(model, struct, whole)
 
-    current: list[Any] = [None]
-    ends: list[list[tf.Tensor]] = []
 
-    def run(x: Any) -> Any:
-        current[0] = tf.compat.v1.get_default_graph()
-        with keras.StatelessScope(collect_losses=True):
-            y = model(x, training=False)
-        ends.append(float_tensors(x))
-        ends.append(float_tensors(y))
-        return y
-
-    spec = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), struct)
-    patched = []
+@contextlib.contextmanager
+def recording(
+    model: keras.Model, whole: Set[int], recorder: Callable[[Any, Callable[..., Any]], Any]
+) -> Iterator[None]:
+    """Within, `recorder(operation, its call)` stands for the call of each operation of the model
+    that is not inside one of `whole`.
+    """
     operations = [
         operation
         for operation in private.all_operations(model)
@@ -152,83 +83,13 @@ def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Re
         if id(operation) in whole
         for inner in private.all_layers(operation)
     }
+    patched = []
     try:
         for operation in operations:
             if id(operation) not in inside:
                 private.patch_call(operation, recorder(operation, operation.call))
                 patched.append(operation)
-        tf.function(run, autograph=False).get_concrete_function(spec)
+        yield
     finally:
         for operation in patched:
             private.restore_call(operation)
-    return _number(current[0], done, ends[0], ends[1])
-
-
-def _number(
-    graph: tf.Graph, done: list[_Done], inputs: list[tf.Tensor], outputs: list[tf.Tensor]
-) -> Record:
-    """Turns tensors into values and finds the raw operators between the calls."""
-    result = Record()
-    values: dict[Any, int] = {}
-    owner: dict[str, int] = {}
-    operators = graph.get_operations()
-    for number, call in enumerate(done):
-        for operator in operators[call.first : call.last]:
-            owner[operator.name] = number
-
-    def new_value(tensor: tf.Tensor, producer: int | None) -> int:
-        value = values.setdefault(tensor.ref(), len(values))
-        result.producer.setdefault(value, producer)
-        result.shapes.setdefault(value, tuple(tensor.shape))
-        return value
-
-    def resolve(tensor: tf.Tensor) -> int:
-        while (
-            tensor.ref() not in values and tensor.op.name not in owner and tensor.op.type in VIEWS
-        ):
-            tensor = tensor.op.inputs[0]
-        if tensor.ref() in values:
-            return values[tensor.ref()]
-        for source in tensor.op.inputs:
-            if source.dtype.is_floating and not _constant(source):
-                value = resolve(source)
-                if result.producer[value] == RAW:
-                    result.raw.append(_source_name(source))
-                result.readers[value].append(RAW)
-        return new_value(tensor, RAW)
-
-    result.inputs = [new_value(t, None) for t in inputs]
-    for number, call in enumerate(done):
-        seen = [resolve(t) for t in call.inputs]
-        made = [
-            values[t.ref()] if t.ref() in values else new_value(t, number) for t in call.outputs
-        ]
-        if (
-            made != seen
-        ):  # an identity (Dropout at inference) gives its very input: it reads nothing
-            for value in seen:
-                result.readers[value].append(number)
-        result.calls.append(Call(call.operation, call.turn, tuple(seen), tuple(made)))
-    result.outputs = [resolve(t) for t in outputs]
-    result.raw = sorted(set(result.raw))
-    return result
-
-
-def _constant(tensor: tf.Tensor) -> bool:
-    """Whether a tensor depends on no model input, only on constants and variables."""
-    pending, seen = [tensor.op], set()
-    while pending:
-        operator = pending.pop()
-        if operator.name in seen:
-            continue
-        seen.add(operator.name)
-        if operator.type == "Placeholder" and operator.outputs[0].dtype != tf.resource:
-            return False
-        pending.extend(t.op for t in operator.inputs)
-    return True
-
-
-def _source_name(tensor: tf.Tensor) -> str:
-    while tensor.op.type in VIEWS:
-        tensor = tensor.op.inputs[0]
-    return f"{tensor.op.type} {tensor.op.name!r}"

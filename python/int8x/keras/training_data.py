@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from int8x.errors import DataError
 
@@ -79,6 +78,8 @@ def read_training_data(name: str, given: Any, batch_size: int) -> TrainingData:
 
     DataError, with `name` in it, for anything else, no samples, or x and y of different lengths.
     """
+    import tensorflow as tf
+
     if isinstance(given, (tuple, list)) and len(given) == 2:
         x, y = (np.asarray(array) for array in given)
         steps: int | None = -(-len(x) // batch_size) if x.ndim else None
@@ -107,12 +108,16 @@ def read_training_data(name: str, given: Any, batch_size: int) -> TrainingData:
 
 
 def _batches(given: Any) -> Iterator[Any]:
+    import tensorflow as tf
+
     if isinstance(given, tf.data.Dataset):
         return given.as_numpy_iterator()
     return (given[number] for number in range(len(given)))
 
 
 def _steps(given: Any) -> int | None:
+    import tensorflow as tf
+
     if isinstance(given, tf.data.Dataset):
         count = int(given.cardinality())
         return count if count >= 0 else None

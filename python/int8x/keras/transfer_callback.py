@@ -67,7 +67,7 @@ class TransferLearningCallback(keras.callbacks.Callback):
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
-        private.check_version()
+        private.check_tensorflow("TransferLearningCallback")
         if not model.built:
             raise ValueError(
                 f"TransferLearningCallback: {model.name}: a built model was wanted, got one not "

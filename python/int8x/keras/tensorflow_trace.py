@@ -1,0 +1,175 @@
+"""The record of a run on TensorFlow: between the calls lie the graph's operators."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from int8x.keras.trace import RAW, Call, Record, recording
+
+VIEWS = frozenset(
+    {
+        "Identity",
+        "Cast",
+        "Reshape",
+        "Squeeze",
+        "ExpandDims",
+        "Transpose",
+        "StopGradient",
+        "EnsureShape",
+    }
+)
+
+
+@dataclass
+class _Open:
+    """A call that has begun; children tell a container, `first` is the graph's size then."""
+
+    operation: Any
+    turn: int
+    inputs: list[tf.Tensor]
+    first: int
+    children: int = 0
+
+
+@dataclass(frozen=True)
+class _Done:
+    operation: Any
+    turn: int
+    inputs: list[tf.Tensor]
+    outputs: list[tf.Tensor]
+    first: int
+    last: int
+
+
+def float_tensors(structure: Any) -> list[tf.Tensor]:
+    """The floating tensors of a nested structure, in the order of `keras.tree.flatten`."""
+    return [t for t in keras.tree.flatten(structure) if tf.is_tensor(t) and t.dtype.is_floating]
+
+
+def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Record:
+    """int8x.keras.trace.record() on TensorFlow: the run is a graph."""
+    opened: list[_Open] = []
+    done: list[_Done] = []
+    turns: dict[int, int] = defaultdict(int)
+
+    def recorder(operation: Any, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            here = tf.compat.v1.get_default_graph()
+            tensors = float_tensors((args, kwargs))
+            if here is not current[0] or any(t.graph is not here for t in tensors):
+                raise ValueError(
+                    f"{type(operation).__name__} {operation.name!r} runs inside a loop: "
+                    "QATCallback trains layers that are called directly, not recurrent ones"
+                )
+            if opened:
+                opened[-1].children += 1
+            opened.append(
+                _Open(operation, turns[id(operation)], tensors, len(here.get_operations()))
+            )
+            try:
+                outputs = original(*args, **kwargs)
+            finally:
+                frame = opened.pop()
+            if not frame.children:
+                turns[id(operation)] += 1
+                last = len(here.get_operations())
+                done.append(
+                    _Done(operation, frame.turn, tensors, float_tensors(outputs), frame.first, last)
+                )
+            return outputs
+
+        return call
+
+    current: list[Any] = [None]
+    ends: list[list[tf.Tensor]] = []
+
+    def run(x: Any) -> Any:
+        current[0] = tf.compat.v1.get_default_graph()
+        with keras.StatelessScope(collect_losses=True):
+            y = model(x, training=False)
+        ends.append(float_tensors(x))
+        ends.append(float_tensors(y))
+        return y
+
+    spec = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), struct)
+    with recording(model, whole, recorder):
+        tf.function(run, autograph=False).get_concrete_function(spec)
+    return _number(current[0], done, ends[0], ends[1])
+
+
+def _number(
+    graph: tf.Graph, done: list[_Done], inputs: list[tf.Tensor], outputs: list[tf.Tensor]
+) -> Record:
+    """Turns tensors into values and finds the raw operators between the calls."""
+    result = Record()
+    values: dict[Any, int] = {}
+    owner: dict[str, int] = {}
+    operators = graph.get_operations()
+    for number, call in enumerate(done):
+        for operator in operators[call.first : call.last]:
+            owner[operator.name] = number
+
+    def new_value(tensor: tf.Tensor, producer: int | None) -> int:
+        value = values.setdefault(tensor.ref(), len(values))
+        result.producer.setdefault(value, producer)
+        result.shapes.setdefault(value, tuple(tensor.shape))
+        return value
+
+    def resolve(tensor: tf.Tensor) -> int:
+        while (
+            tensor.ref() not in values and tensor.op.name not in owner and tensor.op.type in VIEWS
+        ):
+            tensor = tensor.op.inputs[0]
+        if tensor.ref() in values:
+            return values[tensor.ref()]
+        for source in tensor.op.inputs:
+            if source.dtype.is_floating and not _constant(source):
+                value = resolve(source)
+                if result.producer[value] == RAW:
+                    result.raw.append(_source_name(source))
+                result.readers[value].append(RAW)
+        return new_value(tensor, RAW)
+
+    result.inputs = [new_value(t, None) for t in inputs]
+    for number, call in enumerate(done):
+        seen = [resolve(t) for t in call.inputs]
+        made = [
+            values[t.ref()] if t.ref() in values else new_value(t, number) for t in call.outputs
+        ]
+        if (
+            made != seen
+        ):  # an identity (Dropout at inference) gives its very input: it reads nothing
+            for value in seen:
+                result.readers[value].append(number)
+        result.calls.append(Call(call.operation, call.turn, tuple(seen), tuple(made)))
+    result.outputs = [resolve(t) for t in outputs]
+    result.raw = sorted(set(result.raw))
+    return result
+
+
+def _constant(tensor: tf.Tensor) -> bool:
+    """Whether a tensor depends on no model input, only on constants and variables."""
+    pending, seen = [tensor.op], set()
+    while pending:
+        operator = pending.pop()
+        if operator.name in seen:
+            continue
+        seen.add(operator.name)
+        if operator.type == "Placeholder" and operator.outputs[0].dtype != tf.resource:
+            return False
+        pending.extend(t.op for t in operator.inputs)
+    return True
+
+
+def _source_name(tensor: tf.Tensor) -> str:
+    while tensor.op.type in VIEWS:
+        tensor = tensor.op.inputs[0]
+    return f"{tensor.op.type} {tensor.op.name!r}"
