@@ -21,7 +21,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from training.results import Result, fingerprint, load, store, table
+from training.results import Result, load, store, table
 
 
 def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
@@ -29,10 +29,11 @@ def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
     import keras
     from quality.case import accuracy
     from quality.measure import outputs_of
-    from training.columns import COLUMNS, Start
+    from training.columns import COLUMNS
     from training.fit import images
+    from training.start import Start
 
-    mark = fingerprint(COLUMNS[column].sources)
+    mark = COLUMNS[column].fingerprint
     wanted = (net, seed, column, epochs)
     if any(row.key == wanted and row.fingerprint == mark for row in load(path)):
         return
@@ -55,7 +56,7 @@ def print_table(path: Path, epochs: int, nets: list[str]) -> None:
     rows = [row for row in load(path) if row.epochs == epochs and row.net in nets]
     rows.sort(key=lambda row: nets.index(row.net))
     print(table(rows, {name: column.title for name, column in COLUMNS.items()}))
-    old = sum(row.fingerprint != fingerprint(COLUMNS[row.column].sources) for row in rows)
+    old = sum(row.fingerprint != COLUMNS[row.column].fingerprint for row in rows)
     print(f"\n{epochs} epochs; {old} of {len(rows)} results are of older sources")
 
 

@@ -1,7 +1,6 @@
 """The columns: what each makes of the same float checkpoint, as a .tflite."""
 
 import functools
-import hashlib
 import os
 import subprocess
 import tempfile
@@ -14,51 +13,17 @@ import numpy as np
 from quality.case import Case, accuracy
 from quality.environments import environment
 from quality.peers import tensorflow
-from quality.training import trained
-from quality.uneven import uneven
-from training import nets
-from training.fit import FLOAT_EPOCHS, FLOAT_RATE, fit, images
+from training.fit import images
+from training.sources import PACKAGE, fingerprint, imported
+from training.start import Start
 
 CALIBRATION_SAMPLES = 500
 HERE = Path(__file__).parent
-INT8X = HERE.parents[1] / "python" / "int8x"
-_FIT = hashlib.sha256((HERE / "fit.py").read_bytes()).hexdigest()
-_TRAINING = (HERE / "nets.py", HERE / "fit.py", HERE / "columns.py")
-_FOLDERS = ("tflite", "calibration", "quantization")
-_QUANTIZER = tuple(path for name in _FOLDERS for path in (INT8X / name).glob("*.py"))
-_KERAS = tuple((INT8X / "keras").glob("*.py"))
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a column begins: a net trained in float with a seed; for how many epochs it goes on."""
-
-    net: str
-    seed: int
-    epochs: int
-
-    def model(self) -> Any:
-        """A new Keras 3 model with the weights of the checkpoint."""
-        import keras
-
-        def train(model: Any) -> None:
-            fit(keras, model, self.seed, FLOAT_EPOCHS, FLOAT_RATE)
-
-        how = f"{self.seed} {_FIT}"
-        name, build = f"training_{self.net}_{self.seed}", nets.NETS[self.net]
-        model = trained(name, nets, how, lambda: build(keras), train, self.seed)
-        return uneven(model, self.seed) if self.net == "uneven" else model
-
-    def float_model(self) -> Any:
-        """The same after the column's epochs in float: kept, for three columns need it."""
-        name, how = f"training_{self.net}_{self.seed}_on", f"{self.seed} {self.epochs} {_FIT}"
-        return trained(name, nets, how, self.model, self.fit, self.seed)
-
-    def fit(self, model: Any, *callbacks: Any, part: tuple[int, int] = (0, 1)) -> None:
-        """Goes on training, as every column does."""
-        import keras
-
-        fit(keras, model, self.seed, self.epochs, callbacks=callbacks, part=part)
+_TRAINING = frozenset(HERE / name for name in ("nets.py", "fit.py", "start.py"))
+_QUANTIZER = _TRAINING | imported("int8x.exporter")
+_QAT = _QUANTIZER | imported("int8x.keras.qat_callback")
+_PRUNING = _QAT | imported("int8x.keras.pruning_callback")
+_FILTERS = _PRUNING | imported("int8x.keras.removal")
 
 
 def _float(start: Start) -> bytes:
@@ -103,7 +68,7 @@ def _qat_tfmot(start: Start) -> bytes:
 def run_tfmot(*arguments: str) -> str:
     """What `run_tfmot.py` prints, in the environment `tfmot`; RuntimeError with its last words."""
     python = environment("tfmot") / "bin" / "python"
-    path = os.pathsep.join([str(INT8X.parent), str(HERE.parent)])
+    path = os.pathsep.join([str(PACKAGE), str(HERE.parent)])
     command = [str(python), str(HERE / "run_tfmot.py"), *arguments]
     run = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
@@ -149,29 +114,34 @@ class Column:
 
     title: str
     make: Callable[[Start], bytes]
-    sources: tuple[Path, ...]
+    sources: frozenset[Path]
+
+    @property
+    def fingerprint(self) -> str:
+        """One for the code that makes its results."""
+        return fingerprint(self.make, self.sources)
 
 
-def _int8x(title: str, make: Callable[[Start], bytes]) -> Column:
-    return Column(title, make, _TRAINING + _QUANTIZER + _KERAS)
+def _qat(title: str, **settings: Any) -> Column:
+    return Column(title, functools.partial(_trained, **settings), _QAT)
 
 
 def _pruned(title: str, **pruning: Any) -> Column:
-    return _int8x(title, functools.partial(_trained, pruning=pruning))
+    return Column(title, functools.partial(_trained, pruning=pruning), _PRUNING)
 
 
 COLUMNS = {
     "float": Column("float", _float, _TRAINING),
     "ptq_tensorflow": Column("PTQ, TFLiteConverter", _ptq_tensorflow, _TRAINING),
-    "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _TRAINING + _QUANTIZER),
-    "qat_tfmot": Column("QAT, TFMOT", _qat_tfmot, (*_TRAINING, HERE / "run_tfmot.py")),
-    "qat_average": _int8x("QAT, int8x average", functools.partial(_trained, ranges="average")),
-    "qat_lsq": _int8x("QAT, int8x lsq", functools.partial(_trained, ranges="lsq")),
+    "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _QUANTIZER),
+    "qat_tfmot": Column("QAT, TFMOT", _qat_tfmot, _TRAINING | {HERE / "run_tfmot.py"}),
+    "qat_average": _qat("QAT, int8x average", ranges="average"),
+    "qat_lsq": _qat("QAT, int8x lsq", ranges="lsq"),
     "block_50": _pruned("1x4 50 % + QAT", sparsity=0.5, block=(1, 4)),
     "block_75": _pruned("1x4 75 % + QAT", sparsity=0.75, block=(1, 4)),
     "block_87": _pruned("1x4 87.5 % + QAT", sparsity=0.875, block=(1, 4)),
     "two_of_four": _pruned("2:4 + QAT", pattern="2:4"),
-    "filters_50": _int8x("filters 50 % + QAT", _filters),
-    "int4_average": _int8x("INT4 + QAT average", functools.partial(_trained, weight_bits=4)),
-    "int4_lsq": _int8x("INT4 + QAT lsq", functools.partial(_trained, weight_bits=4, ranges="lsq")),
+    "filters_50": Column("filters 50 % + QAT", _filters, _FILTERS),
+    "int4_average": _qat("INT4 + QAT average", weight_bits=4),
+    "int4_lsq": _qat("INT4 + QAT lsq", weight_bits=4, ranges="lsq"),
 }

@@ -1,6 +1,5 @@
 """Results, kept one by one in a file, and the table made of them."""
 
-import hashlib
 import json
 import statistics
 from collections.abc import Iterable
@@ -31,14 +30,6 @@ class Result:
     def key(self) -> tuple[str, int, str, int]:
         """What a newer result replaces."""
         return (self.net, self.seed, self.column, self.epochs)
-
-
-def fingerprint(sources: Iterable[Path]) -> str:
-    """One for the contents of files."""
-    digest = hashlib.sha256()
-    for path in sorted(sources):
-        digest.update(f"{path.name} {path.stat().st_size} ".encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def load(path: Path) -> list[Result]:
