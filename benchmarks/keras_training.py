@@ -3,7 +3,8 @@
     python benchmarks/keras_training.py [--nets NAME ...] [--columns NAME ...] [--seeds N ...]
         [--epochs N] [--results FILE.json]
     python benchmarks/keras_training.py --table [--into docs/training.md]    the results, Markdown
-    python benchmarks/keras_training.py --steps      how long a training step takes, how much memory
+    python benchmarks/keras_training.py --steps      how long a training step takes
+    python benchmarks/keras_training.py --memory     how much memory a fit needs
 
 Each seed trains a float checkpoint; every column goes on from it for the same epochs, rates and
 batches, the float one too. Each result is kept in the file at once, under the fingerprint of the
@@ -75,33 +76,43 @@ def print_table(path: Path, epochs: int, nets: list[str], document: Path | None)
 
 
 def print_steps(nets: list[str]) -> None:
-    """Milliseconds of a step at batch 64, and MB of a fit; how many times float's the others are,
-    TFMOT's beside them.
-    """
+    """Milliseconds of a step at batch 64; how many times float's the others take, TFMOT's too."""
     import json
 
     import keras
     from training.columns import run_tfmot
-    from training.steps import int8x_kinds, peak_memory, time_steps
+    from training.steps import int8x_kinds, time_steps
 
-    kinds = ("float", "average", "lsq")
-    print("| net | | float | average | lsq | tf_keras float | TFMOT |\n" + "|---" * 7 + "|")
+    _head("ms a step")
     for net in nets:
-        times = {name: 1000 * value for name, value in time_steps(keras, int8x_kinds(net)).items()}
+        mine = {name: 1000 * value for name, value in time_steps(keras, int8x_kinds(net)).items()}
         theirs = {n: 1000 * value for n, value in json.loads(run_tfmot("steps", net)).items()}
-        print(_ratios(net, "ms a step", times, theirs), flush=True)
-        memory = {kind: peak_memory(net, kind) for kind in kinds}
+        _ratios(net, mine, theirs)
+
+
+def print_memory(nets: list[str]) -> None:
+    """MB of a fit at batch 64; how many times float's the others need, TFMOT's too."""
+    from training.columns import run_tfmot
+    from training.steps import peak_memory
+
+    _head("MB of a fit")
+    for net in nets:
+        mine = {kind: peak_memory(net, kind) for kind in ("float", "average", "lsq")}
         theirs = {
             kind: float(run_tfmot(net, kind, script="run_tfmot_memory.py"))
             for kind in ("float", "qat")
         }
-        print(_ratios(net, "MB of a fit", memory, theirs), flush=True)
+        _ratios(net, mine, theirs)
 
 
-def _ratios(net: str, what: str, mine: dict[str, float], theirs: dict[str, float]) -> str:
+def _head(what: str) -> None:
+    print(f"| {what} | float | average | lsq | tf_keras float | TFMOT |\n" + "|---" * 6 + "|")
+
+
+def _ratios(net: str, mine: dict[str, float], theirs: dict[str, float]) -> None:
     times = [f"{mine[name] / mine['float']:.2f}" for name in ("average", "lsq")]
     peer = f"{theirs['float']:.2f} | {theirs['qat'] / theirs['float']:.2f}"
-    return f"| {net} | {what} | {mine['float']:.2f} | {' | '.join(times)} | {peer} |"
+    print(f"| {net} | {mine['float']:.2f} | {' | '.join(times)} | {peer} |", flush=True)
 
 
 def arguments() -> argparse.Namespace:
@@ -119,7 +130,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", metavar="FILE.json", type=Path, default=default)
     parser.add_argument("--table", action="store_true", help="print the results, run nothing")
     parser.add_argument("--into", type=Path, metavar="FILE.md", help="with --table: the document")
-    parser.add_argument("--steps", action="store_true", help="time training steps, and memory")
+    parser.add_argument("--steps", action="store_true", help="time training steps instead")
+    parser.add_argument("--memory", action="store_true", help="measure the memory of fits instead")
     return parser.parse_args()
 
 
@@ -129,6 +141,8 @@ def main() -> None:
         print_table(options.results, options.epochs, options.nets, options.into)
     elif options.steps:
         print_steps(options.nets)
+    elif options.memory:
+        print_memory(options.nets)
     else:
         for seed in options.seeds:
             for net in options.nets:
