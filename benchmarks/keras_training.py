@@ -2,8 +2,9 @@
 
     python benchmarks/keras_training.py [--nets NAME ...] [--columns NAME ...] [--seeds N ...]
         [--epochs N] [--results FILE.json]
-    python benchmarks/keras_training.py --table      the results as Markdown
+    python benchmarks/keras_training.py --table [--into docs/training.md]    the results, Markdown
     python benchmarks/keras_training.py --steps      how long a training step takes
+    python benchmarks/keras_training.py --memory     how much memory a fit needs
 
 Each seed trains a float checkpoint; every column goes on from it for the same epochs, rates and
 batches, the float one too. Each result is kept in the file at once, under the fingerprint of the
@@ -21,7 +22,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from training.results import Result, fingerprint, load, store, table
+from training.results import Result, load, origin, store, table
 
 
 def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
@@ -29,10 +30,11 @@ def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
     import keras
     from quality.case import accuracy
     from quality.measure import outputs_of
-    from training.columns import COLUMNS, Start
+    from training.columns import COLUMNS
     from training.fit import images
+    from training.start import Start
 
-    mark = fingerprint(COLUMNS[column].sources)
+    mark = COLUMNS[column].fingerprint
     wanted = (net, seed, column, epochs)
     if any(row.key == wanted and row.fingerprint == mark for row in load(path)):
         return
@@ -41,51 +43,76 @@ def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
     seconds = round(time.perf_counter() - start, 1)
     keras.backend.clear_session()
     _, _, x, y = images()
-    kernels = "xnnpack" if column == "float" else "int8x"
+    kernels = "xnnpack" if column in ("float", "float_again") else "int8x"
     outputs = outputs_of(model, x, kernels)
     score = round(accuracy(y).score(outputs, outputs), 2)
     store(path, Result(*wanted, mark, score, seconds))
     print(f"{net} seed {seed} {column}: {score:.2f} % ({seconds:.0f} s)", flush=True)
 
 
-def print_table(path: Path, epochs: int, nets: list[str]) -> None:
-    """The file's results of so many epochs; says how many are of older sources."""
+def shown(path: Path, epochs: int, nets: list[str]) -> str:
+    """The table of the file's results of so many epochs, and what made them, as Markdown."""
     from training.columns import COLUMNS
 
     rows = [row for row in load(path) if row.epochs == epochs and row.net in nets]
     rows.sort(key=lambda row: nets.index(row.net))
-    print(table(rows, {name: column.title for name, column in COLUMNS.items()}))
-    old = sum(row.fingerprint != fingerprint(COLUMNS[row.column].sources) for row in rows)
-    print(f"\n{epochs} epochs; {old} of {len(rows)} results are of older sources")
+    columns = {name: (column.title, column.against) for name, column in COLUMNS.items()}
+    return f"{origin(path)} {epochs} epochs.\n\n{table(rows, columns)}\n"
+
+
+def print_table(path: Path, epochs: int, nets: list[str], document: Path | None) -> None:
+    """Prints it, or puts it between the marks of a document; says how many rows are old."""
+    from quality.markdown import into
+    from training.columns import COLUMNS
+
+    text = shown(path, epochs, nets)
+    if document is None:
+        print(text)
+    else:
+        document.write_text(into(document.read_text(encoding="utf-8"), text), encoding="utf-8")
+    rows = load(path)
+    old = sum(row.fingerprint != COLUMNS[row.column].fingerprint for row in rows)
+    print(f"{old} of {len(rows)} results are of older sources", file=sys.stderr)
 
 
 def print_steps(nets: list[str]) -> None:
-    """Milliseconds of a step at batch 64 and how many times float's that is; TFMOT's beside it."""
+    """Milliseconds of a step at batch 64; how many times float's the others take, TFMOT's too."""
     import json
 
     import keras
-    from int8x import QATCallback
     from training.columns import run_tfmot
-    from training.nets import NETS
-    from training.steps import time_steps
+    from training.steps import int8x_kinds, time_steps
 
-    never = {"freeze_batchnorm": 1.0, "freeze_ranges": 1.0}
-    print("| net | float ms | average | lsq | tf_keras float ms | TFMOT |\n" + "|---" * 6 + "|")
+    _head("ms a step")
     for net in nets:
-        build = NETS[net]
-        kinds = {
-            "float": lambda build=build: (build(keras), ()),
-            "average": lambda build=build: (build(keras), (QATCallback(**never),)),
-            "lsq": lambda build=build: (build(keras), (QATCallback(ranges="lsq", **never),)),
+        mine = {name: 1000 * value for name, value in time_steps(keras, int8x_kinds(net)).items()}
+        theirs = {n: 1000 * value for n, value in json.loads(run_tfmot("steps", net)).items()}
+        _ratios(net, mine, theirs)
+
+
+def print_memory(nets: list[str]) -> None:
+    """MB of a fit at batch 64; how many times float's the others need, TFMOT's too."""
+    from training.columns import run_tfmot
+    from training.steps import peak_memory
+
+    _head("MB of a fit")
+    for net in nets:
+        mine = {kind: peak_memory(net, kind) for kind in ("float", "average", "lsq")}
+        theirs = {
+            kind: float(run_tfmot(net, kind, script="run_tfmot_memory.py"))
+            for kind in ("float", "qat")
         }
-        mine = time_steps(keras, kinds)
-        theirs = json.loads(run_tfmot("steps", net))
-        times = [mine[name] / mine["float"] for name in ("average", "lsq")]
-        print(
-            f"| {net} | {1000 * mine['float']:.2f} | {times[0]:.2f} | {times[1]:.2f} | "
-            f"{1000 * theirs['float']:.2f} | {theirs['qat'] / theirs['float']:.2f} |",
-            flush=True,
-        )
+        _ratios(net, mine, theirs)
+
+
+def _head(what: str) -> None:
+    print(f"| {what} | float | average | lsq | tf_keras float | TFMOT |\n" + "|---" * 6 + "|")
+
+
+def _ratios(net: str, mine: dict[str, float], theirs: dict[str, float]) -> None:
+    times = [f"{mine[name] / mine['float']:.2f}" for name in ("average", "lsq")]
+    peer = f"{theirs['float']:.2f} | {theirs['qat'] / theirs['float']:.2f}"
+    print(f"| {net} | {mine['float']:.2f} | {' | '.join(times)} | {peer} |", flush=True)
 
 
 def arguments() -> argparse.Namespace:
@@ -102,16 +129,20 @@ def arguments() -> argparse.Namespace:
     default = Path(__file__).with_suffix(".json")
     parser.add_argument("--results", metavar="FILE.json", type=Path, default=default)
     parser.add_argument("--table", action="store_true", help="print the results, run nothing")
+    parser.add_argument("--into", type=Path, metavar="FILE.md", help="with --table: the document")
     parser.add_argument("--steps", action="store_true", help="time training steps instead")
+    parser.add_argument("--memory", action="store_true", help="measure the memory of fits instead")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
     if options.table:
-        print_table(options.results, options.epochs, options.nets)
+        print_table(options.results, options.epochs, options.nets, options.into)
     elif options.steps:
         print_steps(options.nets)
+    elif options.memory:
+        print_memory(options.nets)
     else:
         for seed in options.seeds:
             for net in options.nets:

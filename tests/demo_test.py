@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 
+import int8x
 import numpy as np
 import pytest
 from int8x.cli import main
@@ -26,13 +27,29 @@ def result(folder):
 
 def test_float_accuracy_is_at_least_96_percent_on_at_least_850_digits(result):
     assert result["test_images"] >= 850
-    assert result["float_accuracy"] >= 0.96
+    assert result["steps"]["float"]["accuracy"] >= 0.96
 
 
-def test_int8_accuracy_is_within_half_a_point(result):
-    assert abs(result["int8_accuracy"] - result["float_accuracy"]) <= 0.005 or (
-        result["int8_accuracy"] > result["float_accuracy"]
-    )
+@pytest.mark.parametrize(
+    ("step", "points"), [("calibrated", 0.5), ("QAT", 0.5), ("pruned + QAT", 1.0)]
+)
+def test_int8_accuracy_is_near_that_of_float(step, points, result):
+    steps = result["steps"]
+    assert steps[step]["accuracy"] >= steps["float"]["accuracy"] - points / 100
+
+
+def test_pruning_makes_half_of_the_weights_zero_and_the_zipped_file_smaller(folder, result):
+    steps = result["steps"]
+    assert result["sparsity"] == pytest.approx(0.5, abs=0.005)
+    assert steps["pruned + QAT"]["zipped_bytes"] < 0.85 * steps["QAT"]["zipped_bytes"]
+    graph = int8x.Graph.load(folder / "model.int8.tflite")
+    weights = [
+        op.inputs[1].values
+        for op in graph.main.operators
+        if op.kind in ("CONV_2D", "FULLY_CONNECTED") and op.inputs[1].values[0].size >= 32
+    ]
+    zeros = sum(np.count_nonzero(w == 0) for w in weights) / sum(w.size for w in weights)
+    assert zeros >= 0.5
 
 
 def test_the_delegate_is_bit_exact_over_256_inputs_at_1_2_and_4_threads(result):
@@ -48,6 +65,7 @@ def test_the_delegate_takes_the_whole_net_as_one_partition(result):
 def test_every_runner_was_timed_and_the_machine_named(result):
     assert set(result["latency_ms"]) == {"int8x", "xnnpack", "stock"}
     assert all(median > 0 for median in result["latency_ms"].values())
+    assert all(step["median_ms"] > 0 for step in result["steps"].values())
     assert result["machine"]["cores"] >= 1
 
 
@@ -57,11 +75,15 @@ def test_no_float_operator_is_left_and_the_file_agrees_with_training(result):
 
 
 def test_the_files_are_kept_and_fit_together(folder, result):
-    import int8x
-
     names = {"float.tflite", "model.int8.tflite", "recipe.json", "stats.npz", "result.json"}
-    assert names <= {path.name for path in folder.iterdir()}
-    assert result["file_bytes"]["model.int8.tflite"] < result["file_bytes"]["float.tflite"] / 2
+    steps = result["steps"]
+    assert names | {step["file"] for step in steps.values()} <= {p.name for p in folder.iterdir()}
+    assert steps["pruned + QAT"]["bytes"] < steps["float"]["bytes"] / 2
+    for step in steps.values():
+        size = (folder / step["file"]).stat().st_size
+        assert size == step["bytes"] == result["file_bytes"][step["file"]]
+    assert result["float_accuracy"] == steps["float"]["accuracy"]
+    assert result["int8_accuracy"] == steps["pruned + QAT"]["accuracy"]
     stats = int8x.Stats.load(folder / "stats.npz")
     int8x.quantize(folder / "float.tflite", stats, recipe=folder / "recipe.json")
 

@@ -1,7 +1,6 @@
 """The columns: what each makes of the same float checkpoint, as a .tflite."""
 
 import functools
-import hashlib
 import os
 import subprocess
 import tempfile
@@ -14,51 +13,18 @@ import numpy as np
 from quality.case import Case, accuracy
 from quality.environments import environment
 from quality.peers import tensorflow
-from quality.training import trained
-from quality.uneven import uneven
-from training import nets
-from training.fit import FLOAT_EPOCHS, FLOAT_RATE, fit, images
+from training.fit import fit, images
+from training.sources import PACKAGE, fingerprint, imported
+from training.start import Start
 
 CALIBRATION_SAMPLES = 500
+PRUNING_RATE = 2e-3  # at RATE what stays cannot take over from what goes
 HERE = Path(__file__).parent
-INT8X = HERE.parents[1] / "python" / "int8x"
-_FIT = hashlib.sha256((HERE / "fit.py").read_bytes()).hexdigest()
-_TRAINING = (HERE / "nets.py", HERE / "fit.py", HERE / "columns.py")
-_FOLDERS = ("tflite", "calibration", "quantization")
-_QUANTIZER = tuple(path for name in _FOLDERS for path in (INT8X / name).glob("*.py"))
-_KERAS = tuple((INT8X / "keras").glob("*.py"))
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a column begins: a net trained in float with a seed; for how many epochs it goes on."""
-
-    net: str
-    seed: int
-    epochs: int
-
-    def model(self) -> Any:
-        """A new Keras 3 model with the weights of the checkpoint."""
-        import keras
-
-        def train(model: Any) -> None:
-            fit(keras, model, self.seed, FLOAT_EPOCHS, FLOAT_RATE)
-
-        how = f"{self.seed} {_FIT}"
-        name, build = f"training_{self.net}_{self.seed}", nets.NETS[self.net]
-        model = trained(name, nets, how, lambda: build(keras), train, self.seed)
-        return uneven(model, self.seed) if self.net == "uneven" else model
-
-    def float_model(self) -> Any:
-        """The same after the column's epochs in float: kept, for three columns need it."""
-        name, how = f"training_{self.net}_{self.seed}_on", f"{self.seed} {self.epochs} {_FIT}"
-        return trained(name, nets, how, self.model, self.fit, self.seed)
-
-    def fit(self, model: Any, *callbacks: Any, part: tuple[int, int] = (0, 1)) -> None:
-        """Goes on training, as every column does."""
-        import keras
-
-        fit(keras, model, self.seed, self.epochs, callbacks=callbacks, part=part)
+_TRAINING = frozenset(HERE / name for name in ("nets.py", "fit.py", "start.py"))
+_QUANTIZER = _TRAINING | imported("int8x.exporter")
+_QAT = _QUANTIZER | imported("int8x.keras.qat_callback")
+_PRUNING = _QAT | imported("int8x.keras.pruning_callback")
+_FILTERS = _PRUNING | imported("int8x.keras.removal")
 
 
 def _float(start: Start) -> bytes:
@@ -100,11 +66,11 @@ def _qat_tfmot(start: Start) -> bytes:
         return output.read_bytes()
 
 
-def run_tfmot(*arguments: str) -> str:
-    """What `run_tfmot.py` prints, in the environment `tfmot`; RuntimeError with its last words."""
+def run_tfmot(*arguments: str, script: str = "run_tfmot.py") -> str:
+    """What a script prints in the environment `tfmot`; RuntimeError with its last words."""
     python = environment("tfmot") / "bin" / "python"
-    path = os.pathsep.join([str(INT8X.parent), str(HERE.parent)])
-    command = [str(python), str(HERE / "run_tfmot.py"), *arguments]
+    path = os.pathsep.join([str(PACKAGE), str(HERE.parent)])
+    command = [str(python), str(HERE / script), *arguments]
     run = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
     )
@@ -113,26 +79,46 @@ def run_tfmot(*arguments: str) -> str:
     return run.stdout
 
 
-def _trained(start: Start, pruning: dict[str, Any] | None = None, **settings: Any) -> bytes:
-    """QAT, with pruning in the same fit if wanted, exported."""
+def _trained(start: Start, **settings: Any) -> bytes:
+    """QAT, exported."""
     import int8x
 
     model = start.model()
-    callbacks = [int8x.QATCallback(**settings)]
-    if pruning is not None:
-        callbacks.insert(0, int8x.PruningCallback(**pruning))
-    start.fit(model, *callbacks)
+    start.fit(model, int8x.QATCallback(**settings))
     return _exported(model)
 
 
-def _filters(start: Start) -> bytes:
-    """Half of the epochs prune, the smaller net is trained quantization-aware in the other half."""
-    import int8x
+def _float_again(start: Start, rate: float) -> bytes:
+    """The float column at the rate of the pruned ones: what they are held against."""
+    import keras
+    from int8x.keras.conversion import to_bytes
 
     model = start.model()
-    start.fit(model, int8x.PruningCallback(0.5, pattern="filters"), part=(0, 2))
+    fit(keras, model, start.seed, start.epochs, rate)
+    return to_bytes(model)
+
+
+def _sparse(start: Start, rate: float, **pruning: Any) -> bytes:
+    """Pruning and QAT in one fit, at a rate that lets what stays take over from what goes."""
+    import int8x
+    import keras
+
+    model = start.model()
+    callbacks = (int8x.PruningCallback(**pruning), int8x.QATCallback())
+    fit(keras, model, start.seed, start.epochs, rate, callbacks)
+    return _exported(model)
+
+
+def _filters(start: Start, rate: float) -> bytes:
+    """Half of the epochs prune, the smaller net is trained quantization-aware in the other half."""
+    import int8x
+    import keras
+
+    model = start.model()
+    pruning = int8x.PruningCallback(0.5, pattern="filters")
+    fit(keras, model, start.seed, start.epochs, rate, (pruning,), part=(0, 2))
     small = int8x.keras.shrink(int8x.keras.strip(model))
-    start.fit(small, int8x.QATCallback(), part=(1, 2))
+    fit(keras, small, start.seed, start.epochs, rate, (int8x.QATCallback(),), part=(1, 2))
     return _exported(small)
 
 
@@ -145,33 +131,49 @@ def _exported(model: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: its .tflite, and the files whose change makes its results old."""
+    """A column of the table: its .tflite, the files whose change makes its results old, and the
+    column that trains in float exactly as it does.
+    """
 
     title: str
     make: Callable[[Start], bytes]
-    sources: tuple[Path, ...]
+    sources: frozenset[Path]
+    against: str = "float"
+
+    @property
+    def fingerprint(self) -> str:
+        """One for the code that makes its results."""
+        return fingerprint(self.make, self.sources)
 
 
-def _int8x(title: str, make: Callable[[Start], bytes]) -> Column:
-    return Column(title, make, _TRAINING + _QUANTIZER + _KERAS)
+def _qat(title: str, **settings: Any) -> Column:
+    return Column(title, functools.partial(_trained, **settings), _QAT)
 
 
-def _pruned(title: str, **pruning: Any) -> Column:
-    return _int8x(title, functools.partial(_trained, pruning=pruning))
+def _pruned(title: str, make: Callable[..., bytes] = _sparse, **pruning: Any) -> Column:
+    made = functools.partial(make, rate=PRUNING_RATE, **pruning)
+    sources = _FILTERS if make is _filters else _PRUNING
+    return Column(title, made, sources, "float_again")
 
 
 COLUMNS = {
-    "float": Column("float", _float, _TRAINING),
+    "float": Column("float", _float, _TRAINING, ""),
     "ptq_tensorflow": Column("PTQ, TFLiteConverter", _ptq_tensorflow, _TRAINING),
-    "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _TRAINING + _QUANTIZER),
-    "qat_tfmot": Column("QAT, TFMOT", _qat_tfmot, (*_TRAINING, HERE / "run_tfmot.py")),
-    "qat_average": _int8x("QAT, int8x average", functools.partial(_trained, ranges="average")),
-    "qat_lsq": _int8x("QAT, int8x lsq", functools.partial(_trained, ranges="lsq")),
-    "block_50": _pruned("1x4 50 % + QAT", sparsity=0.5, block=(1, 4)),
-    "block_75": _pruned("1x4 75 % + QAT", sparsity=0.75, block=(1, 4)),
-    "block_87": _pruned("1x4 87.5 % + QAT", sparsity=0.875, block=(1, 4)),
+    "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _QUANTIZER),
+    "qat_tfmot": Column("QAT, TFMOT", _qat_tfmot, _TRAINING | {HERE / "run_tfmot.py"}),
+    "qat_average": _qat("QAT, int8x average", ranges="average"),
+    "qat_lsq": _qat("QAT, int8x lsq", ranges="lsq"),
+    "int4_average": _qat("INT4 + QAT average", weight_bits=4),
+    "int4_lsq": _qat("INT4 + QAT lsq", weight_bits=4, ranges="lsq"),
+    "float_again": Column(
+        f"float, rate {PRUNING_RATE:g}",
+        functools.partial(_float_again, rate=PRUNING_RATE),
+        _TRAINING,
+        "",
+    ),
+    "block_50": _pruned("1x4 50 % + QAT", sparsity=0.5, block=(1, 4), scope="global"),
+    "block_75": _pruned("1x4 75 % + QAT", sparsity=0.75, block=(1, 4), scope="global"),
+    "block_87": _pruned("1x4 87.5 % + QAT", sparsity=0.875, block=(1, 4), scope="global"),
     "two_of_four": _pruned("2:4 + QAT", pattern="2:4"),
-    "filters_50": _int8x("filters 50 % + QAT", _filters),
-    "int4_average": _int8x("INT4 + QAT average", functools.partial(_trained, weight_bits=4)),
-    "int4_lsq": _int8x("INT4 + QAT lsq", functools.partial(_trained, weight_bits=4, ranges="lsq")),
+    "filters_50": _pruned("filters 50 % + QAT", _filters),
 }

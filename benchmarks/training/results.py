@@ -1,6 +1,5 @@
 """Results, kept one by one in a file, and the table made of them."""
 
-import hashlib
 import json
 import statistics
 from collections.abc import Iterable
@@ -33,14 +32,6 @@ class Result:
         return (self.net, self.seed, self.column, self.epochs)
 
 
-def fingerprint(sources: Iterable[Path]) -> str:
-    """One for the contents of files."""
-    digest = hashlib.sha256()
-    for path in sorted(sources):
-        digest.update(f"{path.name} {path.stat().st_size} ".encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
 def load(path: Path) -> list[Result]:
     """The results of a file; none when there is no file."""
     if not path.exists():
@@ -60,22 +51,31 @@ def store(path: Path, result: Result) -> None:
     write_file(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
-def table(results: Iterable[Result], titles: dict[str, str]) -> str:
+def origin(path: Path) -> str:
+    """The machine and the packages that made a file, as a sentence."""
+    document = json.loads(path.read_text())
+    packages = ("tensorflow", "keras", "ai-edge-litert")
+    found = document["versions"]
+    named = [f"{name} {found[name]}" for name in packages if name in found]
+    return f"{document['machine']['cpu']}; {', '.join(named)}."
+
+
+def table(results: Iterable[Result], columns: dict[str, tuple[str, str]]) -> str:
     """Markdown: a line for each column, a pair of cells for each net: the mean with its spread (the
-    standard deviation over seeds), and the mean difference from float over the seeds that both
-    have, with its standard error.
+    standard deviation over seeds), and the mean difference from the float column that trained alike
+    over the seeds that both have, with its standard error. columns: title and float column by name.
     """
     found = {(r.net, r.column, r.seed): r.accuracy for r in results}
     nets = list(dict.fromkeys(net for net, _, _ in found))
     lines = ["| | " + " | ".join(f"{net} | - float" for net in nets) + " |"]
     lines.append("|---" * (1 + 2 * len(nets)) + "|")
-    for column, title in titles.items():
+    for column, (title, against) in columns.items():
         cells = []
         for net in nets:
             mine = {s: a for (n, c, s), a in found.items() if (n, c) == (net, column)}
-            real = {s: a for (n, c, s), a in found.items() if (n, c) == (net, "float")}
+            real = {s: a for (n, c, s), a in found.items() if (n, c) == (net, against)}
             pairs = [mine[seed] - real[seed] for seed in mine if seed in real]
-            cells += [_spread(list(mine.values())), "" if column == "float" else _error(pairs)]
+            cells += [_spread(list(mine.values())), _error(pairs)]
         if any(cells):
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ def command(
         Path, typer.Option(metavar="DIR", help="Folder that keeps the models and the result.")
     ] = Path("int8x-demo"),
 ) -> None:
-    """Train a small CNN, make it int8, check it and time it: the whole road once."""
+    """Train a small CNN, prune it, make it int8, check it and time it: the whole road once."""
     from rich.console import Console
 
     from int8x.demo import datasets, road, table
@@ -24,10 +24,10 @@ def command(
         raise typer.BadParameter(f"--data must be one of {', '.join(datasets.NAMES)}, got {data!r}")
     result, report = road.walk(data, output, bar)
     console = Console()
-    console.print(table.summary(result, report), table.latency(result))
+    console.print(table.steps(result), table.summary(result, report), table.latency(result))
     console.print(f"bit exact: {'yes' if result['bit_exact'] else 'no'}")
     console.print(
-        f"kept in {output}: float.tflite, model.int8.tflite, recipe.json, stats.npz, result.json",
+        f"kept in {output}: {', '.join(road.FILES.values())}, recipe.json, stats.npz, result.json",
         soft_wrap=True,
     )
     broken = road.failures(result)

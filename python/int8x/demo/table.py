@@ -8,15 +8,10 @@ from int8x.validation.validator import Report
 
 
 def summary(result: dict[str, Any], report: Report) -> Table:
-    """Accuracy, agreement, sizes, exactness: one line each."""
-    size = result["file_bytes"]
-    small, big = size["model.int8.tflite"], size["float.tflite"]
+    """Agreement, errors, exactness of the last file: one line each."""
     worst = min(report.tensors, key=lambda tensor: tensor.sqnr_db)
     threads = ", ".join(str(count) for count in result["bit_exact_threads"])
     lines = [
-        ("float accuracy", _percent(result["float_accuracy"])),
-        ("int8 accuracy", _percent(result["int8_accuracy"])),
-        ("int8 accuracy, calibrated only", _percent(result["int8_accuracy_calibrated_only"])),
         ("agreement int8, float", _percent(result["agreement"])),
         ("agreement int8, trained model", _percent(result["agreement_with_training"])),
         (
@@ -24,14 +19,13 @@ def summary(result: dict[str, Any], report: Report) -> Table:
             f"{len(report.tensors)}, {worst.sqnr_db:.1f} dB ({worst.operator})",
         ),
         ("float operators left", str(len(result["float_operators"]))),
-        ("file size float", f"{big:,} bytes"),
-        ("file size int8", f"{small:,} bytes ({big / small:.1f} times smaller)"),
+        ("zeros in pruned kernels", _percent(result["sparsity"])),
         ("claimed by the delegate", _claimed(result)),
         ("bit exact", f"{'yes' if result['bit_exact'] else 'no'}"),
         ("compared", f"{result['bit_exact_inputs']} inputs at {threads} threads"),
     ]
     table = Table(
-        title=f"{result['data']}, {result['test_images']:,} test images",
+        title="pruned + QAT",
         title_justify="left",
         show_header=False,
     )
@@ -40,9 +34,28 @@ def summary(result: dict[str, Any], report: Report) -> Table:
     return table
 
 
+def steps(result: dict[str, Any]) -> Table:
+    """What each step of the road brought."""
+    table = Table(
+        title=f"{result['data']}, {result['test_images']:,} test images", title_justify="left"
+    )
+    table.add_column("model")
+    for name in ("accuracy", "bytes", "zipped", "median ms"):
+        table.add_column(name, justify="right")
+    for name, step in result["steps"].items():
+        table.add_row(
+            name,
+            _percent(step["accuracy"]),
+            f"{step['bytes']:,}",
+            f"{step['zipped_bytes']:,}",
+            f"{step['median_ms']:.4f}",
+        )
+    return table
+
+
 def latency(result: dict[str, Any]) -> Table:
     """Median latency of each runner, and how many times as fast int8x is."""
-    table = Table(title=f"latency, 1 thread, {result['machine']['cpu']}", title_justify="left")
+    table = Table(title=f"pruned + QAT, 1 thread, {result['machine']['cpu']}", title_justify="left")
     table.add_column("runner")
     table.add_column("median ms", justify="right")
     table.add_column("int8x is", justify="right")

@@ -1,4 +1,4 @@
-"""The demo's net and its two trainings: float, then quantization-aware."""
+"""The demo's net and its trainings: float, quantization-aware, the same pruned too."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +10,14 @@ import tensorflow as tf
 from keras import layers as L
 
 from int8x.demo.datasets import Dataset
+from int8x.keras.handle import strip
+from int8x.keras.pruning_callback import PruningCallback
 from int8x.keras.qat_callback import QATCallback
 from int8x.progress import Progress
 
 SEED = 0
+SPARSITY = 0.5
+BLOCK = (1, 4)
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,10 @@ class Schedule:
 
 SCHEDULES = {
     "digits": Schedule(
-        stride=1, shift=1, batch=64, epochs=40, rate=4e-3, qat_epochs=12, qat_rate=5e-4
+        stride=1, shift=1, batch=64, epochs=40, rate=4e-3, qat_epochs=12, qat_rate=2e-3
     ),
     "fashion-mnist": Schedule(
-        stride=2, shift=0, batch=128, epochs=6, rate=3e-3, qat_epochs=1, qat_rate=3e-4
+        stride=2, shift=0, batch=128, epochs=6, rate=3e-3, qat_epochs=2, qat_rate=2e-3
     ),
 }
 
@@ -76,11 +80,24 @@ def train_float(model: keras.Model, data: Dataset, progress: Progress) -> None:
     _fit(model, data, plan.batch, plan.epochs, plan.rate, "training float", progress, [])
 
 
-def train_int8(model: keras.Model, data: Dataset, progress: Progress) -> None:
-    """Fine-tunes the model quantization-aware."""
+def train_int8(
+    model: keras.Model, data: Dataset, weights: list[np.ndarray], prune: bool, progress: Progress
+) -> float:
+    """Fine-tunes the model quantization-aware from these float weights, and with `prune` in the
+    same fit prunes all kernels together but the first, which reads one channel; the share of zeros
+    in them.
+    """
+    strip(model).set_weights(weights)
     plan = SCHEDULES[data.name]
-    title = "training quantization-aware"
-    _fit(model, data, plan.batch, plan.qat_epochs, plan.qat_rate, title, progress, [QATCallback()])
+    title = "pruning, training quantization-aware" if prune else "training quantization-aware"
+    callbacks: list[keras.callbacks.Callback] = [QATCallback()]
+    if prune:
+        first = model.layers[1].name
+        callbacks.insert(0, PruningCallback(SPARSITY, BLOCK, scope="global", exclude=(first,)))
+    history = _fit(
+        model, data, plan.batch, plan.qat_epochs, plan.qat_rate, title, progress, callbacks
+    )
+    return float(history.get("sparsity", [0.0])[-1])
 
 
 def _fit(
@@ -92,7 +109,7 @@ def _fit(
     title: str,
     progress: Progress,
     callbacks: list[keras.callbacks.Callback],
-) -> None:
+) -> dict[str, list[float]]:
     batches = _Shifted(data, batch, SCHEDULES[data.name].shift)
     total = epochs * len(batches)
     decay = keras.optimizers.schedules.CosineDecay(rate, total)
@@ -101,7 +118,7 @@ def _fit(
     )
     with progress(title, total, 0) as advance:
         step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda number, logs: advance())
-        model.fit(batches, epochs=epochs, verbose=0, callbacks=[*callbacks, step])
+        return model.fit(batches, epochs=epochs, verbose=0, callbacks=[*callbacks, step]).history
 
 
 class _Shifted(keras.utils.PyDataset):

@@ -1,0 +1,45 @@
+"""Where every column begins: a net trained in float, kept in the cache."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quality.training import trained
+from quality.uneven import uneven
+from training import nets
+from training.fit import FLOAT_EPOCHS, FLOAT_RATE, fit
+
+_FIT = hashlib.sha256((Path(__file__).parent / "fit.py").read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a column begins: a net trained in float with a seed; for how many epochs it goes on."""
+
+    net: str
+    seed: int
+    epochs: int
+
+    def model(self) -> Any:
+        """A new Keras 3 model with the weights of the checkpoint."""
+        import keras
+
+        def train(model: Any) -> None:
+            fit(keras, model, self.seed, FLOAT_EPOCHS, FLOAT_RATE)
+
+        how = f"{self.seed} {_FIT}"
+        name, build = f"training_{self.net}_{self.seed}", nets.NETS[self.net]
+        model = trained(name, nets, how, lambda: build(keras), train, self.seed)
+        return uneven(model, self.seed) if self.net == "uneven" else model
+
+    def float_model(self) -> Any:
+        """The same after the column's epochs in float: kept, for three columns need it."""
+        name, how = f"training_{self.net}_{self.seed}_on", f"{self.seed} {self.epochs} {_FIT}"
+        return trained(name, nets, how, self.model, self.fit, self.seed)
+
+    def fit(self, model: Any, *callbacks: Any, part: tuple[int, int] = (0, 1)) -> None:
+        """Goes on training, as every column does."""
+        import keras
+
+        fit(keras, model, self.seed, self.epochs, callbacks=callbacks, part=part)
