@@ -18,8 +18,8 @@ from keras import layers as L
 X, Y, X_TEST, Y_TEST = nets.digits(900, 800)
 
 
-def train(model, epochs=2, **options):
-    nets.compiled(model, **options)
+def train(model, epochs=2, jit=False):
+    nets.compiled(model, jit=jit, run_eagerly=not jit)
     model.fit(X[:128], Y[:128], epochs=epochs, verbose=0, callbacks=[int8x.QATCallback()])
     return model
 
@@ -166,7 +166,7 @@ def test_after_a_second_fit_the_second_ranges_are_exported(tmp_path):
 
 def test_restored_best_weights_export_with_their_ranges(tmp_path):
     nets.seed()
-    model = nets.compiled(nets.small())
+    model = nets.compiled(nets.small(), run_eagerly=True)
     stop = keras.callbacks.EarlyStopping(
         monitor="loss", mode="max", patience=1, restore_best_weights=True
     )
@@ -220,7 +220,7 @@ def test_a_mixed_precision_model_exports_in_full_precision(policy, tmp_path):
 
 def test_a_model_without_ranges_is_calibrated_with_data(tmp_path):
     nets.seed()
-    model = nets.compiled(nets.small())
+    model = nets.compiled(nets.small(), run_eagerly=True)
     model.fit(X[:128], Y[:128], epochs=2, verbose=0)
     graph = int8x.export(model, tmp_path / "model.tflite", data=X[:50])
     assert graph.main.inputs[0].quant.source.startswith("percentile 99.99 of 50")

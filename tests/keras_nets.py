@@ -1,12 +1,16 @@
 """Small Keras models and data for the tests of int8x.keras."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import tensorflow  # noqa: F401
 from keras import layers as L
+
+gc.freeze()  # each conversion collects garbage: what imports have made need not be looked at again
 
 SEED = 7
 
@@ -133,7 +137,11 @@ KINDS = {
 
 
 def compiled(model, jit=False, learning_rate=2e-3, **options):
-    """Compiled for integer labels; the loss fits the model's end, probabilities or logits."""
+    """Compiled for integer labels; the loss fits the model's end, probabilities or logits.
+
+    Most of a small fit's time goes to tracing, anew whenever ranges or statistics freeze: claims
+    that do not rest on the graph are tested with run_eagerly=True.
+    """
     probabilities = any(
         getattr(getattr(layer, "activation", None), "__name__", "") == "softmax"
         for layer in model.layers

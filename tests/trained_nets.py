@@ -23,9 +23,9 @@ def net():
     return nets.functional(build)
 
 
-def trained(build=net, epochs=2, **settings):
+def trained(build=net, epochs=2, eagerly=True, **settings):
     nets.seed()
-    model = nets.compiled(build(), learning_rate=5e-3)
+    model = nets.compiled(build(), learning_rate=5e-3, run_eagerly=eagerly)
     callbacks = [int8x.QATCallback(**settings)]
     model.fit(X, Y, batch_size=16, epochs=epochs, verbose=0, callbacks=callbacks)
     return model

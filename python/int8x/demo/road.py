@@ -61,7 +61,8 @@ def walk(name: str, output: Path, progress: Progress) -> tuple[dict[str, Any], R
     labels, images = data.y_test, data.x_test
     steps, choices = {}, {}
     for step, file in FILES.items():
-        path, runners = files[file], ("int8x",)
+        path = files[file]
+        runners: tuple[str, ...] = ("int8x",)
         if step == "float":
             outputs, runners = checks.float_outputs(path, images, progress), ("xnnpack",)
         else:

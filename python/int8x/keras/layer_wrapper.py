@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -19,11 +19,19 @@ from int8x.keras import private
 
 
 class LayerWrapper(keras.layers.Wrapper):
-    """A layer with a statement about it. `driver` names the callback that acts on it."""
+    """A layer with a statement about it. `driver` names the callback that acts on it; `driven` says
+    whether it has acted on a layer.
+    """
 
     driver = ""
 
-    def __init__(self, layer: keras.Layer, prefix: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        layer: keras.Layer,
+        prefix: str,
+        driven: Callable[[keras.Layer], bool],
+        **kwargs: Any,
+    ) -> None:
         kind = type(self).__name__
         if not isinstance(layer, keras.Layer):
             raise ValueError(f"{kind}: a Keras layer was wanted, got {layer!r}")
@@ -36,6 +44,7 @@ class LayerWrapper(keras.layers.Wrapper):
         if any(isinstance(one, type(self)) for one in self.wrapped()[1:]):
             raise ValueError(f"{kind}: {self.inner.name!r} has such a wrapper already")
         self.supports_masking = layer.supports_masking
+        self._driven = driven
         self._told = False
 
     def wrapped(self) -> list[keras.Layer]:
@@ -50,10 +59,6 @@ class LayerWrapper(keras.layers.Wrapper):
         """The layer itself, within all wrappers."""
         return self.wrapped()[-1]
 
-    def driven(self) -> bool:
-        """Whether the callback has acted on the layer."""
-        raise NotImplementedError
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic calls make the wrapper a node of the model; all others go to the layer."""
         tensors = keras.tree.flatten((args, kwargs))
@@ -62,7 +67,7 @@ class LayerWrapper(keras.layers.Wrapper):
         return self.call(*args, **kwargs)
 
     def call(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-        if training and not self._told and not self.driven():
+        if training and not self._told and not self._driven(self.inner):
             self._told = True
             warnings.warn(
                 f"{type(self).__name__} {self.name!r}: {self.driver} was wanted among the "

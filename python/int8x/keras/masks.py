@@ -53,6 +53,11 @@ class MaskConstraint(keras.constraints.Constraint):
         return keras.ops.where(mask, w, keras.ops.zeros_like(w))
 
 
+def is_masked(layer: keras.Layer) -> bool:
+    """Whether a layer has masks."""
+    return hasattr(layer, SUBLAYER)
+
+
 def mask_of(held: Held) -> np.ndarray | None:
     """The variable's mask, or None when it has none."""
     constraint = held.variable.constraint
@@ -108,7 +113,7 @@ def remove_masks(model: keras.Model) -> None:
         if isinstance(variable.constraint, MaskConstraint):
             variable.constraint = variable.constraint.inner
     for layer in private.all_layers(model):
-        if hasattr(layer, SUBLAYER):
+        if is_masked(layer):
             private.remove_sublayer(layer, SUBLAYER)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from int8x.keras.layer_wrapper import LayerWrapper, told_by, wrappers_of
-from int8x.keras.masks import SUBLAYER
+from int8x.keras.masks import is_masked
 from int8x.keras.patterns import Pattern, parse_pattern
 from int8x.keras.prunable import Kernel, is_prunable, kernel_of
 from int8x.keras.pruners import UnitPruner, checked_sparsity
@@ -53,7 +53,7 @@ class PruningWrapper(LayerWrapper):
         pattern: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(layer, "pruning", **kwargs)
+        super().__init__(layer, "pruning", is_masked, **kwargs)
         inner = self.inner
         if not is_prunable(inner):
             raise ValueError(
@@ -71,9 +71,6 @@ class PruningWrapper(LayerWrapper):
         if not isinstance(self.sparsity, float):
             raise ValueError(f"PruningWrapper {inner.name!r}: one sparsity was wanted, got a dict")
         self.block, self.pattern = block, pattern
-
-    def driven(self) -> bool:
-        return hasattr(self.inner, SUBLAYER)
 
     def get_config(self) -> dict[str, Any]:
         chosen = {"sparsity": self.sparsity, "block": self.block, "pattern": self.pattern}
