@@ -91,9 +91,14 @@ def _run(name: str, folder: Path) -> None:
 
 
 def _plain_settings(model: keras.Model, settings: Any) -> dict[str, Any]:
-    """The settings as JSON has them: layers that stay float by their names."""
+    """The settings as JSON has them, layers that stay float by their names; none where the model's
+    QATWrappers say them.
+    """
     from int8x.keras.prunable import excluded
+    from int8x.keras.qat_wrapper import wrapped_settings
 
+    if wrapped_settings(model) is not None:
+        return {}
     ids = excluded(model, settings.exclude, "QATCallback")
     names = tuple(layer.name for layer in private.all_layers(model) if id(layer) in ids)
     return dataclasses.asdict(dataclasses.replace(settings, exclude=names))
