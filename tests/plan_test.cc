@@ -102,10 +102,12 @@ TEST(Plan, ValuesThatLiveTogetherNeverShareMemory) {
     const std::vector<Value>& values = r.plan.values;
     for (size_t a = 0; a < values.size(); ++a) {
       if (values[a].storage != Storage::arena || values[a].alias >= 0) continue;
+      if (values[a].first_step < 0) continue;  // nobody reads it: it is not computed
       ASSERT_EQ(values[a].offset % kAlignment, 0u);
       ASSERT_LE(values[a].offset + values[a].bytes(), r.plan.scratch_offset);
       for (size_t b = 0; b < a; ++b) {
         if (values[b].storage != Storage::arena || values[b].alias >= 0) continue;
+        if (values[b].first_step < 0) continue;
         ASSERT_FALSE(overlap(values[a], values[b])) << "seed " << seed << ": " << a << ", " << b;
       }
     }
@@ -209,6 +211,77 @@ TEST(Plan, ChainsOfTablesGiveTheSameBytes) {
     }
   }
   EXPECT_GT(chained, 100);
+}
+
+// A PAD of 3x3 pixels into a convolution or a depthwise one, for random frames.
+TEST(Plan, PadsGoIntoConvolutions) {
+  for (uint32_t seed = 0; seed < 60; ++seed) {
+    std::mt19937 rng(seed);
+    const auto random = [&rng](int32_t low, int32_t high) {
+      return low + static_cast<int32_t>(rng() % static_cast<uint32_t>(high - low + 1));
+    };
+    const int32_t in_h = random(2, 9), in_w = random(2, 9), c = 4 * random(1, 6);
+    const int32_t top = random(0, 4), left = random(0, 4), stride = random(1, 2);
+    const int32_t h = in_h + top + random(0, 4), w = in_w + left + random(0, 4);
+    if (h < 3 || w < 3) continue;
+    const int32_t out_h = (h - 3) / stride + 1, out_w = (w - 3) / stride + 1;
+    const bool depthwise = seed % 2 == 0, zero_differs = seed % 10 == 9;
+    const int32_t zero = random(-128, 127);
+    std::vector<int8_t> weights(static_cast<size_t>(9 * c * (depthwise ? 1 : c)));
+    for (int8_t& x : weights) x = static_cast<int8_t>(random(-127, 127));
+
+    Plan plan;
+    const ValueId in = add_value(&plan, Storage::input, in_h * in_w * c);
+    const ValueId padded = add_value(&plan, Storage::arena, h * w * c);
+    const ValueId out = add_value(&plan, Storage::output, out_h * out_w * c);
+    const int32_t dims[] = {1, in_h, in_w, c};
+    const int32_t padding[] = {0, 0, top, h - in_h - top, left, w - in_w - left, 0, 0};
+    const int32_t fill = zero_differs ? (zero == 0 ? 1 : 0) : zero;
+    PadParams pad;
+    ASSERT_TRUE(make_pad_params(dims, padding, 4, fill, &pad));
+    const Frame frame = {1, in_h, in_w, h, w, top, left, static_cast<int8_t>(fill)};
+    plan.steps.push_back(
+        std::make_unique<PadStep>("PAD", std::vector<ValueId>{in}, padded, pad, frame, Work{}));
+    if (depthwise) {
+      const float scale = 0.01f;
+      std::shared_ptr<const DepthwiseWeights> packed(
+          depthwise_pack({c, 1, 3, 3, stride, stride, 1, 1, weights.data(), nullptr, 0.1f, 0.2f,
+                          &scale, 1, zero, 3, -128, 127},
+                         arch::supported())
+              .release(),
+          DepthwiseWeightsDeleter());
+      DepthwiseParams params;
+      ASSERT_TRUE(make_depthwise_params(*packed, {1, h, w, out_h, out_w, 0, 0}, &params));
+      plan.steps.push_back(std::make_unique<DepthwiseStep>(
+          packed, "DEPTHWISE_CONV_2D", std::vector<ValueId>{padded}, out, params, Work{}));
+    } else {
+      const std::vector<Multiplier> multipliers(static_cast<size_t>(c), quantize_multiplier(0.002));
+      std::shared_ptr<const ConvWeights> packed = conv_pack(
+          {c, 3, 3, c, 1, weights.data(), nullptr, multipliers.data(), zero, 3, -128, 127},
+          arch::supported());
+      plan.steps.push_back(std::make_unique<ConvStep>(
+          packed, padded, out,
+          ConvGeometry{1, h, w, c, out_h, out_w, c, 3, 3, stride, stride, 1, 1, 0, 0, 1}, Work{}));
+    }
+    std::vector<int8_t> input(static_cast<size_t>(in_h * in_w * c));
+    for (int8_t& x : input) x = static_cast<int8_t>(random(-128, 127));
+    std::vector<int8_t> between(static_cast<size_t>(h * w * c));
+    std::vector<int8_t> wanted(static_cast<size_t>(out_h * out_w * c)), given = wanted;
+    void* data[] = {input.data(), between.data(), wanted.data()};
+    for (const std::unique_ptr<Step>& step : plan.steps) {
+      Block scratch;
+      ASSERT_TRUE(scratch.reserve(step->scratch_bytes() + 1));
+      step->run(data, 0, step->tiles(), scratch.data());
+    }
+    ASSERT_TRUE(finish(&plan, 1, arch::supported()));
+    ASSERT_EQ(plan.steps.size(), zero_differs ? 2u : 1u) << "seed " << seed;
+    Executor executor;
+    ASSERT_TRUE(executor.load(std::move(plan), false));
+    executor.bind(in, input.data());
+    executor.bind(out, given.data());
+    executor.run(nullptr);
+    ASSERT_EQ(given, wanted) << "seed " << seed;
+  }
 }
 
 TEST(Plan, ViewsBetweenStepsCostNothing) {

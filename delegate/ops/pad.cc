@@ -39,7 +39,8 @@ Reason read_fill(const NodeView& node, int32_t* byte) {
   return nullptr;
 }
 
-Reason make_params(const NodeView& node, const Shape& in, Shape* padded, PadParams* out) {
+Reason make_params(const NodeView& node, const Shape& in, Shape* padded, PadParams* out,
+                   Frame* frame) {
   std::vector<int32_t> padding, dims(in.dims, in.dims + in.rank);
   int32_t fill;
   if (Reason reason = read_fill(node, &fill)) return reason;
@@ -57,6 +58,12 @@ Reason make_params(const NodeView& node, const Shape& in, Shape* padded, PadPara
     padded->dims[i] += static_cast<int32_t>(before + after);
   }
   const int bytes = moved_bytes(node.input(0));
+  *frame = {};
+  if (in.rank == 4 && bytes == 1 && padded->dims[0] == in.dims[0] &&
+      padded->dims[3] == in.dims[3]) {
+    *frame = {in.dims[0],      in.dims[1], in.dims[2], padded->dims[1],
+              padded->dims[2], padding[2], padding[4], static_cast<int8_t>(fill)};
+  }
   if (bytes > 1) {
     dims.push_back(bytes);
     padding.insert(padding.end(), 2, 0);
@@ -72,8 +79,9 @@ Reason refuse(const NodeView& node) {
   if (Reason reason = check_moved(node.input(0), node.output(0))) return reason;
   Shape in, padded;
   PadParams params;
+  Frame frame;
   if (!read_shape(node.input(0), &in)) return "a shape that cannot be read";
-  return make_params(node, in, &padded, &params);
+  return make_params(node, in, &padded, &params, &frame);
 }
 
 Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
@@ -82,11 +90,13 @@ Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* 
   if (input < 0 || output < 0) return "a shape that cannot be read";
   Shape padded;
   PadParams params;
-  if (Reason reason = make_params(node, builder->shape(input), &padded, &params)) return reason;
+  Frame frame;
+  if (Reason reason = make_params(node, builder->shape(input), &padded, &params, &frame))
+    return reason;
   if (builder->shape(output) != padded)
     return "an output shape that does not follow from the input";
   builder->add(std::make_unique<PadStep>(find_operator(node.builtin())->name,
-                                         std::vector<ValueId>{input}, output, params,
+                                         std::vector<ValueId>{input}, output, params, frame,
                                          Work{0, padded.elements() / 16}));
   return nullptr;
 }

@@ -37,32 +37,11 @@ bool compose(const Plan& plan, const Step& step, const std::vector<Source>& sour
   return step.of_each_byte(inputs, out->table.data());
 }
 
-void drop_unread(Plan* plan) {
-  std::vector<int> readers(plan->values.size(), 0);
-  for (const std::unique_ptr<Step>& step : plan->steps) {
-    for (ValueId v : step->inputs) ++readers[static_cast<size_t>(plan->root(v))];
-  }
-  for (size_t i = plan->steps.size(); i-- > 0;) {
-    std::unique_ptr<Step>& step = plan->steps[i];
-    const ValueId to = plan->root(step->output);
-    if (readers[static_cast<size_t>(to)] > 0 || plan->values[to].storage != Storage::arena)
-      continue;
-    for (ValueId v : step->inputs) --readers[static_cast<size_t>(plan->root(v))];
-    step.reset();
-  }
-  std::vector<std::unique_ptr<Step>> kept;
-  for (std::unique_ptr<Step>& step : plan->steps) {
-    if (step != nullptr) kept.push_back(std::move(step));
-  }
-  plan->steps = std::move(kept);
-}
-
 }  // namespace
 
 void chain_tables(Plan* plan, arch::ArchSet archs) {
   std::vector<Source> sources(plan->values.size());
   for (size_t v = 0; v < sources.size(); ++v) sources[v] = {static_cast<ValueId>(v), identity()};
-  bool chained = false;
   for (std::unique_ptr<Step>& step : plan->steps) {
     Source made;
     if (!compose(*plan, *step, sources, &made)) continue;
@@ -77,11 +56,9 @@ void chain_tables(Plan* plan, arch::ArchSet archs) {
                                               step->output, params, Work{0, count / 4});
       joined->node = step->node;
       step = std::move(joined);
-      chained = true;
     }
     sources[static_cast<size_t>(plan->root(step->output))] = made;
   }
-  if (chained) drop_unread(plan);
 }
 
 }  // namespace int8x

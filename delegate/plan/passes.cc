@@ -46,6 +46,26 @@ void alias_views(Plan* plan) {
   steps = std::move(kept);
 }
 
+void drop_unread(Plan* plan) {
+  std::vector<int> readers(plan->values.size(), 0);
+  for (const std::unique_ptr<Step>& step : plan->steps) {
+    for (ValueId v : step->inputs) ++readers[static_cast<size_t>(plan->root(v))];
+  }
+  for (size_t i = plan->steps.size(); i-- > 0;) {
+    std::unique_ptr<Step>& step = plan->steps[i];
+    const ValueId to = plan->root(step->output);
+    if (readers[static_cast<size_t>(to)] > 0 || plan->values[to].storage != Storage::arena)
+      continue;
+    for (ValueId v : step->inputs) --readers[static_cast<size_t>(plan->root(v))];
+    step.reset();
+  }
+  std::vector<std::unique_ptr<Step>> kept;
+  for (std::unique_ptr<Step>& step : plan->steps) {
+    if (step != nullptr) kept.push_back(std::move(step));
+  }
+  plan->steps = std::move(kept);
+}
+
 void find_lifetimes(Plan* plan) {
   for (Value& value : plan->values) value.first_step = value.last_step = -1;
   for (size_t i = 0; i < plan->steps.size(); ++i) {
@@ -114,7 +134,9 @@ bool finish(Plan* plan, int threads, arch::ArchSet archs) {
     }
   }
   alias_views(plan);
+  fold_pads(plan);
   chain_tables(plan, archs);
+  drop_unread(plan);
   find_lifetimes(plan);
   place_in_arena(plan, threads);
   return true;

@@ -13,9 +13,14 @@ namespace int8x {
 // constant to a caller's output stays, as the copy it is.
 void alias_views(Plan* plan);
 
+// PADs of rows and columns with the zero point go into the convolutions that read them.
+void fold_pads(Plan* plan);
+
+// Takes steps out whose output nobody reads.
+void drop_unread(Plan* plan);
+
 // Steps that compute bytes one by one from the same value, such as LOGISTIC(x) and its MUL by x,
-// become one table of x, exact since all 256 bytes are put through them; what nobody reads then
-// goes.
+// become one table of x, exact since all 256 bytes are put through them.
 void chain_tables(Plan* plan, arch::ArchSet archs);
 
 // Gives every value its first and last step; values behind aliases share those of their root.

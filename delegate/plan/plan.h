@@ -70,6 +70,13 @@ enum class StepKind : uint8_t {
   view,
 };
 
+// What a PAD puts around the rows and columns of [batch, height, width, channels].
+struct Frame {
+  int32_t batch, in_h, in_w, out_h, out_w;
+  int32_t top, left;
+  int8_t fill;
+};
+
 // One call of one kernel. Immutable once planned, so that threads can share it.
 class Step {
  public:
@@ -99,6 +106,10 @@ class Step {
   // for 256 of them from each input. False for any other step.
   virtual bool of_each_byte(const int8_t* const* /*inputs*/, int8_t* /*output*/) const {
     return false;
+  }
+  // The same output from `input`, around which this step finds the frame itself; null if it cannot.
+  virtual std::unique_ptr<Step> without_pad(ValueId /*input*/, const Frame& /*frame*/) const {
+    return nullptr;
   }
   // data[v] is where value v lies. Tiles [begin, end) of the output are written and nothing else.
   virtual void run(void* const* data, int64_t begin, int64_t end, void* scratch) const = 0;

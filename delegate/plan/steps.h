@@ -119,7 +119,6 @@ INT8X_UNARY_STEP(ResizeBilinearStep, resize, ResizeParams, resize_bilinear, int8
 INT8X_UNARY_STEP(SoftmaxStep, softmax, SoftmaxParams, softmax, int8_t, int8_t);
 INT8X_UNARY_STEP(QuantizeStep, convert, QuantizeParams, quantize, float, int8_t);
 INT8X_UNARY_STEP(DequantizeStep, convert, DequantizeParams, dequantize, int8_t, float);
-INT8X_UNARY_STEP(PadStep, pad, PadParams, pad, int8_t, int8_t);
 INT8X_UNARY_STEP(MoveStep, move, MoveParams, move, int8_t, int8_t);
 INT8X_PAIRS_STEP(AddStep, add, AddParams, add);
 INT8X_PAIRS_STEP(MulStep, mul, MulParams, mul);
@@ -132,6 +131,17 @@ INT8X_UNARY_STEP(WideSigmoidStep, wide, WideSigmoidParams, wide_sigmoid, int16_t
 INT8X_UNARY_STEP(WideSoftmaxStep, wide, WideSoftmaxParams, wide_softmax, int16_t, int16_t);
 INT8X_UNARY_STEP(WideConvStep, wide, WideConvParams, wide_conv, int16_t, int16_t);
 INT8X_UNARY_STEP(RescaleStep, convert, RescaleParams, rescale, void, void);
+
+// The frame's batch is 0 where more than rows and columns is padded.
+class PadStep
+    : public UnaryStep<INT8X_STEP_BASE(pad, PadParams, pad), PadParams, int8_t, int8_t, pad_run> {
+ public:
+  PadStep(const char* op, std::vector<ValueId> inputs, ValueId output, const PadParams& params,
+          const Frame& frame, Work work)
+      : UnaryStep(op, std::move(inputs), output, params, work), frame(frame) {}
+
+  const Frame frame;
+};
 
 class LutStep
     : public UnaryStep<INT8X_STEP_BASE(lut, LutParams, lut), LutParams, int8_t, int8_t, lut_run> {
@@ -152,6 +162,7 @@ class DepthwiseStep : public UnaryStep<INT8X_STEP_BASE(depthwise, DepthwiseParam
   DepthwiseStep(std::shared_ptr<const void> weights, const char* op, std::vector<ValueId> inputs,
                 ValueId output, const DepthwiseParams& params, Work work)
       : UnaryStep(op, std::move(inputs), output, params, work), weights_(std::move(weights)) {}
+  std::unique_ptr<Step> without_pad(ValueId input, const Frame& frame) const override;
 
  private:
   const std::shared_ptr<const void> weights_;
@@ -182,6 +193,7 @@ class ConvStep : public Step {
   int64_t cost() const override { return work_.nanoseconds; }
   int64_t tiles() const override { return conv_tiles(*weights, geometry); }
   size_t scratch_bytes() const override { return conv_scratch_bytes(*weights, geometry); }
+  std::unique_ptr<Step> without_pad(ValueId input, const Frame& frame) const override;
   void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
 
  private:

@@ -60,6 +60,9 @@ ConvWeightsPtr conv_pack(const ConvSpec& spec, arch::ArchSet archs);
 // Bytes held by the packed weights.
 size_t conv_weights_bytes(const ConvWeights& weights);
 
+// As in the spec.
+int32_t conv_input_zero_point(const ConvWeights& weights);
+
 // The name of the kernel that runs, as kernels.inc spells it.
 const char* conv_kernel_name(const ConvWeights& weights);
 

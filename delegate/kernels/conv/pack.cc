@@ -77,6 +77,8 @@ ConvWeightsPtr conv_pack(const ConvSpec& spec, arch::ArchSet archs) {
 
 size_t conv_weights_bytes(const ConvWeights& weights) { return weights.bytes; }
 
+int32_t conv_input_zero_point(const ConvWeights& weights) { return weights.input_zero_point; }
+
 const char* conv_kernel_name(const ConvWeights& weights) {
   return gemm_requantize_name(weights.kernels, weights.narrow);
 }

@@ -68,6 +68,9 @@ DepthwiseWeightsPtr depthwise_pack(const DepthwiseSpec& spec, arch::ArchSet arch
 // Bytes held by the packed weights.
 size_t depthwise_weights_bytes(const DepthwiseWeights& weights);
 
+// As in the spec.
+int32_t depthwise_input_zero_point(const DepthwiseWeights& weights);
+
 struct DepthwiseParams {
   const DepthwiseWeights* weights;  // must outlive the params
   DepthwiseGeometry geometry;

@@ -110,6 +110,10 @@ void DepthwiseWeightsDeleter::operator()(const DepthwiseWeights* weights) const 
 
 size_t depthwise_weights_bytes(const DepthwiseWeights& weights) { return weights.bytes; }
 
+int32_t depthwise_input_zero_point(const DepthwiseWeights& weights) {
+  return weights.spec.input_zero_point;
+}
+
 bool make_depthwise_params(const DepthwiseWeights& weights, const DepthwiseGeometry& g,
                            DepthwiseParams* out) {
   if (g.batch <= 0 || g.in_h <= 0 || g.in_w <= 0 || g.out_h <= 0 || g.out_w <= 0) return false;
