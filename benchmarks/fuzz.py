@@ -27,6 +27,7 @@ import archs
 import int8x
 from cases_wide import MAKERS as WIDE
 from cases_wide import wide_cases
+from draws import Draw
 from exactness import THREADS, difference, expected_outputs, run
 from operator_case import Case
 from operator_cases import CASES
@@ -38,21 +39,21 @@ from rich.table import Table
 ENDLESS = 10**9
 
 
-def graphs(start: int) -> Iterator[tuple[Case, list[str]]]:
-    for seed in itertools.count(start):
+def graphs() -> Iterator[tuple[Case, list[str]]]:
+    for seed in itertools.count():
         yield random_graph(seed)
 
 
-def single(cases: Iterator[Case], start: int, name: str) -> Iterator[tuple[Case, list[str]]]:
-    for case in itertools.islice(cases, start, None):
+def single(cases: Iterator[Case], name: str) -> Iterator[tuple[Case, list[str]]]:
+    for case in cases:
         yield case, [name]
 
 
-def sources(start: int) -> list[Iterator[tuple[Case, list[str]]]]:
-    operators = [single(CASES[name](ENDLESS), start, name) for name in CASES]
-    wide = [single(wide_cases(name, ENDLESS), start, f"{name} 16x8") for name in WIDE]
+def sources() -> list[Iterator[tuple[Case, list[str]]]]:
+    operators = [single(CASES[name](ENDLESS), name) for name in CASES]
+    wide = [single(wide_cases(name, ENDLESS), f"{name} 16x8") for name in WIDE]
     # As many graphs as single operators.
-    return [graphs(start)] * (len(operators) + len(wide)) + operators + wide
+    return [graphs()] * (len(operators) + len(wide)) + operators + wide
 
 
 def fault(case: Case, arch: str, threads: int) -> str:
@@ -82,6 +83,7 @@ def main() -> int:
     if arguments.minutes <= 0 or arguments.start < 0:
         parser.error("--minutes must be above 0 and --start not below 0")
     faulthandler.enable()
+    Draw.shift = arguments.start
     console = Console()
     forced = ["auto", *archs.on_this_cpu()]
     covered: Counter = Counter()
@@ -91,7 +93,7 @@ def main() -> int:
     try:
         with Progress(*Progress.get_default_columns()[:2], TimeRemainingColumn()) as progress:
             task = progress.add_task("fuzzing", total=60 * arguments.minutes)
-            for source in itertools.cycle(sources(arguments.start)):
+            for source in itertools.cycle(sources()):
                 case, operators = next(source)
                 arch, threads = forced[models % len(forced)], THREADS[models % len(THREADS)]
                 wrong = fault(case, arch, threads)

@@ -15,9 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import networks
+import wide_networks
 from int8x import benchmark_tables, benchmarking
 from int8x.progress import bar
-from networks import NETWORKS, build
+
+NETWORKS = {**networks.NETWORKS, **wide_networks.NETWORKS}
 
 
 def default_cache() -> Path:
@@ -25,13 +28,16 @@ def default_cache() -> Path:
 
 
 def model_file(name: str, cache: Path) -> Path:
-    """The network's .tflite, built on first use and again when networks.py has changed."""
-    recipe = Path(__file__).with_name("networks.py").read_bytes()
+    """The network's .tflite, built on first use and again when what builds it has changed."""
+    source = wide_networks if name in wide_networks.NETWORKS else networks
+    recipe = Path(networks.__file__).read_bytes()
+    if source is not networks:
+        recipe += Path(source.__file__).read_bytes()
     path = cache / hashlib.sha256(recipe).hexdigest()[:12] / f"{name}.tflite"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(build(NETWORKS[name]))
+        partial.write_bytes(source.build(NETWORKS[name]))
         os.replace(partial, path)
     return path
 

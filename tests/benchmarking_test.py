@@ -95,6 +95,8 @@ def test_random_inputs_cover_the_type_and_repeat():
     assert benchmarking.random_input((10,), np.uint8).dtype == np.uint8
     floats = benchmarking.random_input((1000,), np.float32)
     assert floats.dtype == np.float32 and 0 <= floats.min() < floats.max() < 1
+    words = benchmarking.random_input((1000,), np.int16)
+    assert words.dtype == np.int16 and words.min() < -30000 and words.max() > 30000
     assert not benchmarking.random_input((10,), np.int32).any()
 
 

@@ -11,16 +11,12 @@
 
 #include "delegate/kernels/conv/conv.h"
 #include "delegate/kernels/gemm/gemm.h"
-#include "gtest/gtest.h"
+#include "tests/kernel_test.h"
 
 namespace int8x {
 namespace {
 
 constexpr unsigned kSeed = 20240613;
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
 
 struct Shape {
   int batch, in_h, in_w, in_c, out_c, kernel_h, kernel_w;
@@ -161,29 +157,14 @@ std::vector<int8_t> reference(const Problem& p) {
   return out;
 }
 
-// Runs tiles last to first, `at_once` in a call and each call on fresh scratch, with guards around
-// output and scratch.
 std::vector<int8_t> run(const Problem& p, const ConvWeights& weights, int64_t at_once) {
-  constexpr size_t kGuard = 64;
-  const size_t size = output_size(p.geometry);
-  std::vector<int8_t> out(size + 2 * kGuard, 55);
   // The input ends where its allocation ends, for tools that watch reads.
-  std::vector<int8_t> input(p.input);
-  const size_t scratch_bytes = conv_scratch_bytes(weights, p.geometry);
-  const size_t allocated = (scratch_bytes + kGuard + 63) / 64 * 64;
-  for (int64_t end = conv_tiles(weights, p.geometry); end > 0; end -= at_once) {
-    std::unique_ptr<uint8_t, Free> scratch(
-        static_cast<uint8_t*>(std::aligned_alloc(64, allocated)));
-    std::fill(scratch.get(), scratch.get() + allocated, 0xa5);
-    conv_run(weights, p.geometry, input.data(), out.data() + kGuard,
-             std::max<int64_t>(0, end - at_once), end, scratch.get());
-    for (size_t i = scratch_bytes; i < allocated; ++i) EXPECT_EQ(scratch.get()[i], 0xa5);
-  }
-  for (size_t i = 0; i < kGuard; ++i) {
-    EXPECT_EQ(out[i], 55);
-    EXPECT_EQ(out[kGuard + size + i], 55);
-  }
-  return std::vector<int8_t>(out.begin() + kGuard, out.begin() + kGuard + size);
+  const std::vector<int8_t> input(p.input);
+  return guarded_run(output_size(p.geometry), conv_scratch_bytes(weights, p.geometry),
+                     conv_tiles(weights, p.geometry), at_once,
+                     [&](int8_t* out, int64_t begin, int64_t end, void* scratch) {
+                       conv_run(weights, p.geometry, input.data(), out, begin, end, scratch);
+                     });
 }
 
 void check(const Shape& s, Values values) {

@@ -99,7 +99,11 @@ const Damage kDamages[] = {
      [](Host* h, const SmallNet&) {
        h->resize(kWeights, {65536, 65536, 65536, 65536});
      }},
-    {"weights_sparse", [](Host* h, const SmallNet&) { h->tensor(kWeights).sparsity = h; }},
+    {"weights_sparse",
+     [](Host* h, const SmallNet&) {
+       static TfLiteSparsity nothing = {};
+       h->tensor(kWeights).sparsity = &nothing;
+     }},
     {"input_channels_do_not_divide",
      [](Host* h, const SmallNet& n) {
        h->resize(n.input, {1, 6, 6, 15});

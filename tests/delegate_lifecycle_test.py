@@ -103,9 +103,11 @@ def test_the_delegate_may_outlive_its_interpreters(graphs):
 
 def in_threads(count, work):
     errors = []
+    ready = threading.Barrier(count)
 
     def guarded(number):
         try:
+            ready.wait()
             work(number)
         except BaseException as error:
             errors.append(error)

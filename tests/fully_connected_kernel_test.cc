@@ -13,16 +13,12 @@
 #include "delegate/fixed_point/requantize.h"
 #include "delegate/kernels/fully_connected/fully_connected.h"
 #include "delegate/kernels/gemm/gemm.h"
-#include "gtest/gtest.h"
+#include "tests/kernel_test.h"
 
 namespace int8x {
 namespace {
 
 constexpr unsigned kSeed = 20240614;
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
 
 struct Shape {
   int rows, in_c, out_c;
@@ -80,27 +76,13 @@ std::vector<int8_t> reference(const Problem& p) {
   return out;
 }
 
-// Runs tiles last to first, `at_once` in a call and each call on fresh scratch, with guards around
-// output and scratch.
 std::vector<int8_t> run(const Problem& p, const FullyConnectedWeights& weights, int64_t at_once) {
-  constexpr size_t kGuard = 64;
-  const size_t size = static_cast<size_t>(p.rows) * p.spec.out_c;
-  std::vector<int8_t> out(size + 2 * kGuard, 55);
-  const size_t scratch_bytes = fully_connected_scratch_bytes(weights, p.rows);
-  const size_t allocated = (scratch_bytes + kGuard + 63) / 64 * 64;
-  for (int64_t end = fully_connected_tiles(weights, p.rows); end > 0; end -= at_once) {
-    std::unique_ptr<uint8_t, Free> scratch(
-        static_cast<uint8_t*>(std::aligned_alloc(64, allocated)));
-    std::fill(scratch.get(), scratch.get() + allocated, 0xa5);
-    fully_connected_run(weights, p.rows, p.input.data(), out.data() + kGuard,
-                        std::max<int64_t>(0, end - at_once), end, scratch.get());
-    for (size_t i = scratch_bytes; i < allocated; ++i) EXPECT_EQ(scratch.get()[i], 0xa5);
-  }
-  for (size_t i = 0; i < kGuard; ++i) {
-    EXPECT_EQ(out[i], 55);
-    EXPECT_EQ(out[kGuard + size + i], 55);
-  }
-  return std::vector<int8_t>(out.begin() + kGuard, out.begin() + kGuard + size);
+  return guarded_run(
+      static_cast<size_t>(p.rows) * p.spec.out_c, fully_connected_scratch_bytes(weights, p.rows),
+      fully_connected_tiles(weights, p.rows), at_once,
+      [&](int8_t* out, int64_t begin, int64_t end, void* scratch) {
+        fully_connected_run(weights, p.rows, p.input.data(), out, begin, end, scratch);
+      });
 }
 
 void check(const Shape& s, Values values) {

@@ -3,9 +3,12 @@
 #ifndef INT8X_TESTS_KERNEL_TEST_H_
 #define INT8X_TESTS_KERNEL_TEST_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -76,6 +79,31 @@ const char* first_name(const List& list, arch::ArchSet set) {
     }
   }
   return "";
+}
+
+// The outputs of `run(output, tile_begin, tile_end, scratch)` over all tiles, last to first,
+// `at_once` in a call and each call on fresh scratch, with guards around output and scratch.
+template <typename Run>
+std::vector<int8_t> guarded_run(size_t size, size_t scratch_bytes, int64_t tiles, int64_t at_once,
+                                const Run& run) {
+  constexpr size_t kGuard = 64;
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  std::vector<int8_t> out(size + 2 * kGuard, 55);
+  const size_t allocated = (scratch_bytes + kGuard + 63) / 64 * 64;
+  for (int64_t end = tiles; end > 0; end -= at_once) {
+    std::unique_ptr<uint8_t, Free> scratch(
+        static_cast<uint8_t*>(std::aligned_alloc(64, allocated)));
+    std::fill(scratch.get(), scratch.get() + allocated, 0xa5);
+    run(out.data() + kGuard, std::max<int64_t>(0, end - at_once), end, scratch.get());
+    for (size_t i = scratch_bytes; i < allocated; ++i) EXPECT_EQ(scratch.get()[i], 0xa5);
+  }
+  for (size_t i = 0; i < kGuard; ++i) {
+    EXPECT_EQ(out[i], 55);
+    EXPECT_EQ(out[kGuard + size + i], 55);
+  }
+  return std::vector<int8_t>(out.begin() + kGuard, out.end() - kGuard);
 }
 
 }  // namespace int8x

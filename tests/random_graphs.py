@@ -227,5 +227,5 @@ def random_graph(
         last = x.index
     content = graph.model.finish(list(dict.fromkeys([*outputs, last])))
     return Case(
-        "graph", f"graph seed {seed}: {' '.join(graph.operators)}", content, feeds
+        "graph", f"graph seed {draw.seed}: {' '.join(graph.operators)}", content, feeds
     ), graph.operators

@@ -3,14 +3,17 @@
 import subprocess
 import sys
 
+import archs
 import int8x
 import numpy as np
 import pytest
+from exactness import difference, reference_outputs, run
 from float_nets import Net, on_grid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from int8x.runtime.interpreter import load_runtime, open_interpreter
 from int8x.tflite.graph import Graph
+from int8x.tflite.quant_params import QuantParams
 from int8x.tflite.sparse_encoding import encode_sparse
 from int8x.tflite.sparsity import dense, is_sparse
 
@@ -27,9 +30,9 @@ def prune(op, share, block=16):
     op.inputs[1].data = weights
 
 
-def perceptron(columns=256, rows=64, share=0.75):
+def perceptron(columns=256, rows=64, share=0.75, batch=1):
     net = Net()
-    y = net.dense(net.dense(net.input(1, columns), rows), 32)
+    y = net.dense(net.dense(net.input(batch, columns), rows), 32)
     for op in net.main.operators:
         prune(op, share)
     return Graph.from_bytes(net.done(y).to_bytes())
@@ -75,10 +78,79 @@ def test_todays_runtimes_load_it_and_are_at_most_one_step_off(name, resolver):
     assert results[0].std() > 10
 
 
-def test_the_delegate_leaves_sparse_operators_to_the_runtime():
-    interpreter = int8x.Interpreter(quantized(perceptron(), sparse_encoding=True).to_bytes())
-    assert len(interpreter.claims.refused) == 2
-    assert interpreter(np.zeros((1, 256), np.int8)).shape == (1, 32)
+def first_layer(graph):
+    """The graph's first operator alone: nothing after it hides a difference."""
+    graph = Graph.from_bytes(graph.to_bytes())
+    graph.main.operators = graph.main.operators[:1]
+    graph.main.outputs = [graph.main.operators[0].outputs[0]]
+    graph.signatures.clear()
+    graph.main.compact()
+    return graph
+
+
+def expect_exact(graph, rows):
+    """The delegate takes every operator and equals the reference, in each way to run it."""
+    data = graph.to_bytes()
+    feeds = [(row,) for row in rows]
+    expected = reference_outputs(data, feeds)
+    for arch in archs.on_this_cpu():
+        for sparse in ("on", "off", "auto"):
+            options = {"arch": arch, "sparse": sparse}
+            interpreter = int8x.Interpreter(
+                data, 2, "ai_edge_litert", options, resolver="reference"
+            )
+            assert not interpreter.claims.refused
+            assert not difference(expected, run(interpreter, feeds)), f"{arch} sparse={sparse}"
+    return expected
+
+
+@pytest.mark.parametrize("rows", [1, 17])
+@pytest.mark.parametrize("weights", ["per_channel", "per_tensor"])
+def test_the_delegate_takes_sparse_operators_bit_for_bit(weights, rows):
+    recipe = {"name": "int8", "weights": weights}
+    graph = first_layer(
+        quantized(perceptron(share=0.8, batch=rows), recipe=recipe, sparse_encoding=True)
+    )
+    values = np.random.default_rng(SEED).integers(-128, 128, (30, rows, 256)).astype(np.int8)
+    (outputs,) = zip(*expect_exact(graph, values), strict=True)
+    assert np.std(outputs) > 10
+
+
+@pytest.mark.parametrize("weights", ["per_channel", "per_tensor"])
+def test_a_multiplier_is_rounded_where_the_sparse_kernel_rounds_it(weights):
+    """Large biases near ties tell the product of scales in double from that in float."""
+    recipe = {"name": "int8", "weights": weights}
+    graph = first_layer(quantized(perceptron(), recipe=recipe, sparse_encoding=True))
+    operator, random = graph.main.operators[0], np.random.default_rng(SEED)
+    source, scales = operator.inputs[0].quant, operator.inputs[1].quant.scales.astype(np.float32)
+    scale = np.float32(source.scales[0])
+    step = np.float32(float(scale) * float(scales[0]) * 2**23 * 1.3)
+    operator.outputs[0].quant = QuantParams(step, 0)
+    products = [float(scale) * float(f) / float(step) for f in scales] * (64 // len(scales))
+    floats = [float(scale * f) / float(step) for f in scales] * (64 // len(scales))
+    ties = random.integers(60, 120, 64) + 0.5
+    between = ties / ((np.array(products) + np.array(floats)) / 2)
+    operator.inputs[2].data = np.minimum(np.rint(between), 2**31 - 1).astype(np.int32)
+    zero = np.full((1, 256), source.zero_points[0], np.int8)
+    expect_exact(graph, [zero])
+
+
+@pytest.mark.parametrize("spoil", ["index", "order", "segments"])
+def test_the_delegate_refuses_blocks_out_of_range(spoil):
+    graph = first_layer(quantized(perceptron(), sparse_encoding=True))
+    blocks = graph.main.operators[0].inputs[1].raw.sparsity.dimMetadata[1]
+    places, starts = np.array(blocks.arrayIndices.values), np.array(blocks.arraySegments.values)
+    if spoil == "index":
+        places[3] = 16
+    elif spoil == "order":
+        places[: starts[1]] = places[starts[1] - 1 :: -1].copy()
+    else:
+        starts[5] = 10**6
+    blocks.arrayIndices.values, blocks.arraySegments.values = places, starts
+    interpreter = int8x.Interpreter(graph.to_bytes())  # run by nobody
+    assert [node.reason for node in interpreter.claims.refused] == [
+        "sparse weights whose blocks are out of range"
+    ]
 
 
 @settings(max_examples=40, deadline=None)

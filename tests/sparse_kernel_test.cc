@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -13,16 +11,12 @@
 #include "delegate/kernels/fully_connected/fully_connected.h"
 #include "delegate/kernels/sparse/leaf.h"
 #include "delegate/kernels/sparse/sparse.h"
-#include "gtest/gtest.h"
+#include "tests/kernel_test.h"
 
 namespace int8x {
 namespace {
 
 constexpr unsigned kSeed = 20240917;
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
 
 // `some` keeps every fourth block, `rows` keeps or drops whole output channels.
 enum class Zeros { none, some, most, rows, all };
@@ -77,29 +71,14 @@ std::vector<int8_t> random_input(std::mt19937& random, int64_t count, Values val
   return input;
 }
 
-// Runs tiles last to first, `at_once` in a call and each call on fresh scratch, with guards around
-// output and scratch.
 std::vector<int8_t> run(const SparseWeights& weights, const SparseGeometry& geometry,
                         const std::vector<int8_t>& given, size_t size, int64_t at_once) {
-  constexpr size_t kGuard = 64;
-  std::vector<int8_t> out(size + 2 * kGuard, 55);
   // The input ends where its allocation ends, for tools that watch reads.
-  std::vector<int8_t> input(given);
-  const size_t scratch_bytes = sparse_scratch_bytes(weights, geometry);
-  const size_t allocated = (scratch_bytes + kGuard + 63) / 64 * 64;
-  for (int64_t end = sparse_tiles(weights, geometry); end > 0; end -= at_once) {
-    std::unique_ptr<uint8_t, Free> scratch(
-        static_cast<uint8_t*>(std::aligned_alloc(64, allocated)));
-    std::fill(scratch.get(), scratch.get() + allocated, 0xa5);
-    sparse_run(weights, geometry, input.data(), out.data() + kGuard,
-               std::max<int64_t>(0, end - at_once), end, scratch.get());
-    for (size_t i = scratch_bytes; i < allocated; ++i) EXPECT_EQ(scratch.get()[i], 0xa5);
-  }
-  for (size_t i = 0; i < kGuard; ++i) {
-    EXPECT_EQ(out[i], 55);
-    EXPECT_EQ(out[kGuard + size + i], 55);
-  }
-  return std::vector<int8_t>(out.begin() + kGuard, out.begin() + kGuard + size);
+  const std::vector<int8_t> input(given);
+  return guarded_run(size, sparse_scratch_bytes(weights, geometry), sparse_tiles(weights, geometry),
+                     at_once, [&](int8_t* out, int64_t begin, int64_t end, void* scratch) {
+                       sparse_run(weights, geometry, input.data(), out, begin, end, scratch);
+                     });
 }
 
 void check_kernels(const SparseSpec& spec, const SparseGeometry& geometry,

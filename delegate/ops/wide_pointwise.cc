@@ -90,17 +90,19 @@ Reason refuse_sigmoid(const NodeView& node) {
   float input;
   if (Reason reason = read_fixed_output(node, &input)) return reason;
   WideSigmoidParams params;
-  return make_wide_sigmoid_params(false, input, 1, &params) ? nullptr : "a scale out of range";
+  return make_wide_sigmoid_params(false, input, 1, 0, &params) ? nullptr : "a scale out of range";
 }
 
-Reason plan_sigmoid(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
+Reason plan_sigmoid(const NodeView& node, const Packed&, const Resources& resources,
+                    PlanBuilder* builder) {
   ValueId input, output;
   if (Reason reason = same_shape(node, builder, &input, &output)) return reason;
   float scale;
   if (Reason reason = read_fixed_output(node, &scale)) return reason;
   const int64_t elements = builder->shape(input).elements();
   WideSigmoidParams params;
-  if (!make_wide_sigmoid_params(node.builtin() == kTfLiteBuiltinTanh, scale, elements, &params)) {
+  if (!make_wide_sigmoid_params(node.builtin() == kTfLiteBuiltinTanh, scale, elements,
+                                resources.archs, &params)) {
     return "a scale out of range";
   }
   builder->add(std::make_unique<WideSigmoidStep>(find_operator(node.builtin())->name,
@@ -109,14 +111,15 @@ Reason plan_sigmoid(const NodeView& node, const Packed&, const Resources&, PlanB
   return nullptr;
 }
 
-Reason make_softmax(const NodeView& node, const Shape& shape, WideSoftmaxParams* out) {
+Reason make_softmax(const NodeView& node, const Shape& shape, arch::ArchSet archs,
+                    WideSoftmaxParams* out) {
   float input;
   if (Reason reason = read_fixed_output(node, &input)) return reason;
   const auto* params = node.params<TfLiteSoftmaxParams>();
   if (params == nullptr) return "no options";
   if (shape.rank < 1) return "a scalar";
   const int64_t depth = shape.back(0);
-  return make_wide_softmax_params(input, params->beta, shape.elements() / depth, depth, out)
+  return make_wide_softmax_params(input, params->beta, shape.elements() / depth, depth, archs, out)
              ? nullptr
              : "rows, beta or a scale that the kernel does not take";
 }
@@ -126,22 +129,23 @@ Reason refuse_softmax(const NodeView& node) {
   Shape shape;
   WideSoftmaxParams params;
   if (!read_shape(node.input(0), &shape)) return "a shape that cannot be read";
-  return make_softmax(node, shape, &params);
+  return make_softmax(node, shape, 0, &params);
 }
 
-Reason plan_softmax(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
+Reason plan_softmax(const NodeView& node, const Packed&, const Resources& resources,
+                    PlanBuilder* builder) {
   ValueId input, output;
   if (Reason reason = same_shape(node, builder, &input, &output)) return reason;
   const Shape shape = builder->shape(input);
   WideSoftmaxParams params;
-  if (Reason reason = make_softmax(node, shape, &params)) return reason;
+  if (Reason reason = make_softmax(node, shape, resources.archs, &params)) return reason;
   builder->add(std::make_unique<WideSoftmaxStep>("SOFTMAX", std::vector<ValueId>{input}, output,
                                                  params, Work{0, shape.elements() * 6}));
   return nullptr;
 }
 
 // The output's height and width follow from the input's.
-Reason make_pool(const NodeView& node, const Shape& in, WidePoolParams* out) {
+Reason make_pool(const NodeView& node, const Shape& in, arch::ArchSet archs, WidePoolParams* out) {
   float input, output;
   if (Reason reason = read_wide_activation(node.input(0), &input)) return reason;
   if (Reason reason = read_wide_activation(node.output(0), &output)) return reason;
@@ -158,7 +162,7 @@ Reason make_pool(const NodeView& node, const Shape& in, WidePoolParams* out) {
       !slide(p->padding, in.dims[2], p->filter_width, p->stride_width, 1, &w)) {
     return "a window, stride or padding out of range";
   }
-  *out = {node.builtin() == kTfLiteBuiltinAveragePool2d,
+  *out = {wide_pool_kernel(node.builtin() == kTfLiteBuiltinAveragePool2d, archs),
           in.dims[0],
           in.dims[1],
           in.dims[2],
@@ -181,15 +185,17 @@ Reason refuse_pool(const NodeView& node) {
   Shape in;
   WidePoolParams params;
   if (!read_shape(node.input(0), &in)) return "a shape that cannot be read";
-  return make_pool(node, in, &params);
+  return make_pool(node, in, 0, &params);
 }
 
-Reason plan_pool(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
+Reason plan_pool(const NodeView& node, const Packed&, const Resources& resources,
+                 PlanBuilder* builder) {
   const ValueId input = builder->input(node.input_index(0));
   const ValueId output = builder->output(node.output_index(0));
   if (input < 0 || output < 0) return "a shape that cannot be read";
   WidePoolParams params;
-  if (Reason reason = make_pool(node, builder->shape(input), &params)) return reason;
+  if (Reason reason = make_pool(node, builder->shape(input), resources.archs, &params))
+    return reason;
   const Shape out = builder->shape(output);
   if (out != Shape{4, {params.batch, params.out_h, params.out_w, params.channels}}) {
     return "an output shape that does not follow from the input";

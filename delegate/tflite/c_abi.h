@@ -138,6 +138,22 @@ struct TfLiteAffineQuantization {
   int32_t quantized_dimension;
 };
 
+enum TfLiteDimensionType { kTfLiteDimDense = 0, kTfLiteDimSparseCSR };
+
+struct TfLiteDimensionMetadata {
+  TfLiteDimensionType format;
+  int dense_size;
+  TfLiteIntArray* array_segments;
+  TfLiteIntArray* array_indices;
+};
+
+struct TfLiteSparsity {
+  TfLiteIntArray* traversal_order;
+  TfLiteIntArray* block_map;
+  TfLiteDimensionMetadata* dim_metadata;
+  int dim_metadata_size;
+};
+
 struct TfLiteDelegate;
 
 struct TfLiteTensor {
@@ -154,7 +170,7 @@ struct TfLiteTensor {
   bool data_is_stale;
   bool is_variable;
   TfLiteQuantization quantization;
-  void* sparsity;
+  TfLiteSparsity* sparsity;
   const TfLiteIntArray* dims_signature;
 };
 
@@ -373,6 +389,10 @@ INT8X_OFFSET(TfLiteTensor, is_variable, 77, 45);
 INT8X_OFFSET(TfLiteTensor, quantization, 80, 48);
 INT8X_OFFSET(TfLiteTensor, sparsity, 96, 56);
 INT8X_OFFSET(TfLiteTensor, dims_signature, 104, 60);
+
+INT8X_SIZE(TfLiteDimensionMetadata, 24, 16);
+INT8X_SIZE(TfLiteSparsity, 32, 16);
+INT8X_OFFSET(TfLiteSparsity, dim_metadata, 16, 8);
 
 INT8X_SIZE(TfLiteNode, 72, 36);
 INT8X_OFFSET(TfLiteNode, user_data, 32, 16);

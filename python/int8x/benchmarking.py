@@ -76,14 +76,14 @@ def open_runner(
 
 
 def random_input(shape: Sequence[int], dtype: Any, seed: int = 0) -> np.ndarray:
-    """Integers over the whole range of 8-bit types, floats in [0, 1), zeros for wider integers
-    (they may be indices).
+    """Integers over the whole range of 8-bit and 16-bit types, floats in [0, 1), zeros for wider
+    integers (they may be indices).
     """
     generator = np.random.default_rng(seed)
     dtype = np.dtype(dtype)
     if dtype.kind == "f":
         return generator.random(tuple(shape)).astype(dtype)
-    if dtype.kind in "iu" and dtype.itemsize == 1:
+    if dtype.kind in "iu" and dtype.itemsize <= 2:
         bounds = np.iinfo(dtype)
         return generator.integers(bounds.min, bounds.max + 1, tuple(shape), dtype=dtype)
     return np.zeros(tuple(shape), dtype)

@@ -46,12 +46,13 @@ void pack_high_half(const DepthwiseSpec& s, const Layout& layout, const Block& b
   for (int lane = 0; lane < lanes32; ++lane) {
     const Constants k = constants_of(s, layout, channel_of(block, j, lane));
     const int32_t right = -k.multiplier.shift;
-    const int32_t half = right > 0 ? int32_t{1} << (right - 1) : 0;
-    const int32_t nudge = clamps_negative(s) || right == 0 ? half : half - 1;
-    const int32_t above = -k.multiplier.multiplier + nudge + s.output_zero_point * (1 << right);
+    const uint32_t half = right > 0 ? uint32_t{1} << (right - 1) : 0;
+    const uint32_t nudge = clamps_negative(s) || right == 0 ? half : half - 1;
+    // Modulo 2^32, as the kernel adds it.
+    const uint32_t zero_point = static_cast<uint32_t>(s.output_zero_point) << right;
+    const uint32_t above = nudge - static_cast<uint32_t>(k.multiplier.multiplier) + zero_point;
     const uint64_t twice = 2 * static_cast<uint64_t>(k.multiplier.multiplier);
-    const uint64_t offset =
-        (static_cast<uint64_t>(static_cast<uint32_t>(above)) << 32) + (uint64_t{1} << 31);
+    const uint64_t offset = (uint64_t{above} << 32) + (uint64_t{1} << 31);
     const int32_t sign_shift = right > 0 ? 31 : 32;
     const size_t size = layout.register_bytes();
     const size_t at32 = static_cast<size_t>(lane) * 4, at64 = static_cast<size_t>(lane / 2) * 8;

@@ -6,11 +6,8 @@ namespace int8x {
 namespace {
 
 constexpr WideBinaryKernel kKernels[] = {
-#define INT8X_WIDE_DOT_KERNEL(...)
 #define INT8X_WIDE_BINARY_KERNEL(arch, name, multiply) {arch, #name, multiply, name},
 #include "delegate/kernels/wide/kernels.inc"
-#undef INT8X_WIDE_BINARY_KERNEL
-#undef INT8X_WIDE_DOT_KERNEL
 };
 
 constexpr int64_t kTile = 4096;

@@ -5,10 +5,7 @@ namespace {
 
 constexpr WideDotKernel kKernels[] = {
 #define INT8X_WIDE_DOT_KERNEL(arch, name) {arch, #name, name},
-#define INT8X_WIDE_BINARY_KERNEL(...)
 #include "delegate/kernels/wide/kernels.inc"
-#undef INT8X_WIDE_BINARY_KERNEL
-#undef INT8X_WIDE_DOT_KERNEL
 };
 
 }  // namespace

@@ -33,10 +33,7 @@ WideDotKernelList wide_dot_kernels();
 const WideDotKernel& wide_dot_kernel(arch::ArchSet archs);
 
 #define INT8X_WIDE_DOT_KERNEL(arch, name) void name(const WideDot& dot);
-#define INT8X_WIDE_BINARY_KERNEL(...)
 #include "delegate/kernels/wide/kernels.inc"
-#undef INT8X_WIDE_BINARY_KERNEL
-#undef INT8X_WIDE_DOT_KERNEL
 
 }  // namespace int8x
 

@@ -13,8 +13,14 @@ constexpr int64_t kTile = 8192;
 
 double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
-void fill(uint16_t* table) {
+constexpr WideSigmoidKernel kKernels[] = {
+#define INT8X_WIDE_SIGMOID_KERNEL(arch, name) {arch, #name, name},
+#include "delegate/kernels/wide/kernels.inc"
+};
+
+void fill(bool tanh, uint32_t* entries) {
   constexpr double kOne = 65536.0;
+  uint16_t table[256];
   for (int i = 0; i < 255; ++i) {
     const double here = sigmoid(i / 24.0), next = sigmoid((i + 1) / 24.0);
     const double middle = sigmoid((i + 0.5) / 24.0);
@@ -22,6 +28,12 @@ void fill(uint16_t* table) {
     table[i] = static_cast<uint16_t>(std::floor(kOne * here - error / 2 + 0.5));
   }
   table[255] = 65535;
+  for (int i = 0; i < 255; ++i) {
+    const uint16_t step = static_cast<uint16_t>(table[i + 1] - table[i]);
+    entries[i] = static_cast<uint32_t>(table[i]) << 16 | step;
+  }
+  // Beyond the table the value is a constant: in Q0.24 of TANH 65535 << 8, in Q0.25 32767 << 10.
+  entries[255] = (tanh ? 65535u : 65534u) << 16;
 }
 
 // Whether scale is 2^*log2, to the reference's tolerance.
@@ -32,29 +44,14 @@ bool power_of_two(float scale, int* log2) {
   return std::fabs(log - rounded) < 1e-3f;
 }
 
-int16_t look_up(const WideSigmoidParams& p, int32_t q) {
-  const int64_t nudge = p.shift > 0 ? int64_t{1} << (p.shift - 1) : 0;
-  const int64_t x = (int64_t{q} * p.multiplier + nudge) >> p.shift;
-  const int64_t magnitude = x < 0 ? -x : x;
-  const int bits = p.tanh ? 8 : 9;  // of the fraction
-  const int64_t index = magnitude >> bits;
-  int64_t r;
-  if (index >= 255) {
-    r = p.tanh ? int64_t{0xffff} << 8 : int64_t{0x7fff} << 10;
-  } else {
-    const int64_t low = p.table[index], high = p.table[index + 1];
-    r = (low << bits) + (magnitude & ((1 << bits) - 1)) * (high - low);
-  }
-  if (p.tanh) {
-    constexpr int64_t kHalf = 1 << 23;  // of Q0.24: tanh is twice the sigmoid less one
-    return static_cast<int16_t>((x >= 0 ? r - kHalf + 128 : -r + kHalf + 127) >> 8);
-  }
-  return static_cast<int16_t>((x >= 0 ? r + 512 : (int64_t{1} << 25) - r + 511) >> 10);
-}
-
 }  // namespace
 
-bool make_wide_sigmoid_params(bool tanh, float input_scale, int64_t count, WideSigmoidParams* out) {
+WideSigmoidKernelList wide_sigmoid_kernels() {
+  return {kKernels, sizeof(kKernels) / sizeof(*kKernels)};
+}
+
+bool make_wide_sigmoid_params(bool tanh, float input_scale, int64_t count, arch::ArchSet archs,
+                              WideSigmoidParams* out) {
   if (count <= 0 || !std::isfinite(input_scale) || !(input_scale > 0)) return false;
   WideSigmoidParams p = {};
   p.tanh = tanh;
@@ -73,7 +70,11 @@ bool make_wide_sigmoid_params(bool tanh, float input_scale, int64_t count, WideS
     if (!(multiplier < 2147483648.0)) return false;
     p.multiplier = static_cast<int32_t>(multiplier);
   }
-  fill(p.table);
+  fill(tanh, p.table);
+  if (p.multiplier > kMostSigmoidMultiplier) archs = 0;
+  p.kernel = kKernels;
+  archs |= arch::bit(arch::reference);
+  while (!arch::has(archs, p.kernel->arch)) ++p.kernel;
   *out = p;
   return true;
 }
@@ -83,7 +84,8 @@ int64_t wide_sigmoid_tiles(const WideSigmoidParams& p) { return (p.count + kTile
 void wide_sigmoid_run(const WideSigmoidParams& p, const int16_t* input, int16_t* output,
                       int64_t tile_begin, int64_t tile_end, void*) {
   const int64_t end = tile_end * kTile < p.count ? tile_end * kTile : p.count;
-  for (int64_t i = tile_begin * kTile; i < end; ++i) output[i] = look_up(p, input[i]);
+  const int64_t begin = tile_begin * kTile;
+  if (begin < end) p.kernel->run(p, input + begin, output + begin, end - begin);
 }
 
 }  // namespace int8x

@@ -63,16 +63,36 @@ inline const char* wide_binary_kernel_name(const WideBinaryParams& params) {
   return params.kernel->name;
 }
 
-#define INT8X_WIDE_DOT_KERNEL(...)
 #define INT8X_WIDE_BINARY_KERNEL(arch, name, multiply)                                         \
   void name(const WideBinaryParams&, const int16_t* lhs, int64_t lhs_step, const int16_t* rhs, \
             int64_t rhs_step, int16_t* output, int64_t count);
 #include "delegate/kernels/wide/kernels.inc"
-#undef INT8X_WIDE_BINARY_KERNEL
-#undef INT8X_WIDE_DOT_KERNEL
+
+// The valid taps of one output pixel.
+struct WidePoolWindow {
+  const int16_t* input;
+  int64_t row_stride;  // elements
+  int32_t rows, columns, channels;
+  int32_t min, max;
+  int16_t* output;
+};
+
+struct WidePoolKernel {
+  arch::Arch arch;
+  const char* name;
+  bool average;
+  void (*run)(const WidePoolWindow&);
+};
+
+struct WidePoolKernelList {
+  const WidePoolKernel* kernels;  // best first; the last of each operator is the reference
+  int count;
+};
+WidePoolKernelList wide_pool_kernels();
+const WidePoolKernel* wide_pool_kernel(bool average, arch::ArchSet archs);
 
 struct WidePoolParams {
-  bool average;  // else the maximum
+  const WidePoolKernel* kernel;  // says which operator it is
   int32_t batch, in_h, in_w, channels, out_h, out_w;
   int32_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
   int32_t activation_min, activation_max;
@@ -87,26 +107,51 @@ inline int64_t wide_pool_tiles(const WidePoolParams& p) { return int64_t{p.batch
 void wide_pool_run(const WidePoolParams& params, const int16_t* input, int16_t* output,
                    int64_t tile_begin, int64_t tile_end, void* scratch);
 inline const char* wide_pool_kernel_name(const WidePoolParams& params) {
-  return params.average ? "average_pool_s16_s16_reference" : "max_pool_s16_s16_reference";
+  return params.kernel->name;
 }
+
+struct WideSigmoidKernel;
 
 struct WideSigmoidParams {
   bool tanh;  // else the logistic function
   int32_t multiplier, shift;
   int64_t count;
-  uint16_t table[256];
+  // Value in the high half, the step to the next one in the low half.
+  uint32_t table[256];
+  const WideSigmoidKernel* kernel;
 };
 
+struct WideSigmoidKernel {
+  arch::Arch arch;
+  const char* name;
+  void (*run)(const WideSigmoidParams&, const int16_t* input, int16_t* output, int64_t count);
+};
+
+struct WideSigmoidKernelList {
+  const WideSigmoidKernel* kernels;  // best first; the last is the reference
+  int count;
+};
+WideSigmoidKernelList wide_sigmoid_kernels();
+
+// The vector kernels multiply in 32 bits.
+constexpr int32_t kMostSigmoidMultiplier = INT16_MAX;
+
 // False when count is not positive or the scale is not finite and positive.
-bool make_wide_sigmoid_params(bool tanh, float input_scale, int64_t count, WideSigmoidParams* out);
+bool make_wide_sigmoid_params(bool tanh, float input_scale, int64_t count, arch::ArchSet archs,
+                              WideSigmoidParams* out);
 
 inline size_t wide_sigmoid_scratch_bytes(const WideSigmoidParams&) { return 0; }
 int64_t wide_sigmoid_tiles(const WideSigmoidParams& params);
 void wide_sigmoid_run(const WideSigmoidParams& params, const int16_t* input, int16_t* output,
                       int64_t tile_begin, int64_t tile_end, void* scratch);
 inline const char* wide_sigmoid_kernel_name(const WideSigmoidParams& params) {
-  return params.tanh ? "tanh_s16_s16_reference" : "logistic_s16_s16_reference";
+  return params.kernel->name;
 }
+
+#define INT8X_WIDE_POOL_KERNEL(arch, name, average) void name(const WidePoolWindow&);
+#define INT8X_WIDE_SIGMOID_KERNEL(arch, name) \
+  void name(const WideSigmoidParams&, const int16_t* input, int16_t* output, int64_t count);
+#include "delegate/kernels/wide/kernels.inc"
 
 }  // namespace int8x
 

@@ -9,13 +9,21 @@ bool has_taps(int32_t out, int32_t stride, int32_t pad, int32_t kernel, int32_t 
   return int64_t{kernel} > pad && int64_t{out - 1} * stride - pad < extent;
 }
 
-int16_t average(int32_t sum, int32_t count, const WidePoolParams& p) {
-  const int32_t half = count / 2;
-  const int32_t mean = (sum > 0 ? sum + half : sum - half) / count;
-  return static_cast<int16_t>(clamp(mean, p.activation_min, p.activation_max));
-}
+constexpr WidePoolKernel kKernels[] = {
+#define INT8X_WIDE_POOL_KERNEL(arch, name, average) {arch, #name, average, name},
+#include "delegate/kernels/wide/kernels.inc"
+};
 
 }  // namespace
+
+WidePoolKernelList wide_pool_kernels() { return {kKernels, sizeof(kKernels) / sizeof(*kKernels)}; }
+
+const WidePoolKernel* wide_pool_kernel(bool average, arch::ArchSet archs) {
+  const WidePoolKernel* kernel = kKernels;
+  archs |= arch::bit(arch::reference);
+  while (kernel->average != average || !arch::has(archs, kernel->arch)) ++kernel;
+  return kernel;
+}
 
 bool valid_wide_pool(const WidePoolParams& p) {
   for (int32_t size : {p.batch, p.in_h, p.in_w, p.channels, p.out_h, p.out_w, p.kernel_h,
@@ -39,20 +47,10 @@ void wide_pool_run(const WidePoolParams& p, const int16_t* input, int16_t* outpu
       const int64_t left = x * p.stride_w - p.pad_left;
       const int64_t x0 = left < 0 ? 0 : left;
       const int64_t x1 = left + p.kernel_w < p.in_w ? left + p.kernel_w : p.in_w;
-      int16_t* to = output + (tile * p.out_w + x) * p.channels;
-      for (int32_t c = 0; c < p.channels; ++c) {
-        int32_t sum = 0, most = INT16_MIN;
-        for (int64_t iy = y0; iy < y1; ++iy) {
-          const int16_t* from = input + ((batch * p.in_h + iy) * p.in_w + x0) * p.channels + c;
-          for (int64_t ix = x0; ix < x1; ++ix, from += p.channels) {
-            sum += *from;
-            if (*from > most) most = *from;
-          }
-        }
-        const int32_t count = static_cast<int32_t>((y1 - y0) * (x1 - x0));
-        to[c] = p.average ? average(sum, count, p)
-                          : static_cast<int16_t>(clamp(most, p.activation_min, p.activation_max));
-      }
+      p.kernel->run({input + ((batch * p.in_h + y0) * p.in_w + x0) * p.channels,
+                     int64_t{p.in_w} * p.channels, static_cast<int32_t>(y1 - y0),
+                     static_cast<int32_t>(x1 - x0), p.channels, p.activation_min, p.activation_max,
+                     output + (tile * p.out_w + x) * p.channels});
     }
   }
 }

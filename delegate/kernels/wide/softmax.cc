@@ -23,21 +23,19 @@ void tabulate(double (*f)(double), double low, double high, int16_t* table) {
   table[kIntervals] = static_cast<int16_t>(clamp16(std::round(f(high) * inverse)));
 }
 
-int32_t look_up(const int16_t* table, int32_t x) {
-  const int32_t index = 256 + (x >> 7);
-  const int16_t slope = static_cast<int16_t>(table[index + 1] - table[index]);
-  return static_cast<int16_t>(table[index] + ((slope * (x & 127) + 64) >> 7));
-}
-
-int32_t exponential(const WideSoftmaxParams& p, int32_t difference) {
-  const int32_t scaled = multiply_by_quantized_multiplier(difference, p.multiplier);
-  return look_up(p.exponential, clamp(wrapping_add(scaled, 32767), INT16_MIN, INT16_MAX));
-}
+constexpr WideSoftmaxKernel kKernels[] = {
+#define INT8X_WIDE_SOFTMAX_KERNEL(arch, name) {arch, #name, name},
+#include "delegate/kernels/wide/kernels.inc"
+};
 
 }  // namespace
 
+WideSoftmaxKernelList wide_softmax_kernels() {
+  return {kKernels, sizeof(kKernels) / sizeof(*kKernels)};
+}
+
 bool make_wide_softmax_params(float input_scale, float beta, int64_t rows, int64_t depth,
-                              WideSoftmaxParams* out) {
+                              arch::ArchSet archs, WideSoftmaxParams* out) {
   const float product = input_scale * beta;
   if (rows <= 0 || depth <= 0 || depth >= (1 << 16)) return false;
   if (!std::isfinite(product) || !(product > 0)) return false;
@@ -45,6 +43,9 @@ bool make_wide_softmax_params(float input_scale, float beta, int64_t rows, int64
   if (out->multiplier.shift > 30) return false;
   out->rows = rows;
   out->depth = depth;
+  out->kernel = kKernels;
+  archs |= arch::bit(arch::reference);
+  while (!arch::has(archs, out->kernel->arch)) ++out->kernel;
   constexpr double kScale = 10.0 / 65535.0;
   tabulate([](double x) { return std::exp(x); }, kScale * (-32768 - 32767),
            kScale * (32767 - 32767), out->exponential);
@@ -63,15 +64,11 @@ void wide_softmax_run(const WideSoftmaxParams& p, const int16_t* input, int16_t*
     for (int64_t i = 0; i < p.depth; ++i) {
       if (from[i] > max) max = from[i];
     }
-    int32_t sum = 0;  // the largest element alone gives nearly 2^15
-    for (int64_t i = 0; i < p.depth; ++i) {
-      to[i] = static_cast<int16_t>(exponential(p, from[i] - max));
-      sum += to[i];
-    }
+    const int32_t sum = p.kernel->run(p, from, max, p.depth, to);
     const int zeros = __builtin_clz(static_cast<uint32_t>(sum));
     const int64_t scaled = ((int64_t{sum} << (zeros - 1)) + (1 << 13)) >> 14;
     const int32_t shifted = static_cast<int32_t>(scaled) - (1 << 15) - (1 << 16);
-    const int32_t reciprocal = look_up(p.reciprocal, clamp(shifted, INT16_MIN, INT16_MAX));
+    const int32_t reciprocal = wide_table_at(p.reciprocal, clamp(shifted, INT16_MIN, INT16_MAX));
     const int right = 31 - zeros;
     for (int64_t i = 0; i < p.depth; ++i) {
       const int32_t y = (to[i] * reciprocal + (1 << (right - 1))) >> right;

@@ -3,16 +3,15 @@
 #include <cmath>
 #include <cstring>
 
+#include "delegate/kernels/wide/window.h"
+
 namespace int8x {
 namespace {
 
-// Output pixels of a tile, and the columns whose sums are held at a time.
-constexpr int64_t kPixels = 16;
-constexpr int kColumns = 64;
+constexpr int64_t kPixels = kWidePixels;
+constexpr int kColumns = 64;  // whose sums are held at a time
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
-
-int group_in_c(const WideConvSpec& s) { return s.depthwise ? 1 : s.in_c / s.groups; }
 
 // round_half_away(x) as int32; out of range it is INT32_MIN, as on x86.
 int32_t round_to_int32(double x) {
@@ -27,43 +26,6 @@ int16_t finish(const WideConvWeights& w, int64_t sum, int o) {
   const int32_t y = w.spec.in_double ? round_to_int32(static_cast<double>(acc) * w.scales[c])
                                      : multiply_wide_by_quantized_multiplier(acc, w.multipliers[c]);
   return static_cast<int16_t>(clamp(y, w.spec.activation_min, w.spec.activation_max));
-}
-
-struct Pixel {
-  int64_t batch;
-  int y, x;
-};
-Pixel pixel_at(const WideConvGeometry& g, int64_t index) {
-  return {index / g.out_w / g.out_h, static_cast<int>(index / g.out_w % g.out_h),
-          static_cast<int>(index % g.out_w)};
-}
-
-// The input of tap (ky, kx), or null where it lies outside.
-const int16_t* tap(const WideConvParams& p, const int16_t* input, const Pixel& at, int ky, int kx) {
-  const WideConvGeometry& g = p.geometry;
-  const int iy = at.y * g.stride_h + ky * g.dilation_h - g.pad_top;
-  const int ix = at.x * g.stride_w + kx * g.dilation_w - g.pad_left;
-  if (iy < 0 || iy >= g.in_h || ix < 0 || ix >= g.in_w) return nullptr;
-  return input + ((at.batch * g.in_h + iy) * g.in_w + ix) * p.weights->spec.in_c;
-}
-
-// The window of one output as a row of the left side; zero, which is the zero point, outside.
-void gather(const WideConvParams& p, const int16_t* input, const Pixel& at, int group,
-            int16_t* row) {
-  const WideConvSpec& s = p.weights->spec;
-  const size_t channels = static_cast<size_t>(group_in_c(s));
-  int16_t* to = row;
-  for (int ky = 0; ky < s.kernel_h; ++ky) {
-    for (int kx = 0; kx < s.kernel_w; ++kx, to += channels) {
-      const int16_t* from = tap(p, input, at, ky, kx);
-      if (from == nullptr) {
-        std::memset(to, 0, channels * sizeof(int16_t));
-      } else {
-        std::memcpy(to, from + static_cast<size_t>(group) * channels, channels * sizeof(int16_t));
-      }
-    }
-  }
-  std::memset(to, 0, static_cast<size_t>(row + p.weights->padded_k - to) * sizeof(int16_t));
 }
 
 void dense(const WideConvParams& p, const int16_t* input, int16_t* output, int64_t first, int count,
@@ -120,7 +82,7 @@ int64_t pixels(const WideConvGeometry& g) { return int64_t{g.batch} * g.out_h * 
 
 bool wide_conv_valid(const WideConvSpec& s) {
   // A depthwise product is at most 2^22.
-  if (s.depthwise && int64_t{s.kernel_h} * s.kernel_w > 511) return false;
+  if (s.depthwise && int64_t{s.kernel_h} * s.kernel_w > kMostWideTaps) return false;
   if (int64_t{s.kernel_h} * s.kernel_w * group_in_c(s) > INT32_MAX / 4) return false;
   for (int o = 0; o < s.out_c && !s.in_double; ++o) {
     const Multiplier m = quantize_multiplier(s.scales[o]);
@@ -153,15 +115,21 @@ std::shared_ptr<const WideConvWeights> wide_conv_pack(const WideConvSpec& s, arc
   if (s.bias != nullptr) std::memcpy(w->bias.data(), s.bias, out_c * sizeof(int64_t));
   w->scales.assign(s.scales, s.scales + s.out_c);
   for (double scale : w->scales) w->multipliers.push_back(quantize_multiplier(scale));
+  if (wide_sums_are_narrow(*w)) w->narrow = pack_wide_narrow(*w, archs);
+  if (w->narrow.gemm != nullptr || w->narrow.depthwise != nullptr) w->weights = {};
   return w;
 }
 
 size_t wide_conv_weights_bytes(const WideConvWeights& w) {
-  return w.weights.size() * sizeof(int16_t) + w.bias.size() * (8 + 8 + sizeof(Multiplier));
+  return (w.weights.size() + w.narrow.weights.size()) * sizeof(int16_t) +
+         w.narrow.rounding.size() * sizeof(WideRounding) +
+         w.bias.size() * (8 + 8 + sizeof(Multiplier));
 }
 
 size_t wide_conv_scratch_bytes(const WideConvParams& p) {
   const WideConvWeights& w = *p.weights;
+  if (w.narrow.gemm != nullptr || w.narrow.depthwise != nullptr)
+    return wide_narrow_scratch_bytes(p);
   if (w.spec.depthwise) return static_cast<size_t>(w.spec.out_c) * sizeof(int32_t);
   return static_cast<size_t>(kPixels * kColumns * 8 + kPixels * w.padded_k * 2);
 }
@@ -176,13 +144,20 @@ void wide_conv_run(const WideConvParams& p, const int16_t* input, int16_t* outpu
   for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
     const int64_t first = tile * kPixels;
     const int count = static_cast<int>(all - first < kPixels ? all - first : kPixels);
-    const auto run = p.weights->spec.depthwise ? depthwise : dense;
+    const WideConvWeights& w = *p.weights;
+    const auto run = w.narrow.gemm != nullptr        ? wide_narrow_dense
+                     : w.narrow.depthwise != nullptr ? wide_narrow_depthwise
+                     : w.spec.depthwise              ? depthwise
+                                                     : dense;
     run(p, input, output, first, count, static_cast<uint8_t*>(scratch));
   }
 }
 
 const char* wide_conv_kernel_name(const WideConvParams& p) {
-  return p.weights->spec.depthwise ? "depthwise_s16_s8_s16_reference" : p.weights->kernel->name;
+  const WideConvWeights& w = *p.weights;
+  if (w.narrow.gemm != nullptr) return w.narrow.gemm->name;
+  if (w.narrow.depthwise != nullptr) return w.narrow.depthwise->name;
+  return w.spec.depthwise ? "depthwise_s16_s8_s16_reference" : w.kernel->name;
 }
 
 }  // namespace int8x

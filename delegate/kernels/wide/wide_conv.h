@@ -18,6 +18,7 @@
 
 #include "delegate/fixed_point/requantize.h"
 #include "delegate/kernels/wide/dot.h"
+#include "delegate/kernels/wide/narrow.h"
 
 namespace int8x {
 
@@ -37,14 +38,25 @@ struct WideConvGeometry {
   int stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
 };
 
+// For kernels whose sums stay in 32 bits, see narrow.h; both null where there is none.
+struct WideNarrow {
+  const WideGemmKernel* gemm = nullptr;
+  const WideDepthwiseKernel* depthwise = nullptr;
+  int pairs = 0;                 // of a column, or of taps
+  std::vector<int16_t> weights;  // as the kernel wants them
+  std::vector<WideRounding> rounding;
+};
+
 struct WideConvWeights {
-  WideConvSpec spec;             // without its pointers
-  int padded_k;                  // of a group's columns, a multiple of kWideStep
-  std::vector<int16_t> weights;  // [out_c][padded_k], or as they come when depthwise
+  WideConvSpec spec;  // without its pointers
+  int padded_k;       // of a group's columns, a multiple of kWideStep
+  std::vector<int16_t>
+      weights;  // [out_c][padded_k], or as they come when depthwise; none if narrow
   std::vector<int64_t> bias;
   std::vector<double> scales;
   std::vector<Multiplier> multipliers;
   const WideDotKernel* kernel;
+  WideNarrow narrow;
 };
 
 // Whether the kernels take it: multipliers that MBQM64 holds, sums of a depthwise window in int32.
@@ -64,6 +76,17 @@ int64_t wide_conv_tiles(const WideConvParams& params);
 void wide_conv_run(const WideConvParams& params, const int16_t* input, int16_t* output,
                    int64_t tile_begin, int64_t tile_end, void* scratch);
 const char* wide_conv_kernel_name(const WideConvParams& params);
+
+// The parts that narrow.cc does for wide_conv_pack() and wide_conv_run(): `count` output pixels
+// from `first`, in 16-bit multipliers and sums of 32 bits, which wide_sums_are_narrow() proves
+// enough.
+bool wide_sums_are_narrow(const WideConvWeights& weights);
+WideNarrow pack_wide_narrow(const WideConvWeights& weights, arch::ArchSet archs);
+size_t wide_narrow_scratch_bytes(const WideConvParams& params);
+void wide_narrow_dense(const WideConvParams& params, const int16_t* input, int16_t* output,
+                       int64_t first, int count, uint8_t* scratch);
+void wide_narrow_depthwise(const WideConvParams& params, const int16_t* input, int16_t* output,
+                           int64_t first, int count, uint8_t* scratch);
 
 }  // namespace int8x
 

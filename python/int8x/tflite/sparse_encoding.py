@@ -39,7 +39,7 @@ def encode_sparse(graph: Graph) -> tuple[SparseConstant, ...]:
     of rounding. tflite-runtime 2.14 loads it, but its sparse kernel knows one scale for a kernel
     only: recipe weights "per_tensor" is right there, "per_channel" is not. TensorFlow Lite for
     Microcontrollers takes the values for dense ones and computes nonsense: not for it. The delegate
-    of int8x leaves sparse operators to the runtime.
+    of int8x takes them, with the bits of the runtime's sparse kernel.
 
     >>> encode_sparse(graph)
     (SparseConstant(name='dense/kernel', dense_bytes=65536, sparse_bytes=17296),)

@@ -1,0 +1,96 @@
+// int16 pools, LOGISTIC, TANH and SOFTMAX, 8 elements at a time.
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "delegate/fixed_point/vector_avx2.h"
+#include "delegate/kernels/wide/pointwise.h"
+#include "delegate/kernels/wide/softmax.h"
+
+namespace int8x {
+namespace {
+
+#define LEAF_INLINE static inline __attribute__((always_inline))
+#define LEAF_MEMBER inline __attribute__((always_inline))
+#define LEAF_LAMBDA __attribute__((always_inline))
+
+struct W {
+  static constexpr int kWords = 8;
+  using Words = __m256i;
+  using Rounding = avx2::Rounding;
+  static LEAF_MEMBER Words load(const int16_t* p) {
+    return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static LEAF_MEMBER Words fill(int32_t x) { return _mm256_set1_epi32(x); }
+  static LEAF_MEMBER Words add(Words a, Words b) { return _mm256_add_epi32(a, b); }
+  static LEAF_MEMBER Words sub(Words a, Words b) { return _mm256_sub_epi32(a, b); }
+  static LEAF_MEMBER Words min(Words a, Words b) { return _mm256_min_epi32(a, b); }
+  static LEAF_MEMBER Words max(Words a, Words b) { return _mm256_max_epi32(a, b); }
+  static LEAF_MEMBER Words bit_and(Words a, Words b) { return _mm256_and_si256(a, b); }
+  static LEAF_MEMBER Words bit_xor(Words a, Words b) { return _mm256_xor_si256(a, b); }
+  static LEAF_MEMBER Words abs(Words a) { return _mm256_abs_epi32(a); }
+  static LEAF_MEMBER Words shift_left(Words a, int n) {
+    return _mm256_sll_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  static LEAF_MEMBER Words shift_right(Words a, int n) {
+    return _mm256_srl_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  static LEAF_MEMBER Words arithmetic_right(Words a, int n) {
+    return _mm256_sra_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  static LEAF_MEMBER Words low_product(Words a, Words b) {
+    return _mm256_madd_epi16(a, _mm256_blend_epi16(b, _mm256_setzero_si256(), 0xaa));
+  }
+  static LEAF_MEMBER Words gather32(const uint32_t* table, Words index) {
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(table), index, 4);
+  }
+  static LEAF_MEMBER Words gather16(const int16_t* table, Words index) {
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(table), index, 2);
+  }
+  static LEAF_MEMBER __m128i mean4(__m128i sum, double half, double inverse) {
+    const __m256d x = _mm256_cvtepi32_pd(sum);
+    const __m256d sign = _mm256_and_pd(x, _mm256_set1_pd(-0.0));
+    const __m256d raised = _mm256_add_pd(x, _mm256_or_pd(_mm256_set1_pd(half), sign));
+    return _mm256_cvttpd_epi32(_mm256_mul_pd(raised, _mm256_set1_pd(inverse)));
+  }
+  static LEAF_MEMBER Words mean(Words sum, double half, double inverse) {
+    return _mm256_set_m128i(mean4(_mm256_extracti128_si256(sum, 1), half, inverse),
+                            mean4(_mm256_castsi256_si128(sum), half, inverse));
+  }
+  static LEAF_MEMBER Rounding rounding(Multiplier m) { return avx2::rounding(m); }
+  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
+    return avx2::multiply_by_quantized_multiplier(x, r);
+  }
+  static LEAF_MEMBER int32_t sum(Words x) {
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+  }
+  static LEAF_MEMBER void store(int16_t* p, Words x, int32_t least, int32_t most) {
+    const Words y = min(max(x, fill(least)), fill(most));
+    const Words halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(y, y), 0x88);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(halves));
+  }
+};
+
+#include "delegate/kernels/wide/rows.inc"
+
+}  // namespace
+
+void average_pool_s16_s16_avx2(const WidePoolWindow& w) {
+  pool<true>(w, average_pool_s16_s16_reference);
+}
+void max_pool_s16_s16_avx2(const WidePoolWindow& w) { pool<false>(w, max_pool_s16_s16_reference); }
+
+void sigmoid_s16_s16_avx2(const WideSigmoidParams& p, const int16_t* input, int16_t* output,
+                          int64_t count) {
+  sigmoid(p, input, output, count);
+}
+
+int32_t softmax_s16_s16_avx2(const WideSoftmaxParams& p, const int16_t* input, int32_t max,
+                             int64_t count, int16_t* output) {
+  return exponentials(p, input, max, count, output);
+}
+
+}  // namespace int8x
