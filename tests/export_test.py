@@ -223,7 +223,7 @@ def test_a_model_without_ranges_is_calibrated_with_data(tmp_path):
     model = nets.compiled(nets.small(), run_eagerly=True)
     model.fit(X[:128], Y[:128], epochs=2, verbose=0)
     graph = int8x.export(model, tmp_path / "model.tflite", data=X[:50])
-    assert graph.main.inputs[0].quant.source.startswith("percentile 99.99 of 50")
+    assert graph.main.inputs[0].quant.source.startswith("mse of 50")
     wanted = model.predict(X_TEST, verbose=0).argmax(1)
     assert (Reference(tmp_path / "model.tflite")(X_TEST).argmax(1) == wanted).mean() >= 0.97
 

@@ -70,10 +70,11 @@ def test_a_recipe_that_loses_to_a_peer_is_shown_as_such():
     assert "-0.50" in text and "+3.25" in text
 
 
-def test_a_model_that_kills_the_interpreter_is_an_error_with_the_signal(monkeypatch):
-    def die(*_: object) -> None:
-        os.abort()
+def die(*_: object) -> None:
+    os.abort()
 
+
+def test_a_model_that_kills_the_interpreter_is_an_error_with_the_signal(monkeypatch):
     monkeypatch.setattr(measure, "_run", die)
     with pytest.raises(RuntimeError, match="died in stock kernels: SIGABRT"):
         measure.outputs_of(b"", np.zeros((1, 1), np.float32), "stock")

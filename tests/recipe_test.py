@@ -46,8 +46,7 @@ def test_keys_left_out_keep_their_defaults():
 
 def test_the_presets_carry_what_is_recommended_and_a_bare_recipe_is_plain():
     int8, wide = resolve("int8"), resolve("int16x8")
-    assert (int8.observer, int8.percentile) == ("percentile", 99.99)
-    assert wide.observer == "minmax"
+    assert (int8.observer, wide.observer) == ("mse", "minmax")
     for recipe in (int8, wide):
         assert recipe.equalize == "if_better" and recipe.bias_correction
     assert resolve("minmax") == Recipe("minmax") == resolve({"name": "minmax"})

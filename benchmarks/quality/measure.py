@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -53,10 +54,13 @@ def outputs_of(model: bytes, samples: np.ndarray, kernels: str) -> list[np.ndarr
 def _apart(model: bytes, samples: np.ndarray, kernels: str) -> list[np.ndarray]:
     """_run() in a process of its own: kernels abort on what they do not expect. Raises RuntimeError
     with what it raised, or with the signal that ended it.
+
+    The process is not forked from this one: where TensorFlow has converted a model, that may die.
     """
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_report, args=(there, model, samples, kernels))
+    process = context.Process(target=_report, args=(there, _run, model, samples, kernels))
     process.start()
     there.close()
     try:
@@ -71,9 +75,11 @@ def _apart(model: bytes, samples: np.ndarray, kernels: str) -> list[np.ndarray]:
     return result
 
 
-def _report(there: Connection, model: bytes, samples: np.ndarray, kernels: str) -> None:
+def _report(
+    there: Connection, run: Callable[..., Any], model: bytes, samples: np.ndarray, kernels: str
+) -> None:
     try:
-        there.send(_run(model, samples, kernels))
+        there.send(run(model, samples, kernels))
     except Exception as error:  # whatever the runtime raises is told
         there.send(f"{type(error).__name__}: {error}")
 

@@ -27,6 +27,7 @@ def command(
 ) -> None:
     """Run a float model over samples and save the statistics of its activations."""
     from int8x.calibration.calibrator import calibrate
+    from int8x.calibration.observer import Stats
     from int8x.progress import bar
 
     kept = writable(output).with_name(f"{output.name}.partial")
@@ -42,7 +43,10 @@ def command(
         )
     except KeyboardInterrupt:
         if kept.exists():
-            typer.echo(f"kept what was gathered in {kept}; --resume goes on from there", err=True)
+            told = "--resume goes on from there"
+            if Stats.load(kept).ordered:
+                told = "they serve as they are: the model keeps state, --resume cannot go on"
+            typer.echo(f"kept what was gathered in {kept}; {told}", err=True)
         raise
     stats.save(output)
     typer.echo(f"{output}: {len(stats.tensors)} tensors, {stats.samples} samples")

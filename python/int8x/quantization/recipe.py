@@ -182,14 +182,10 @@ def _check_percentile(percentile: Any) -> None:
 # What is best without a choice for each model (docs/quantization.md); "minmax" is plain int8.
 PRESETS: dict[str, Recipe] = {
     **{name: Recipe(name) for name in COMPUTES if name != "float"},
-    "int8": Recipe("int8", observer="percentile", equalize=IF_BETTER, bias_correction=True),
+    "int8": Recipe("int8", observer="mse", equalize=IF_BETTER, bias_correction=True),
     "int16x8": Recipe("int16x8", equalize=IF_BETTER, bias_correction=True),
     "int8_w4": Recipe(
-        "int8_w4",
-        observer="percentile",
-        equalize=IF_BETTER,
-        adaround=True,
-        bias_correction=True,
+        "int8_w4", observer="mse", equalize=IF_BETTER, adaround=True, bias_correction=True
     ),
     "minmax": Recipe("minmax"),
     "auto": Recipe("auto", auto=True, range_search=True, bias_correction=True),
