@@ -1,5 +1,6 @@
 #include "delegate/ops/move.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/resize.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -8,16 +9,14 @@ namespace {
 Reason make_params(const NodeView& node, const Shape& in, arch::ArchSet archs, ResizeParams* out) {
   const auto* options = node.params<TfLiteResizeParams>();
   if (options == nullptr) return "no options";
-  std::vector<int32_t> size;
-  if (!constant_integers(node.input(1), &size)) return "a size that is not constant";
-  if (size.size() != 2) return "a size that is not [height, width]";
-  if (!is_nhwc(in)) return "an input that is not [batch, height, width, channels]";
+  int32_t height, width;
+  if (Reason reason = read_resized(node, in, &height, &width)) return reason;
   const ResizeGeometry geometry = {in.dims[0],
                                    in.dims[1],
                                    in.dims[2],
                                    in.dims[3],
-                                   size[0],
-                                   size[1],
+                                   height,
+                                   width,
                                    options->align_corners,
                                    options->half_pixel_centers};
   return make_resize_params(geometry, archs, out) ? nullptr

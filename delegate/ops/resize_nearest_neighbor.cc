@@ -2,6 +2,7 @@
 
 #include "delegate/ops/move.h"
 #include "delegate/ops/quantized.h"
+#include "delegate/ops/resize.h"
 
 namespace int8x {
 namespace {
@@ -20,12 +21,10 @@ int64_t nearest(int32_t i, int32_t n, int32_t count, const TfLiteResizeParams& p
 Reason describe(const NodeView& node, const Shape& in, int, Move* move) {
   const auto* params = node.params<TfLiteResizeParams>();
   if (params == nullptr) return "no options";
-  std::vector<int32_t> size;
-  if (!constant_integers(node.input(1), &size)) return "a size that is not constant";
-  if (size.size() != 2 || size[0] < 1 || size[1] < 1) return "a size that is not [height, width]";
-  if (!is_nhwc(in)) return "an input that is not [batch, height, width, channels]";
-  move->shape = {4, {in.dims[0], size[0], size[1], in.dims[3]}};
-  if (static_cast<int64_t>(size[0]) * size[1] > Shape::kMaxElements) return "a size out of range";
+  int32_t height, width;
+  if (Reason reason = read_resized(node, in, &height, &width)) return reason;
+  move->shape = {4, {in.dims[0], height, width, in.dims[3]}};
+  if (int64_t{height} * width > Shape::kMaxElements) return "a size out of range";
   int64_t strides[Shape::kMaxRank];
   dense_strides(in, strides);
   for (int axis = 0; axis < 4; ++axis) {

@@ -4,9 +4,9 @@
 
 #include <cstring>
 
-#include "delegate/fixed_point/vector_avx2.h"
 #include "delegate/kernels/wide/dot.h"
 #include "delegate/kernels/wide/pointwise.h"
+#include "delegate/kernels/wide/x86_avx2_words.h"
 
 namespace int8x {
 namespace {
@@ -37,26 +37,9 @@ struct V {
 
 #include "delegate/kernels/wide/dot_tiles.inc"
 
-struct W {
-  static constexpr int kWords = 8;
-  using Words = __m256i;
-  using Rounding = avx2::Rounding;
-  static LEAF_MEMBER Words load(const int16_t* p) {
-    return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  static LEAF_MEMBER Words fill(int32_t x) { return _mm256_set1_epi32(x); }
-  static LEAF_MEMBER Words add(Words a, Words b) { return _mm256_add_epi32(a, b); }
+struct W : avx2::WideWords {
   static LEAF_MEMBER Words multiply(Words a, Words b) { return _mm256_mullo_epi32(a, b); }
   static LEAF_MEMBER Words shift_left_15(Words a) { return _mm256_slli_epi32(a, 15); }
-  static LEAF_MEMBER Rounding rounding(Multiplier m) { return avx2::rounding(m); }
-  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
-    return avx2::multiply_by_quantized_multiplier(x, r);
-  }
-  static LEAF_MEMBER void store(int16_t* p, Words x, int32_t min, int32_t max) {
-    const Words y = _mm256_min_epi32(_mm256_max_epi32(x, fill(min)), fill(max));
-    const Words halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(y, y), 0x88);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(halves));
-  }
 };
 
 #include "delegate/kernels/wide/binary_rows.inc"

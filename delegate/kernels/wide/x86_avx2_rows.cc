@@ -4,9 +4,9 @@
 
 #include <cstring>
 
-#include "delegate/fixed_point/vector_avx2.h"
 #include "delegate/kernels/wide/pointwise.h"
 #include "delegate/kernels/wide/softmax.h"
+#include "delegate/kernels/wide/x86_avx2_words.h"
 
 namespace int8x {
 namespace {
@@ -15,15 +15,7 @@ namespace {
 #define LEAF_MEMBER inline __attribute__((always_inline))
 #define LEAF_LAMBDA __attribute__((always_inline))
 
-struct W {
-  static constexpr int kWords = 8;
-  using Words = __m256i;
-  using Rounding = avx2::Rounding;
-  static LEAF_MEMBER Words load(const int16_t* p) {
-    return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  static LEAF_MEMBER Words fill(int32_t x) { return _mm256_set1_epi32(x); }
-  static LEAF_MEMBER Words add(Words a, Words b) { return _mm256_add_epi32(a, b); }
+struct W : avx2::WideWords {
   static LEAF_MEMBER Words sub(Words a, Words b) { return _mm256_sub_epi32(a, b); }
   static LEAF_MEMBER Words min(Words a, Words b) { return _mm256_min_epi32(a, b); }
   static LEAF_MEMBER Words max(Words a, Words b) { return _mm256_max_epi32(a, b); }
@@ -58,19 +50,10 @@ struct W {
     return _mm256_set_m128i(mean4(_mm256_extracti128_si256(sum, 1), half, inverse),
                             mean4(_mm256_castsi256_si128(sum), half, inverse));
   }
-  static LEAF_MEMBER Rounding rounding(Multiplier m) { return avx2::rounding(m); }
-  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
-    return avx2::multiply_by_quantized_multiplier(x, r);
-  }
   static LEAF_MEMBER int32_t sum(Words x) {
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
-  }
-  static LEAF_MEMBER void store(int16_t* p, Words x, int32_t least, int32_t most) {
-    const Words y = min(max(x, fill(least)), fill(most));
-    const Words halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(y, y), 0x88);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(halves));
   }
 };
 

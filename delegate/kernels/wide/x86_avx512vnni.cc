@@ -8,9 +8,9 @@
 
 #include <cstring>
 
-#include "delegate/fixed_point/vector_avx512.h"
 #include "delegate/kernels/wide/dot.h"
 #include "delegate/kernels/wide/pointwise.h"
+#include "delegate/kernels/wide/x86_avx512vnni_words.h"
 
 namespace int8x {
 namespace {
@@ -37,25 +37,9 @@ struct V {
 
 #include "delegate/kernels/wide/dot_tiles.inc"
 
-struct W {
-  static constexpr int kWords = 16;
-  using Words = __m512i;
-  using Rounding = avx512::Rounding;
-  static LEAF_MEMBER Words load(const int16_t* p) {
-    return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  }
-  static LEAF_MEMBER Words fill(int32_t x) { return _mm512_set1_epi32(x); }
-  static LEAF_MEMBER Words add(Words a, Words b) { return _mm512_add_epi32(a, b); }
+struct W : avx512::WideWords {
   static LEAF_MEMBER Words multiply(Words a, Words b) { return _mm512_mullo_epi32(a, b); }
   static LEAF_MEMBER Words shift_left_15(Words a) { return _mm512_slli_epi32(a, 15); }
-  static LEAF_MEMBER Rounding rounding(Multiplier m) { return avx512::rounding(m); }
-  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
-    return avx512::multiply_by_quantized_multiplier(x, r);
-  }
-  static LEAF_MEMBER void store(int16_t* p, Words x, int32_t min, int32_t max) {
-    const Words y = _mm512_min_epi32(_mm512_max_epi32(x, fill(min)), fill(max));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(y));
-  }
 };
 
 #include "delegate/kernels/wide/binary_rows.inc"

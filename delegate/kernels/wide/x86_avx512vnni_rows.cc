@@ -8,9 +8,9 @@
 
 #include <cstring>
 
-#include "delegate/fixed_point/vector_avx512.h"
 #include "delegate/kernels/wide/pointwise.h"
 #include "delegate/kernels/wide/softmax.h"
+#include "delegate/kernels/wide/x86_avx512vnni_words.h"
 
 namespace int8x {
 namespace {
@@ -19,15 +19,7 @@ namespace {
 #define LEAF_MEMBER inline __attribute__((always_inline))
 #define LEAF_LAMBDA __attribute__((always_inline))
 
-struct W {
-  static constexpr int kWords = 16;
-  using Words = __m512i;
-  using Rounding = avx512::Rounding;
-  static LEAF_MEMBER Words load(const int16_t* p) {
-    return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  }
-  static LEAF_MEMBER Words fill(int32_t x) { return _mm512_set1_epi32(x); }
-  static LEAF_MEMBER Words add(Words a, Words b) { return _mm512_add_epi32(a, b); }
+struct W : avx512::WideWords {
   static LEAF_MEMBER Words sub(Words a, Words b) { return _mm512_sub_epi32(a, b); }
   static LEAF_MEMBER Words min(Words a, Words b) { return _mm512_min_epi32(a, b); }
   static LEAF_MEMBER Words max(Words a, Words b) { return _mm512_max_epi32(a, b); }
@@ -62,15 +54,7 @@ struct W {
     const Words low = _mm512_castsi256_si512(mean8(_mm512_castsi512_si256(sum), half, inverse));
     return _mm512_inserti64x4(low, mean8(_mm512_extracti64x4_epi64(sum, 1), half, inverse), 1);
   }
-  static LEAF_MEMBER Rounding rounding(Multiplier m) { return avx512::rounding(m); }
-  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
-    return avx512::multiply_by_quantized_multiplier(x, r);
-  }
   static LEAF_MEMBER int32_t sum(Words x) { return _mm512_reduce_add_epi32(x); }
-  static LEAF_MEMBER void store(int16_t* p, Words x, int32_t least, int32_t most) {
-    const Words y = min(max(x, fill(least)), fill(most));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(y));
-  }
 };
 
 #include "delegate/kernels/wide/rows.inc"
