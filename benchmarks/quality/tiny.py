@@ -3,7 +3,7 @@
 Image classification: Fashion-MNIST, padded to 32x32 and three channels. Person detection: ankle
 boots, sneakers and sandals against all else, enlarged to 96x96. Keyword spotting: Fashion-MNIST as
 49 frames of 10 features. Anomaly detection: frames of synthesised music (five of 128 mel bands)
-against the same music played backwards.
+against the same music with a whistle.
 """
 
 import sys
@@ -18,6 +18,7 @@ from quality.training import fit_classes, trained
 
 _TRAINING_IMAGES = 10000
 _SHOES = (5, 7, 9)
+_WHISTLE = 3137.0
 _THIS = sys.modules[__name__]
 
 
@@ -85,12 +86,15 @@ def _shoes(y: np.ndarray) -> np.ndarray:
     return np.isin(y, _SHOES).astype(np.int64)
 
 
-def _mel_frames(count: int, seed: int, backwards: bool = False) -> np.ndarray:
-    """Log energies of five neighbouring frames in 128 bands, [count, 640], near [-1, 1]."""
+def _mel_frames(count: int, seed: int, whistle: float = 0) -> np.ndarray:
+    """Log energies of five neighbouring frames in 128 bands, [count, 640], near [-1, 1].
+
+    `whistle` is the amplitude of a tone at _WHISTLE Hz, which no instrument of the music plays.
+    """
     from scipy.signal import stft
 
     sound = music.clips(-(-count // 40), 2 * music.RATE, seed)
-    sound = sound[:, ::-1] if backwards else sound
+    sound = sound + whistle * np.sin(2 * np.pi * _WHISTLE / music.RATE * np.arange(sound.shape[1]))
     frequencies, _, spectra = stft(sound, music.RATE, nperseg=1024, noverlap=512)
     mels = 2595 * np.log10(1 + frequencies / 700)
     centres = np.linspace(0, mels[-1], 130)
@@ -124,7 +128,7 @@ def _anomalies() -> Case:
     from int8x.keras.conversion import to_bytes
 
     model = trained("autoencoder", _THIS, "8 epochs", autoencoder, _train_autoencoder)
-    normal, strange = _mel_frames(1000, seed=11), _mel_frames(1000, seed=12, backwards=True)
+    normal, strange = _mel_frames(1000, seed=11), _mel_frames(1000, seed=11, whistle=0.3)
     samples = np.concatenate([normal, strange])
 
     def area(outputs: Outputs, _: Outputs) -> float:
