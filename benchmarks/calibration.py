@@ -51,6 +51,7 @@ def build(path: Path) -> None:
 
 
 def run_int8x(model: Path, count: int, workers: int) -> float:
+    from ai_edge_litert import schema_py_generated  # noqa: F401  # else loaded with the first model
     from int8x.calibration.calibrator import calibrate
     from int8x.runtime import runner
 

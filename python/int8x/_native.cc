@@ -74,11 +74,12 @@ py::tuple observe(const Floats& x, Longs bins, Floats channel_min, Floats channe
     static const int8x::ObserveParams params = int8x::make_observe_params(int8x::arch::supported());
     thread_local std::vector<float> min, max;
     thread_local std::vector<double> sum;
+    thread_local std::vector<uint32_t> hot(int8x::kHistogramBins);
     min.resize(channels);
     max.resize(channels);
     sum.resize(channels);
-    summary = int8x::observe_run(params, data, rows, channels, counts, min.data(), max.data(),
-                                 sum.data());
+    summary = int8x::observe_run(params, data, rows, channels, hot.data(), counts, min.data(),
+                                 max.data(), sum.data());
     if (summary.non_finite == 0) {
       for (size_t c = 0; c < channels; ++c) {
         low[c] = std::min(low[c], min[c]);

@@ -57,9 +57,9 @@ void summarize_one(const float* x, size_t n, float* min, float* max, double* sum
 
 // Bytes of the lanes to keep, first ones first, for each set of lanes that are not zero; 255 makes
 // 0.
-#define LANE(i) 4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3
-#define NONE 255, 255, 255, 255
-alignas(16) constexpr uint8_t kKept[16][16] = {
+#define LANE(i) 2 * i, 2 * i + 1
+#define NONE 255, 255
+alignas(8) constexpr uint8_t kKept[16][8] = {
     {NONE, NONE, NONE, NONE},          {LANE(0), NONE, NONE, NONE},
     {LANE(1), NONE, NONE, NONE},       {LANE(0), LANE(1), NONE, NONE},
     {LANE(2), NONE, NONE, NONE},       {LANE(0), LANE(2), NONE, NONE},
@@ -113,23 +113,22 @@ void summarize_f32_neon(const float* x, size_t rows, size_t channels, float* min
   }
 }
 
-size_t upper_halves_f32_u32_neon(const float* x, size_t n, uint32_t* halves) {
-  constexpr uint32_t kBits[4] = {1, 2, 4, 8};
-  const uint32x4_t bits = vld1q_u32(kBits);
+size_t upper_halves_f32_u16_neon(const float* x, size_t n, uint16_t* halves) {
+  constexpr uint16_t kBits[4] = {1, 2, 4, 8};
+  const uint16x4_t bits = vld1_u16(kBits);
   size_t count = 0, i = 0;
   for (; i + 4 <= n; i += 4) {
-    const uint32x4_t upper = vshrq_n_u32(vreinterpretq_u32_f32(vld1q_f32(x + i)), 16);
-    const uint32x4_t kept = vtstq_u32(upper, upper);
-    const uint32_t lanes = vaddvq_u32(vandq_u32(kept, bits));
+    const uint16x4_t upper = vshrn_n_u32(vreinterpretq_u32_f32(vld1q_f32(x + i)), 16);
+    const uint32_t lanes = vaddv_u16(vand_u16(vtst_u16(upper, upper), bits));
     // A whole store, whose rest the next one overwrites.
-    vst1q_u32(halves + count, vreinterpretq_u32_u8(
-                                  vqtbl1q_u8(vreinterpretq_u8_u32(upper), vld1q_u8(kKept[lanes]))));
+    vst1_u16(halves + count,
+             vreinterpret_u16_u8(vtbl1_u8(vreinterpret_u8_u16(upper), vld1_u8(kKept[lanes]))));
     count += static_cast<size_t>(__builtin_popcount(lanes));
   }
   for (; i < n; ++i) {
     uint32_t word;
     std::memcpy(&word, x + i, sizeof word);
-    halves[count] = word >> 16;
+    halves[count] = static_cast<uint16_t>(word >> 16);
     count += word >> 16 != 0;
   }
   return count;

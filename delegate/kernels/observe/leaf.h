@@ -12,7 +12,7 @@ namespace int8x {
 #define INT8X_SUMMARIZE_KERNEL(arch, name) \
   void name(const float* x, size_t rows, size_t channels, float* min, float* max, double* sum);
 #define INT8X_UPPER_HALVES_KERNEL(arch, name) \
-  size_t name(const float* x, size_t n, uint32_t* halves);
+  size_t name(const float* x, size_t n, uint16_t* halves);
 #include "delegate/kernels/observe/kernels.inc"
 #undef INT8X_SUMMARIZE_KERNEL
 #undef INT8X_UPPER_HALVES_KERNEL

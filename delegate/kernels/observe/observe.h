@@ -31,7 +31,7 @@ struct SummarizeKernel {
 struct UpperHalvesKernel {
   arch::Arch arch;
   const char* name;
-  size_t (*run)(const float* x, size_t n, uint32_t* halves);
+  size_t (*run)(const float* x, size_t n, uint16_t* halves);
 };
 
 struct SummarizeKernelList {
@@ -56,12 +56,13 @@ struct ObserveSummary {
   int64_t non_finite;  // NaN and infinities seen; when not 0, nothing else is valid
 };
 
-// Adds the rows x channels elements of x to `bins`, in which no bin of NaN or infinities is set,
-// and summarizes each channel over this call's rows alone: channel_min and channel_max (never -0)
-// and channel_sum [channels].
+// Adds the rows x channels elements of x to `bins` and summarizes each channel over this call's
+// rows alone: channel_min and channel_max (never -0) and channel_sum [channels]. counts:
+// kHistogramBins zeros, and zeros again afterwards; the same ones for all tensors, since they are
+// hot in the cache where each tensor's own bins are not.
 ObserveSummary observe_run(const ObserveParams& params, const float* x, size_t rows,
-                           size_t channels, int64_t* bins, float* channel_min, float* channel_max,
-                           double* channel_sum);
+                           size_t channels, uint32_t* counts, int64_t* bins, float* channel_min,
+                           float* channel_max, double* channel_sum);
 
 }  // namespace int8x
 

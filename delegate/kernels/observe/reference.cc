@@ -16,13 +16,13 @@ void summarize_f32_reference(const float* x, size_t rows, size_t channels, float
   }
 }
 
-size_t upper_halves_f32_u32_reference(const float* x, size_t n, uint32_t* halves) {
+size_t upper_halves_f32_u16_reference(const float* x, size_t n, uint16_t* halves) {
   size_t count = 0;
   for (size_t i = 0; i < n; ++i) {
     uint32_t bits;
     std::memcpy(&bits, x + i, sizeof bits);
     // No branch: which activations are zero is what a predictor guesses worst.
-    halves[count] = bits >> 16;
+    halves[count] = static_cast<uint16_t>(bits >> 16);
     count += bits >> 16 != 0;
   }
   return count;

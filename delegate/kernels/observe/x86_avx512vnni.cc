@@ -58,11 +58,13 @@ void summarize_f32_avx512vnni(const float* x, size_t rows, size_t channels, floa
     __m512d sum0 = _mm512_maskz_loadu_pd(low, sum + c);
     __m512d sum1 = _mm512_maskz_loadu_pd(high, sum + c + 8);
     for (size_t r = 0; r < rows; ++r) {
-      const __m512 v = _mm512_maskz_loadu_ps(mask, x + r * channels + c);
+      const float* row = x + r * channels + c;
+      const __m512 v = _mm512_maskz_loadu_ps(mask, row);
       least = _mm512_min_ps(v, least);  // v < least ? v : least, also for NaN and -0
       most = _mm512_max_ps(v, most);
-      sum0 = _mm512_add_pd(sum0, _mm512_cvtps_pd(_mm512_castps512_ps256(v)));
-      sum1 = _mm512_add_pd(sum1, _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)));
+      // Loaded again, which costs less than taking v apart.
+      sum0 = _mm512_add_pd(sum0, _mm512_cvtps_pd(_mm256_maskz_loadu_ps(low, row)));
+      sum1 = _mm512_add_pd(sum1, _mm512_cvtps_pd(_mm256_maskz_loadu_ps(high, row + 8)));
     }
     _mm512_mask_storeu_ps(min + c, mask, least);
     _mm512_mask_storeu_ps(max + c, mask, most);
@@ -71,14 +73,15 @@ void summarize_f32_avx512vnni(const float* x, size_t rows, size_t channels, floa
   }
 }
 
-size_t upper_halves_f32_u32_avx512vnni(const float* x, size_t n, uint32_t* halves) {
+size_t upper_halves_f32_u16_avx512vnni(const float* x, size_t n, uint16_t* halves) {
   size_t count = 0;
   for (size_t i = 0; i < n; i += 16) {
     const __m512i bits = _mm512_maskz_loadu_epi32(first(n - i), x + i);
     const __m512i upper = _mm512_srli_epi32(bits, 16);
     const __mmask16 kept = _mm512_test_epi32_mask(upper, upper);
     // A whole store, whose rest the next one overwrites, is much faster than a compressing one.
-    _mm512_storeu_si512(halves + count, _mm512_maskz_compress_epi32(kept, upper));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(halves + count),
+                        _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(kept, upper)));
     count += static_cast<size_t>(__builtin_popcount(kept));
   }
   return count;

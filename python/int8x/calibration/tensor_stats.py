@@ -93,6 +93,12 @@ def empty() -> TensorStats:
     return TensorStats(0, 0, math.inf, -math.inf, bins, sample_sums, *_no_channels(0))
 
 
+def _copied(stats: TensorStats) -> TensorStats:
+    """The same with arrays of its own."""
+    arrays: Any = {k: v.copy() for k, v in vars(stats).items() if isinstance(v, np.ndarray)}
+    return dataclasses.replace(stats, **arrays)
+
+
 def exact_value(limbs: np.ndarray) -> Fraction:
     """The number that an exact sum holds: 2^-149 times the sum of limbs[i] * 2^(32 i)."""
     return Fraction(sum(int(limb) << (32 * i) for i, limb in enumerate(limbs)), 1 << 149)
@@ -139,15 +145,11 @@ class Accumulator:
     """
 
     def __init__(self, start: TensorStats | None = None, momentum: float | None = None):
-        start = start or empty()
+        start = empty() if start is None else _copied(start)  # zeros untouched take no memory
         self._samples, self._count = start.samples, start.count
         self._min, self._max = start.min, start.max
-        self._bins, self._sample_sums = start.bins.copy(), start.sample_sums.copy()
-        self._channels: _Channels = (
-            start.channel_min.copy(),
-            start.channel_max.copy(),
-            start.channel_sums.copy(),
-        )
+        self._bins, self._sample_sums = start.bins, start.sample_sums
+        self._channels: _Channels = (start.channel_min, start.channel_max, start.channel_sums)
         self._momentum, self._moving = momentum, start.moving
 
     def add(self, sample: np.ndarray) -> int:

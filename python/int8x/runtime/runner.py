@@ -2,14 +2,17 @@
 afterwards.
 """
 
+import contextlib
 import importlib
 import warnings
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from int8x.errors import Int8xError, ModelError
+from int8x.runtime import huge_pages
 from int8x.runtime.interpreter import delegate_path
 
 _MODULES = (
@@ -63,7 +66,7 @@ class Runner:
         keep_all: bool = True,
         delegate: bool = False,
     ):
-        self.origin = origin
+        self.origin, self._keep_all = origin, keep_all
         api = module()
         delegates = [api.load_delegate(delegate_path())] if delegate else None
         try:
@@ -100,6 +103,8 @@ class Runner:
                         )
                 self._interpreter.allocate_tensors()
                 self._shapes, self._inputs = shapes, self._interpreter.get_input_details()
+                if self._keep_all:
+                    huge_pages.advise(self._values())
             for detail, array in zip(self._inputs, sample, strict=True):
                 self._interpreter.set_tensor(detail["index"], array)
             self._interpreter.invoke()
@@ -112,6 +117,12 @@ class Runner:
             return self._interpreter.tensor(index)()
         except (RuntimeError, ValueError) as error:
             raise self._refused(error) from None
+
+    def _values(self) -> Iterator[np.ndarray]:
+        """Of those tensors that have memory before anything is computed."""
+        for detail in self._interpreter.get_tensor_details():
+            with contextlib.suppress(RuntimeError, ValueError):
+                yield self._interpreter.tensor(detail["index"])()
 
     def output(self, place: int) -> np.ndarray:
         """A copy of the model's output of that place after run()."""
