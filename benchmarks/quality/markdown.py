@@ -8,7 +8,7 @@ from quality.report import MARGIN_DB, Row
 
 BEGIN, END = "<!-- rows: begin -->", "<!-- rows: end -->"
 
-_INT8 = ("int8x int8", "int8x minmax", "int8x best")
+_INT8 = ("int8x int8", "int8x minmax")
 _INT16 = ("int8x int16x8", "int8x int16x8 minmax", "int8x int16x8 adaround")
 # What 16x8 shall keep of the float net: so many dB, or all but so many points of its score.
 _KEPT_DB, _KEPT_POINTS = 50.0, 0.1
@@ -31,7 +31,6 @@ def tables(document: dict[str, Any], cases: Sequence[str]) -> str:
         *_sqnr(found, nets),
         *_scores(found, nets),
         *_against(found, nets, "int8x int8"),
-        *_against(found, nets, "int8x best"),
         *_sixteen(found, nets),
         *_others(found, nets),
         *_notes([row for net in nets for row in rows if row.model == net]),

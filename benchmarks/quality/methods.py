@@ -19,7 +19,6 @@ _PLAIN: dict[str, Any] = {
     "adaround": False,
     "range_search": False,
 }
-_BEST = {"observer": "mse", "equalize": True, "bias_correction": True}
 
 # What int8x is asked for, by column.
 RECIPES: dict[str, str | dict[str, Any]] = {
@@ -35,7 +34,6 @@ RECIPES: dict[str, str | dict[str, Any]] = {
     "int8x adaround": {**_PLAIN, "adaround": True},
     "int8x mse+bias": {**_PLAIN, "observer": "mse", "bias_correction": True},
     "int8x search+bias": {**_PLAIN, "range_search": True, "bias_correction": True},
-    "int8x best": {**_PLAIN, **_BEST},
     "int8x all": {
         **_PLAIN,
         "equalize": True,
@@ -43,10 +41,14 @@ RECIPES: dict[str, str | dict[str, Any]] = {
         "adaround": True,
         "bias_correction": True,
     },
+    "int8x int8_w4": "int8_w4",
+    "int8x int8_w4 nearest": {**_PLAIN, "compute": "int8_w4", "observer": "mse"},
     "int8x auto": "auto",
     "int8x float layernorm": {
         **_PLAIN,
-        **_BEST,
+        "observer": "mse",
+        "equalize": True,
+        "bias_correction": True,
         "overrides": [{"name": "*layer_normalization*", "compute": "float"}],
     },
     # A logarithm of small powers wants more than any grid of even steps has.
@@ -85,7 +87,6 @@ _USUAL = (
     *PEERS,
     "int8x int8",
     "int8x minmax",
-    "int8x best",
     "int8x float layernorm",
     "int8x float spectrogram",
     "int8x int16x8",
