@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from keras import ops
 
-from int8x.keras import fake_quant, kinds, private, tensors
-from int8x.keras.kernel_grids import KernelGrid, KernelGrids
+from int8x.keras import fake_quant, private, tensors
+from int8x.keras.kernel_grids import KernelGrid, KernelGrids, kernels
 from int8x.keras.norms import affine, by_channel
 from int8x.keras.plan import CallPlan
 from int8x.keras.ranges import Ranges
@@ -29,9 +29,9 @@ class Accumulators:
     def __init__(self, ranges: Ranges, kernels: KernelGrids) -> None:
         self.ranges, self.kernels = ranges, kernels
 
-    def rounds(self, plan: CallPlan) -> bool:
-        """Whether training sees the accumulator of this call."""
-        return plan.source is not None and self._grid(plan).bits == 4
+    def rounds(self, plan: CallPlan, first: bool = False) -> bool:
+        """Whether training sees the accumulator of this call's kernel, or of the first of two."""
+        return self._source(plan, first) is not None and self._grid(plan, first).bits == 4
 
     def bias_error(self, plan: CallPlan, bias: Tensor) -> Tensor:
         """What rounding adds to a bias [output channels], with BatchNormalization folded in, no
@@ -50,14 +50,16 @@ class Accumulators:
             offset = offset + private.master_value(plan.operation.bias) * factor
         return self.bias_error(plan, offset)
 
-    def requantized(self, plan: CallPlan, y: Tensor, group: int) -> Tensor:
-        """The call's result after the kernel's first rounding, halves on their way to the second
-        one moved off the tie; the gradient passes through. group: of the output.
+    def requantized(self, plan: CallPlan, y: Tensor, group: int, first: bool = False) -> Tensor:
+        """The result of the call's kernel, or of the first of two, after the first rounding of its
+        accumulator, halves on their way to the second one moved off the tie; the gradient passes
+        through. group: of the output.
         """
-        assert plan.source is not None
-        scale_in, _, seen = self.ranges.params(plan.source)
+        source = self._source(plan, first)
+        assert source is not None
+        scale_in, _, seen = self.ranges.params(source)
         scale, _, seen_out = self.ranges.params(group)
-        bits = tensors.bits_of(scale_in * self._weight_scales(plan) / scale)
+        bits = tensors.bits_of(scale_in * self._weight_scales(plan, first) / scale)
         shift = ops.maximum(126 - bits // _EXPONENT, 0)
         grid = scale * tensors.float_of((127 - shift) * _EXPONENT)  # 2^-shift of a step
         wide = ops.cast(y, "float32")
@@ -65,17 +67,20 @@ class Accumulators:
         rounded = ops.where((seen > 0.0) & (seen_out > 0.0), rounded, wide)
         return ops.cast(wide + ops.stop_gradient(rounded - wide), y.dtype)
 
-    def _grid(self, plan: CallPlan) -> KernelGrid:
-        name = "pointwise_kernel" if plan.kind == kinds.SEPARABLE else "kernel"
-        return self.kernels[plan.operation, name]
+    def _source(self, plan: CallPlan, first: bool) -> int | None:
+        return plan.first_source if first else plan.source
 
-    def _weight_scales(self, plan: CallPlan) -> Tensor:
-        """The kernel's scales as the file has them, one or one a channel; channels of zeros take
+    def _grid(self, plan: CallPlan, first: bool = False) -> KernelGrid:
+        names = kernels(plan)
+        return self.kernels[plan.operation, names[0 if first else -1][0]]
+
+    def _weight_scales(self, plan: CallPlan, first: bool = False) -> Tensor:
+        """The kernel's scales as the file has them, or one or one a channel; channels of zeros take
         the largest of the others.
         """
-        grid = self._grid(plan)
+        grid = self._grid(plan, first)
         weight = private.master_value(getattr(plan.operation, grid.name))
-        if plan.norm is not None:
+        if plan.norm is not None and not first:
             factor = by_channel(affine(plan.norm)[0], weight, grid.channel_axes)
             if not grid.axes:
                 return ops.reshape(grid.scale(weight * factor), [-1])

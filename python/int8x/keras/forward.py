@@ -259,6 +259,8 @@ class Forward:
             **common,
         )
         assert plan.middle is not None
+        if self.run.mode != EXPORT and self.accumulators.rounds(plan, first=True):
+            y = self.accumulators.requantized(plan, y, plan.middle.group, first=True)
         y = self.round(plan.middle, y)
         y = keras.ops.conv(y, ops.cast(pointwise, y.dtype), strides=1, **common)
         bias = private.master_value(layer.bias) if layer.use_bias else None

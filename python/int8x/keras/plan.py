@@ -43,10 +43,10 @@ class Site:
 class CallPlan:
     """What to do at one call: positions count the floating tensors of its arguments or results.
 
-    `source` is the group of the tensor that the kernel (of two the second) reads, if it is rounded;
-    `middle` lies between the two kernels of a separable convolution, `inner` before an inline
-    activation that does not fuse, `partial` are the sums (or products) on the way of an Add (or
-    Multiply) of more than two tensors.
+    `source` is the group of the tensor that the kernel (of two the second) reads, if it is rounded,
+    `first_source` that of the first of two; `middle` lies between the two kernels of a separable
+    convolution, `inner` before an inline activation that does not fuse, `partial` are the sums (or
+    products) on the way of an Add (or Multiply) of more than two tensors.
     """
 
     operation: Any
@@ -59,6 +59,7 @@ class CallPlan:
     norm: Any = None  # the BatchNormalization that folds into this call's kernel
     folds_into: CallPlan | None = None  # this call is such a BatchNormalization
     source: int | None = None
+    first_source: int | None = None
     ends: CallPlan | None = None  # the call with a kernel whose operator ends at this call's output
     last: bool = False  # of kind FLOAT: an operator of the integer file reads the result
 
@@ -166,11 +167,12 @@ class _Planner:
     def _find_sources(self) -> None:
         rounded = {site.group for site in self.plan.sites()}
         for call, plan in zip(self.record.calls, self.plan.calls, strict=True):
-            if plan.kind == kinds.SEPARABLE:
-                plan.source = plan.middle.group if plan.middle is not None else None
-            elif plan.kind == kinds.WEIGHTS and call.inputs:
+            if plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE) and call.inputs:
                 group = self.groups.find(call.inputs[0])
                 plan.source = group if group in rounded else None
+            if plan.kind == kinds.SEPARABLE:
+                plan.first_source = plan.source
+                plan.source = plan.middle.group if plan.middle is not None else None
             if plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE) and plan.inner is None:
                 self._end(plan, call.outputs[0]).ends = plan
 
