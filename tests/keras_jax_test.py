@@ -17,9 +17,11 @@ from int8x.keras.handover import trained_kernels
 from int8x.keras.masks import mask_of
 from int8x.keras.prunable import kernels_of
 from keras import layers as L
+from trained_nets import off
 
 assert keras.backend.backend() == "jax", "run this file in a process of its own"
 X, Y, X_TEST, _ = nets.digits(128, 100)
+KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED")
 BLOCK = {"sparsity": 0.75, "block": (1, 4), "exclude": ("first",)}
 
 
@@ -80,9 +82,8 @@ def test_the_file_is_full_int8_and_holds_the_trained_scales_and_weights(both):
     model, _, path, graph = both
     assert {kind for _, kind in Reference(path).operators()} == {"int8"}
     kernels = {kernel.layer: kernel for kernel in trained_kernels(handle_of(model))}
-    kinds = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED")
-    operators = [op for op in graph.main.operators if op.kind in kinds]
-    assert tuple(op.kind for op in operators) == kinds
+    operators = [op for op in graph.main.operators if op.kind in KINDS]
+    assert tuple(op.kind for op in operators) == KINDS
     for op, name in zip(operators, ("first", "depthwise", "pointwise", "dense"), strict=True):
         axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
         rows = np.moveaxis(op.inputs[1].data, axis, 0).reshape(kernels[name].steps.shape)
@@ -115,6 +116,42 @@ def test_zeros_of_the_fit_are_zeros_of_the_file(both):
     assert wanted.mean() >= 0.75
     assert (weights["CONV_2D"][wanted] == 0).all()
     assert (weights["FULLY_CONNECTED"].reshape(-1, 4) == 0).all(1).mean() >= 0.75
+
+
+OTHER_GRIDS = {
+    "4-bit weights, one scale for a kernel": ({"weight_bits": 4, "weights": "per_tensor"}, 2),
+    "16-bit activations": ({"activation_bits": 16}, 8),  # beyond what float32 sums hold
+}
+
+
+@pytest.mark.parametrize("name", OTHER_GRIDS)
+def test_other_grids_of_training_are_those_of_the_file(name, tmp_path):
+    settings, most = OTHER_GRIDS[name]
+    nets.seed()
+    model = nets.compiled(net(), jit=True)
+    fit(model, int8x.QATCallback(**settings), epochs=1)
+    graph = int8x.export(model, tmp_path / "model.tflite")
+    weighted = [op for op in graph.main.operators if op.kind in KINDS]
+    for op, kernel in zip(weighted, trained_kernels(handle_of(model)), strict=True):
+        axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+        rows = np.moveaxis(op.inputs[1].data, axis, 0).reshape(kernel.steps.shape)
+        np.testing.assert_array_equal(rows, kernel.steps, kernel.layer)
+        np.testing.assert_allclose(op.inputs[1].quant.scales, kernel.scales, rtol=1e-6)
+        assert op.inputs[1].dtype == ("INT4" if kernel.bits == 4 else "INT8")
+    bits = settings.get("activation_bits", 8)
+    assert {t.dtype for op in graph.main.operators for t in op.outputs} == {f"INT{bits}"}
+    assert off(model, tmp_path / "model.tflite").max() <= most
+
+
+def test_pruned_filters_are_taken_out_and_the_outputs_stay():
+    nets.seed()
+    model = nets.compiled(net(), jit=True)
+    fit(model, int8x.PruningCallback(0.5, pattern="filters", schedule="constant"), epochs=1)
+    small = int8x.keras.shrink(model)
+    assert small.get_layer("pointwise").kernel.shape == (1, 1, 4, 8)
+    np.testing.assert_allclose(
+        small.predict(X_TEST, verbose=0), model.predict(X_TEST, verbose=0), atol=1e-4
+    )
 
 
 def test_zeros_stay_through_later_fits_without_the_callback_and_with_quantization():
