@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 
-def fit(tmp_path, replicas, learning_rate=2e-3, **settings):
+def fit(tmp_path, replicas, learning_rate=2e-3, rate=(), **settings):
     """What every replica holds, by variable (its number and name) and replica."""
     output = tmp_path / "found.npz"
     script = Path(__file__).with_name("mirrored_fit.py")
     arguments = [str(output), str(replicas), json.dumps(settings), str(learning_rate)]
+    arguments += map(str, rate)
     done = subprocess.run(
         [sys.executable, str(script), *arguments], capture_output=True, text=True, check=False
     )
@@ -49,3 +50,13 @@ def test_any_number_of_replicas_finds_the_ranges_of_the_global_batch(tmp_path):
     assert len(ranges[0]) == 3 and all(state[2] == 4 for state in ranges[0])  # low, high, batches
     assert np.array_equal(ranges[0], ranges[1])
     assert np.array_equal(ranges[0], ranges[2])
+
+
+def test_any_number_of_replicas_takes_steps_of_each_layers_own_rate(tmp_path):
+    """BatchNormalization is frozen."""
+    one, two = (fit(tmp_path, replicas, 0.02, [0.25]) for replicas in (1, 2))
+    kernels = [key for key in one if key[1] in ("kernel", "bias")]
+    assert len(kernels) == 4
+    for key in kernels:
+        assert np.array_equal(*two[key].values()), key
+        np.testing.assert_allclose(two[key][0], one[key][0], rtol=1e-3, atol=1e-6)

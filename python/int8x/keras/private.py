@@ -273,6 +273,7 @@ def patch_updates(
     """
     inner = _updating(optimizer)
     update, decay = type(inner).update_step, type(inner)._apply_weight_decay
+    whole = inner.weight_decay
 
     def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
         key = inner._var_key(variable)
@@ -285,12 +286,13 @@ def patch_updates(
             swap_attribute(inner, "_iterations", counted)
 
     def apply_weight_decay(variables: Any) -> None:
-        whole = inner.weight_decay
-        if whole is None:
+        factors = [factor_of(inner._var_key(variable)) for variable in variables]
+        if whole is None or all(factor == 1 for factor in factors):
+            decay(inner, variables)
             return
         try:
-            for variable in variables:
-                factor = factor_of(inner._var_key(variable))
+            for variable, factor in zip(variables, factors, strict=True):
+                # Replicas wait for each other within `decay`, each having set the same.
                 swap_attribute(inner, "weight_decay", whole * factor)
                 decay(inner, [variable])
         finally:
