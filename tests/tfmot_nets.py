@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
+from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster
 from tf_keras import layers as L
 
 SEED = 11
@@ -41,8 +42,9 @@ def net():
     return tf_keras.Model(inputs, L.Dense(4, activation="softmax")(x))
 
 
-def fit(model, epochs=3, callbacks=()):
-    model.compile(tf_keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
+def fit(model, epochs=3, callbacks=(), eagerly=False):
+    adam = tf_keras.optimizers.Adam(5e-3)
+    model.compile(adam, "sparse_categorical_crossentropy", run_eagerly=eagerly)
     model.fit(*data(), epochs=epochs, verbose=0, callbacks=list(callbacks))
     return model
 
@@ -56,25 +58,49 @@ def pruned():
     sparsity = tfmot.sparsity.keras
     schedule = sparsity.PolynomialDecay(0.2, 0.5, begin_step=0, end_step=6, frequency=2)
     model = sparsity.prune_low_magnitude(net(), pruning_schedule=schedule)
-    return fit(model, callbacks=[sparsity.UpdatePruningStep()])
+    return fit(model, epochs=2, callbacks=[sparsity.UpdatePruningStep()], eagerly=True)
 
 
-def clustered():
-    clustering = tfmot.clustering.keras
-    centroids = clustering.CentroidInitialization.LINEAR
+def clustered(model=None):
+    """Few values in each kernel, by TFMOT's wrappers, which stay on; zeros of a model that is given
+    stay zero.
+    """
+    centroids = tfmot.clustering.keras.CentroidInitialization.LINEAR
     return fit(
-        clustering.cluster_weights(
-            net(), number_of_clusters=CLUSTERS, cluster_centroids_init=centroids
-        )
+        cluster.cluster_weights(
+            net() if model is None else model,
+            number_of_clusters=CLUSTERS,
+            cluster_centroids_init=centroids,
+            preserve_sparsity=model is not None,
+        ),
+        epochs=1,
+        eagerly=True,
     )
 
 
 def prune_preserving():
     """PQAT: TFMOT's scheme that keeps zeros."""
-    keras = tfmot.quantization.keras
-    model = tfmot.sparsity.keras.strip_pruning(pruned())
     scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
-    return fit(keras.quantize_apply(keras.quantize_annotate_model(model), scheme))
+    return _quantized(tfmot.sparsity.keras.strip_pruning(pruned()), scheme)
+
+
+def cluster_preserving():
+    """CQAT: TFMOT's scheme that keeps clusters."""
+    scheme = tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(False)
+    return _quantized(tfmot.clustering.keras.strip_clustering(clustered()), scheme)
+
+
+def prune_cluster_preserving():
+    """PCQAT: TFMOT's scheme that keeps zeros and clusters."""
+    model = clustered(tfmot.sparsity.keras.strip_pruning(pruned()))
+    scheme = tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme(True)
+    return _quantized(tfmot.clustering.keras.strip_clustering(model), scheme)
+
+
+def _quantized(model, scheme):
+    keras = tfmot.quantization.keras
+    model = keras.quantize_apply(keras.quantize_annotate_model(model), scheme)
+    return fit(model, epochs=1, eagerly=True)
 
 
 def converted(model):
