@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from int8x.keras.handle import handle_of
 from int8x.keras.handover import trained_kernels
-from trained_nets import KINDS, off, trained
+from trained_nets import KINDS, X_TEST, off, steps_of_operators, trained
 
 SETTINGS = {
+    "average": {},
     "lsq": {"ranges": "lsq"},
     "per tensor": {"weights": "per_tensor"},
     "per tensor, lsq": {"weights": "per_tensor", "ranges": "lsq"},
@@ -22,6 +23,7 @@ IN_GRAPHS = ("4-bit weights, lsq", "16-bit activations")  # trained so, the othe
 # Steps of the output that may lie between file and training. Of int8 and INT4 weights one is each
 # operator's own rounding; int16 is 256 times finer, beyond what float32 sums of training hold.
 MOST = {16: 8}
+EQUAL = 0.99  # of an operator's results
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -49,5 +51,9 @@ def test_the_file_is_the_trained_model(name, tmp_path):
     found = off(model, tmp_path / "model.tflite")
     print(f"off by 0, 1, 2, ...: {np.bincount(found.astype(int).ravel())}")
     assert found.max() <= MOST.get(bits, 2)
+    for op, steps in steps_of_operators(model, graph, X_TEST):
+        print(op.kind, np.bincount(steps.ravel()))
+        if bits == 8:
+            assert steps.max() <= 1 and (steps == 0).mean() >= EQUAL, op
     recipe = json.loads((tmp_path / "model.recipe.json").read_text())
     assert recipe["compute"] == handle.settings.compute

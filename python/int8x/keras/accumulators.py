@@ -5,11 +5,12 @@ output. With 127 steps of weights M is about a hundredth, and what is rounded th
 not know. With 7 it is 18 times as much, and two roundings turn one result in ten another way: the
 bias's, and the kernel's first of two. For M = m * 2^-s, m in [1/2, 1), it rounds acc * m to an
 integer, then that times 2^-s, both halves away from zero: the first rounds at 2^-s of an output
-step.
+step. FULLY_CONNECTED rounds but once.
 """
 
 from __future__ import annotations
 
+import keras
 from keras import ops
 
 from int8x.keras import fake_quant, private, tensors
@@ -32,6 +33,10 @@ class Accumulators:
     def rounds(self, plan: CallPlan, first: bool = False) -> bool:
         """Whether training sees the accumulator of this call's kernel, or of the first of two."""
         return self._source(plan, first) is not None and self._grid(plan, first).bits == 4
+
+    def rounds_twice(self, plan: CallPlan, first: bool = False) -> bool:
+        """Whether it sees two roundings of a result: FULLY_CONNECTED makes one, of acc * M."""
+        return self.rounds(plan, first) and not isinstance(plan.operation, keras.layers.Dense)
 
     def bias_error(self, plan: CallPlan, bias: Tensor) -> Tensor:
         """What rounding adds to a bias [output channels], with BatchNormalization folded in, no

@@ -132,11 +132,23 @@ class Forward:
             y = self._affine(plan, original, args, kwargs)
         elif exporting and isinstance(plan.operation, keras.layers.UpSampling2D):
             y = _resize(plan.operation, args[0])
+        elif exporting and self._clips_by_range(plan):
+            y = ops.relu(args[0])
         else:
             y = original(*args, **kwargs)
         if plan.ends is not None and 0 in plan.outputs:
             y = self._requantize(plan.ends, y, plan.outputs[0])
         return self.round_all(plan.outputs, y)
+
+    def _clips_by_range(self, plan: CallPlan) -> bool:
+        """Whether the range of a ReLU's output ends where the ReLU does: then a plain one, which
+        fuses, is the same.
+        """
+        most = getattr(plan.operation, "max_value", None)
+        if plan.kind != kinds.RELU or most in (None, 6) or 0 not in plan.outputs:
+            return False
+        _, high = fake_quant.ends(*self.ranges.constants(plan.outputs[0]), self.bits)
+        return float(high) <= most * (1 + 2.0**-12)
 
     def _affine(
         self,
@@ -259,7 +271,7 @@ class Forward:
             **common,
         )
         assert plan.middle is not None
-        if self.run.mode != EXPORT and self.accumulators.rounds(plan, first=True):
+        if self.run.mode != EXPORT and self.accumulators.rounds_twice(plan, first=True):
             y = self.accumulators.requantized(plan, y, plan.middle.group, first=True)
         y = self.round(plan.middle, y)
         y = keras.ops.conv(y, ops.cast(pointwise, y.dtype), strides=1, **common)
@@ -286,7 +298,7 @@ class Forward:
 
     def _requantize(self, plan: CallPlan, y: Tensor, site: Site) -> Tensor:
         """y, which lies where the call's operator ends, as its kernel's accumulator leaves it."""
-        if self.run.mode == EXPORT or not self.accumulators.rounds(plan):
+        if self.run.mode == EXPORT or not self.accumulators.rounds_twice(plan):
             return y
         if plan.norm is not None and self._normalizes_batches(plan.norm, {}):
             return y

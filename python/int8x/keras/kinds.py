@@ -36,7 +36,7 @@ _LAYERS = {
     SAME: "MaxPooling1D MaxPooling2D GlobalMaxPooling1D GlobalMaxPooling2D Flatten Reshape Permute "
     "RepeatVector ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D UpSampling1D",
     SAME_ROUNDED: "AveragePooling1D AveragePooling2D",
-    FREE: "GlobalAveragePooling1D GlobalAveragePooling2D LeakyReLU PReLU ELU",
+    FREE: "GlobalAveragePooling1D GlobalAveragePooling2D LeakyReLU PReLU ELU Embedding",
 }
 # Operations of keras.ops by class name.
 _OPERATIONS = {
@@ -74,8 +74,15 @@ def activation_kind(name: str) -> str:
 
 
 def _relu_layer_kind(layer: Any) -> str:
-    plain = not layer.negative_slope and not layer.threshold and layer.max_value in (None, 6)
-    return RELU if plain else FREE
+    return FREE if layer.negative_slope or layer.threshold or layer.max_value == 0 else RELU
+
+
+def _resize_kind(layer: Any) -> str:
+    """Of UpSampling2D or Resizing: TFLite resizes whole images, by nearest or bilinear points."""
+    others = ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
+    if any(getattr(layer, name, False) for name in others):
+        return UNKNOWN
+    return {"nearest": SAME, "bilinear": SAME_ROUNDED}.get(layer.interpolation, UNKNOWN)
 
 
 def kind_of(operation: Any) -> str:
@@ -92,8 +99,8 @@ def kind_of(operation: Any) -> str:
         return _relu_layer_kind(operation)
     if isinstance(operation, _L.Softmax):
         return FIXED
-    if isinstance(operation, _L.UpSampling2D):
-        return SAME if operation.interpolation == "nearest" else SAME_ROUNDED
+    if isinstance(operation, (_L.UpSampling2D, _L.Resizing)):
+        return _resize_kind(operation)
     for kind, classes in _KIND_OF_LAYER:
         if isinstance(operation, classes):
             return kind
