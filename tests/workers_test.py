@@ -53,6 +53,18 @@ def test_a_model_quantized_with_workers_has_the_bytes_of_one_worker(recipe):
     assert set(calls) == {2, 3}
 
 
+def test_export_shares_the_samples_out_too(tmp_path):
+    small_network().save(tmp_path / "float.tflite")
+    out = tmp_path / "int8.tflite"
+    made = []
+    for workers in (1, 2):
+        int8x.export(tmp_path / "float.tflite", out, samples(), "minmax", workers=workers)
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
+    with pytest.raises(int8x.WorkerError, match="workers must be a whole number from 1 on, got 0"):
+        int8x.export(tmp_path / "float.tflite", out, samples(), "minmax", workers=0)
+
+
 def test_generators_batches_and_files_are_shared_out_too(tmp_path):
     np.save(tmp_path / "d.npy", samples())
     for data in ((s for s in samples()), [samples()[:9], samples()[9:]], tmp_path / "d.npy"):
@@ -162,6 +174,7 @@ from int8x.calibration import workers
 sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
 from float_nets import on_grid, small_network
 from int8x.calibration.gathering import job_of
+from int8x.errors import WorkerError
 from int8x.quantization.passes import prepare
 running = workers.Workers(2, job_of(prepare(small_network())), None, lambda: None)
 running.add(0, [on_grid({SHAPE})[:1]])

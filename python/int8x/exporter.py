@@ -22,6 +22,7 @@ def export(
     labels: Any = None,
     sparse_encoding: bool = False,
     progress: Progress = silent,
+    workers: int = 1,
 ) -> "Graph":
     """Writes the model as a full int8 .tflite, its recipe beside it, and returns its graph.
 
@@ -34,7 +35,8 @@ def export(
     INT4 weights or float layers gets these. labels: one integer per sample, for recipe "auto".
     sparse_encoding: whether int8 weights of FULLY_CONNECTED with enough blocks of 1x16 zeros are
     written in TFLite's sparse form; see int8x.tflite.sparse_encoding for the runtimes that read it.
-    progress: see int8x.progress.
+    progress: see int8x.progress. workers: processes that share the samples of a calibration; any
+    number gives the same bits.
 
     Raises ModelError for a model of another kind, ValueError for a Keras model without learned
     ranges and without data, and what int8x.quantize raises: QuantizeError names operators that
@@ -64,6 +66,7 @@ def export(
         labels=labels,
         sparse_encoding=sparse_encoding,
         progress=progress,
+        workers=workers,
     )
     result.save(path)
     return result
