@@ -1,5 +1,5 @@
 // Rough nanoseconds of work on one fast core, by the best instruction set that may run: what
-// decides whether a step is worth a second thread. Measured with benchmarks/kernels.cc and rounded.
+// decides whether a step is worth a second thread. Measured with benchmarks/kernels and rounded.
 
 #ifndef INT8X_PLAN_COST_H_
 #define INT8X_PLAN_COST_H_

@@ -1,4 +1,4 @@
-// Whether a layer runs sparse: a cost table, measured with benchmarks/kernels.cc. Nothing is timed
+// Whether a layer runs sparse: a cost table, measured with benchmarks/kernels. Nothing is timed
 // at load.
 
 #ifndef INT8X_KERNELS_SPARSE_CHOICE_H_

@@ -1,162 +1,25 @@
-// Products per second of the matrix kernels, next to what the registers alone can do.
-//
-//   peak/*             dot-product instructions on registers, no memory: the limit of this machine
-//   now gemm/<kernel>/K    one call over a block that stays in the first-level caches
-//   conv/<layer>/<arch>, fully_connected/<layer>/<arch>
-//                      whole layers on one thread, requantize included
-//   sparse/<layer>/<zeros>/<arch>
-//                      the same layers with that share of the 1x4 blocks at zero; MAC/s counts the
-//                      dense layer's, "kept" those that are left
-//
-// The counter MAC/s counts multiply-accumulates. Clocks drift: compare rows of one run only, and
-// take
-// --benchmark_repetitions.
+// The matrix kernels, alone and in whole layers.
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "benchmarks/kernels/data.h"
+#include "benchmarks/kernels/families.h"
+#include "benchmarks/kernels/peak.h"
 #include "delegate/base/arch.h"
 #include "delegate/kernels/conv/conv.h"
 #include "delegate/kernels/fully_connected/fully_connected.h"
 #include "delegate/kernels/gemm/gemm.h"
 #include "delegate/kernels/sparse/sparse.h"
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
 
 namespace int8x {
 namespace {
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-
-// 64-byte aligned and filled with random bytes, as a runtime's arena would be.
-std::unique_ptr<int8_t, Free> bytes(size_t count) {
-  auto* p = static_cast<int8_t*>(std::aligned_alloc(64, (count + 127) / 64 * 64));
-  std::mt19937 random(1);
-  for (size_t i = 0; i < count; ++i) p[i] = static_cast<int8_t>(random() % 255 - 127);
-  return std::unique_ptr<int8_t, Free>(p);
-}
-
-void count_products(benchmark::State& state, double products) {
-  state.counters["MAC/s"] = benchmark::Counter(
-      products, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
-}
-
-// Each peak loop keeps enough independent sums in flight to hide the latency of its instruction.
-constexpr int kPeakRounds = 1000;
-
-#if defined(__x86_64__)
-#define INT8X_UNROLL _Pragma("GCC unroll 16")
-
-__attribute__((target("avx512f,avx512vnni"))) void peak_avx512vnni(benchmark::State& state) {
-  __m512i sums[16] = {}, a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
-  for (auto _ : state) {
-    for (int i = 0; i < kPeakRounds; ++i) {
-      INT8X_UNROLL
-      for (int j = 0; j < 16; ++j) {
-        sums[j] = _mm512_dpbusd_epi32(sums[j], a, b);
-        asm volatile("" : "+v"(sums[j]));
-      }
-    }
-  }
-  count_products(state, kPeakRounds * 16.0 * 64);
-}
-
-__attribute__((target("avx2,avxvnni"))) void peak_avxvnni(benchmark::State& state) {
-  __m256i sums[12] = {}, a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5);
-  for (auto _ : state) {
-    for (int i = 0; i < kPeakRounds; ++i) {
-      INT8X_UNROLL
-      for (int j = 0; j < 12; ++j) {
-        sums[j] = _mm256_dpbusd_avx_epi32(sums[j], a, b);
-        asm volatile("" : "+x"(sums[j]));
-      }
-    }
-  }
-  count_products(state, kPeakRounds * 12.0 * 32);
-}
-
-__attribute__((target("avx2"))) void peak_avx2(benchmark::State& state) {
-  __m256i sums[12] = {}, a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(5);
-  for (auto _ : state) {
-    for (int i = 0; i < kPeakRounds; ++i) {
-      INT8X_UNROLL
-      for (int j = 0; j < 12; ++j) {
-        asm volatile("" : "+x"(a));
-        sums[j] = _mm256_add_epi32(sums[j], _mm256_madd_epi16(a, b));
-        asm volatile("" : "+x"(sums[j]));
-      }
-    }
-  }
-  count_products(state, kPeakRounds * 12.0 * 16);
-}
-
-__attribute__((target("amx-tile,amx-int8"))) void peak_avx512amx(benchmark::State& state) {
-  struct alignas(64) {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } config;
-  asm volatile("" : : "r"(&config) : "memory");  // GCC does not know that all of it is read
-  _tile_loadconfig(&config);
-  for (auto _ : state) {
-    for (int i = 0; i < kPeakRounds; ++i) {
-      _tile_dpbssd(0, 4, 6);
-      _tile_dpbssd(1, 4, 7);
-      _tile_dpbssd(2, 5, 6);
-      _tile_dpbssd(3, 5, 7);
-    }
-  }
-  _tile_release();
-  count_products(state, kPeakRounds * 4.0 * 16 * 16 * 64);
-}
-
-#elif defined(__aarch64__)
-#define INT8X_UNROLL _Pragma("GCC unroll 16")
-
-void peak_neon(benchmark::State& state) {
-  int32x4_t sums[16] = {};
-  int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(5);
-  for (auto _ : state) {
-    for (int i = 0; i < kPeakRounds; ++i) {
-      INT8X_UNROLL
-      for (int j = 0; j < 16; ++j) {
-        asm volatile("" : "+w"(a));
-        const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
-        sums[j] = vpadalq_s16(sums[j], vmlal_high_s8(low, a, b));
-        asm volatile("" : "+w"(sums[j]));
-      }
-    }
-  }
-  count_products(state, kPeakRounds * 16.0 * 16);
-}
-
-__attribute__((target("arch=armv8.2-a+dotprod"))) void peak_neondot(benchmark::State& state) {
-  int32x4_t sums[16] = {};
-  const int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(5);
-  for (auto _ : state) {
-    for (int i = 0; i < kPeakRounds; ++i) {
-      INT8X_UNROLL
-      for (int j = 0; j < 16; ++j) {
-        sums[j] = vdotq_s32(sums[j], a, b);
-        asm volatile("" : "+w"(sums[j]));
-      }
-    }
-  }
-  count_products(state, kPeakRounds * 16.0 * 16);
-}
-#endif
 
 void gemm(benchmark::State& state, const GemmKernel& kernel, int k) {
   const int m = (47 + kernel.mr) / kernel.mr * kernel.mr;
@@ -171,7 +34,7 @@ void gemm(benchmark::State& state, const GemmKernel& kernel, int k) {
     kernel.run(block);
     benchmark::ClobberMemory();
   }
-  count_products(state, 1.0 * m * n * k);
+  count_products(state, 1.0 * m * n * k, arch::bit(kernel.arch));
 }
 
 struct Layer {
@@ -214,7 +77,7 @@ void conv(benchmark::State& state, const Layer& layer, arch::ArchSet archs) {
     benchmark::ClobberMemory();
   }
   state.SetLabel(conv_kernel_name(*packed));
-  count_products(state, 1.0 * out * out * layer.out_c * depth);
+  count_products(state, 1.0 * out * out * layer.out_c * depth, archs);
 }
 
 void sparse(benchmark::State& state, const Layer& layer, double zeros, arch::ArchSet archs) {
@@ -243,7 +106,7 @@ void sparse(benchmark::State& state, const Layer& layer, double zeros, arch::Arc
     benchmark::ClobberMemory();
   }
   state.SetLabel(sparse_kernel_name(*packed));
-  count_products(state, 1.0 * out * out * count);
+  count_products(state, 1.0 * out * out * count, archs);
   state.counters["kept"] = benchmark::Counter(
       4.0 * out * out * static_cast<double>(sparse_kept_blocks(weights.get(), rows, layer.in_c)),
       benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
@@ -264,24 +127,12 @@ void fully_connected(benchmark::State& state, int rows, int in_c, int out_c, arc
     benchmark::ClobberMemory();
   }
   state.SetLabel(fully_connected_kernel_name(*packed));
-  count_products(state, 1.0 * rows * out_c * in_c);
+  count_products(state, 1.0 * rows * out_c * in_c, archs);
 }
 
-void add_peak(arch::Arch arch, void (*loop)(benchmark::State&)) {
-  if (arch::has(arch::supported(), arch))
-    benchmark::RegisterBenchmark((std::string("peak/") + arch::name(arch)).c_str(), loop);
-}
+}  // namespace
 
-void add_all() {
-#if defined(__x86_64__)
-  add_peak(arch::avx512amx, peak_avx512amx);
-  add_peak(arch::avx512vnni, peak_avx512vnni);
-  add_peak(arch::avxvnni, peak_avxvnni);
-  add_peak(arch::avx2, peak_avx2);
-#elif defined(__aarch64__)
-  add_peak(arch::neondot, peak_neondot);
-  add_peak(arch::neon, peak_neon);
-#endif
+void add_products() {
   int count;
   const GemmKernel* kernels = gemm_kernels(&count);
   for (int i = 0; i < count; ++i) {
@@ -318,14 +169,4 @@ void add_all() {
   }
 }
 
-}  // namespace
 }  // namespace int8x
-
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  int8x::add_all();
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
-}

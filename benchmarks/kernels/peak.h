@@ -1,0 +1,25 @@
+// What the registers alone can do: dot-product instructions without memory, the limit of this
+// machine, measured in the run that it is compared with.
+
+#ifndef INT8X_BENCHMARKS_KERNELS_PEAK_H_
+#define INT8X_BENCHMARKS_KERNELS_PEAK_H_
+
+#include <benchmark/benchmark.h>
+
+#include "delegate/base/arch.h"
+
+namespace int8x {
+
+// Multiply-accumulates a second of the best instruction set in `archs`; 0 where there is no loop.
+double peak_of(arch::ArchSet archs);
+
+// Counters of a benchmark that does `products` in each iteration: MAC/s, and their share of the
+// peak.
+void count_products(benchmark::State& state, double products, arch::ArchSet archs);
+
+// Registers peak/<arch>.
+void add_peaks();
+
+}  // namespace int8x
+
+#endif  // INT8X_BENCHMARKS_KERNELS_PEAK_H_
