@@ -5,9 +5,12 @@
 
 namespace int8x {
 
-void add_products();  // gemm, conv, sparse, fully_connected
-void add_layers();    // depthwise, batch_matmul, wide convolutions
-void add_elements();  // elementwise, tables, pools, SOFTMAX, int16 forms
+void add_products();       // gemm, conv, sparse, fully_connected
+void add_layers();         // depthwise, batch_matmul, wide convolutions
+void add_rows();           // requantize, observe
+void add_elements();       // elementwise, lut, convert, softmax
+void add_windows();        // pool, reduce, resize, copy
+void add_wide_elements();  // the rest of wide
 
 }  // namespace int8x
 

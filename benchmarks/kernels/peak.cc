@@ -32,6 +32,18 @@ __attribute__((target("avx512f,avx512vnni"))) double peak_avx512vnni() {
   return kPeakRounds * 16.0 * 64;
 }
 
+__attribute__((target("avx512f,avx512vnni"))) double peak_s16_avx512vnni() {
+  __m512i sums[16] = {}, a = _mm512_set1_epi16(3), b = _mm512_set1_epi16(5);
+  for (int i = 0; i < kPeakRounds; ++i) {
+    INT8X_UNROLL
+    for (int j = 0; j < 16; ++j) {
+      sums[j] = _mm512_dpwssd_epi32(sums[j], a, b);
+      asm volatile("" : "+v"(sums[j]));
+    }
+  }
+  return kPeakRounds * 16.0 * 32;
+}
+
 __attribute__((target("avx2,avxvnni"))) double peak_avxvnni() {
   __m256i sums[12] = {}, a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5);
   for (int i = 0; i < kPeakRounds; ++i) {
@@ -44,6 +56,19 @@ __attribute__((target("avx2,avxvnni"))) double peak_avxvnni() {
   return kPeakRounds * 12.0 * 32;
 }
 
+__attribute__((target("avx2,avxvnni"))) double peak_s16_avxvnni() {
+  __m256i sums[12] = {}, a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(5);
+  for (int i = 0; i < kPeakRounds; ++i) {
+    INT8X_UNROLL
+    for (int j = 0; j < 12; ++j) {
+      sums[j] = _mm256_dpwssd_avx_epi32(sums[j], a, b);
+      asm volatile("" : "+x"(sums[j]));
+    }
+  }
+  return kPeakRounds * 12.0 * 16;
+}
+
+// There is no dot product of int8 here: it is that of int16.
 __attribute__((target("avx2"))) double peak_avx2() {
   __m256i sums[12] = {}, a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(5);
   for (int i = 0; i < kPeakRounds; ++i) {
@@ -93,6 +118,21 @@ double peak_neon() {
   return kPeakRounds * 16.0 * 16;
 }
 
+double peak_s16_neon() {
+  int32x4_t sums[16] = {};
+  int16x8_t a = vdupq_n_s16(3), b = vdupq_n_s16(5);
+  for (int i = 0; i < kPeakRounds; ++i) {
+    INT8X_UNROLL
+    for (int j = 0; j < 16; j += 2) {
+      asm volatile("" : "+w"(a));
+      sums[j] = vmlal_s16(sums[j], vget_low_s16(a), vget_low_s16(b));
+      sums[j + 1] = vmlal_high_s16(sums[j + 1], a, b);
+      asm volatile("" : "+w"(sums[j]), "+w"(sums[j + 1]));
+    }
+  }
+  return kPeakRounds * 16.0 * 4;
+}
+
 __attribute__((target("arch=armv8.2-a+dotprod"))) double peak_neondot() {
   int32x4_t sums[16] = {};
   const int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(5);
@@ -108,21 +148,27 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) double peak_neondot() {
 #endif
 
 struct Peak {
+  Factors factors;
   arch::Arch arch;
   double (*loop)();
 };
 
 constexpr Peak kPeaks[] = {
 #if defined(__x86_64__)
-    {arch::avx512amx, peak_avx512amx},
-    {arch::avx512vnni, peak_avx512vnni},
-    {arch::avxvnni, peak_avxvnni},
-    {arch::avx2, peak_avx2},
+    {Factors::s8, arch::avx512amx, peak_avx512amx},
+    {Factors::s8, arch::avx512vnni, peak_avx512vnni},
+    {Factors::s8, arch::avxvnni, peak_avxvnni},
+    {Factors::s8, arch::avx2, peak_avx2},
+    {Factors::s16, arch::avx512vnni, peak_s16_avx512vnni},
+    {Factors::s16, arch::avxvnni, peak_s16_avxvnni},
+    {Factors::s16, arch::avx2, peak_avx2},
 #elif defined(__aarch64__)
-    {arch::neondot, peak_neondot},
-    {arch::neon, peak_neon},
+    {Factors::s8, arch::neondot, peak_neondot},
+    {Factors::s8, arch::neon, peak_neon},
+    {Factors::s16, arch::neon, peak_s16_neon},
 #endif
 };
+constexpr int kPeakCount = sizeof(kPeaks) / sizeof(*kPeaks);
 
 // The best of 20 goes of a millisecond or so.
 double rate(double (*loop)()) {
@@ -139,21 +185,23 @@ double rate(double (*loop)()) {
 
 }  // namespace
 
-void count_products(benchmark::State& state, double products, arch::ArchSet archs) {
+void count_products(benchmark::State& state, double products, arch::ArchSet archs,
+                    Factors factors) {
   state.counters["MAC/s"] = benchmark::Counter(
       products, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
-  if (const double peak = peak_of(archs)) {
+  if (const double peak = peak_of(factors, archs)) {
     state.counters["of peak"] =
         benchmark::Counter(products / peak, benchmark::Counter::kIsIterationInvariantRate);
   }
 }
 
-double peak_of(arch::ArchSet archs) {
-  static double measured[arch::kArchCount] = {};
-  for (const Peak& peak : kPeaks) {
-    if (!arch::has(archs & arch::supported(), peak.arch)) continue;
-    if (measured[peak.arch] == 0) measured[peak.arch] = rate(peak.loop);
-    return measured[peak.arch];
+double peak_of(Factors factors, arch::ArchSet archs) {
+  static double measured[kPeakCount] = {};
+  for (int i = 0; i < kPeakCount; ++i) {
+    const Peak& peak = kPeaks[i];
+    if (peak.factors != factors || !arch::has(archs & arch::supported(), peak.arch)) continue;
+    if (measured[i] == 0) measured[i] = rate(peak.loop);
+    return measured[i];
   }
   return 0;
 }
@@ -161,11 +209,12 @@ double peak_of(arch::ArchSet archs) {
 void add_peaks() {
   for (const Peak& peak : kPeaks) {
     if (!arch::has(arch::supported(), peak.arch)) continue;
-    const std::string name = std::string("peak/") + arch::name(peak.arch);
-    benchmark::RegisterBenchmark(name.c_str(), [peak](benchmark::State& state) {
+    const std::string factors = peak.factors == Factors::s8 ? "s8/" : "s16/";
+    const std::string name = "peak/" + factors + arch::name(peak.arch);
+    benchmark::RegisterBenchmark(name.c_str(), [&peak](benchmark::State& state) {
       double products = 0;
       for (auto _ : state) products = peak.loop();
-      count_products(state, products, arch::bit(peak.arch));
+      count_products(state, products, arch::bit(peak.arch), peak.factors);
     });
   }
 }

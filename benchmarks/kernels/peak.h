@@ -10,14 +10,17 @@
 
 namespace int8x {
 
+enum class Factors { s8, s16 };  // what a product is of
+
 // Multiply-accumulates a second of the best instruction set in `archs`; 0 where there is no loop.
-double peak_of(arch::ArchSet archs);
+double peak_of(Factors factors, arch::ArchSet archs);
 
 // Counters of a benchmark that does `products` in each iteration: MAC/s, and their share of the
 // peak.
-void count_products(benchmark::State& state, double products, arch::ArchSet archs);
+void count_products(benchmark::State& state, double products, arch::ArchSet archs,
+                    Factors factors = Factors::s8);
 
-// Registers peak/<arch>.
+// Registers peak/<factors>/<arch>.
 void add_peaks();
 
 }  // namespace int8x
