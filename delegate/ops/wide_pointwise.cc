@@ -59,9 +59,9 @@ Reason plan_binary(const NodeView& node, const Packed&, const Resources& resourc
           make_binary(node, builder->shape(lhs), builder->shape(rhs), resources.archs, &params)) {
     return reason;
   }
-  if (out.rank != params.rank) return "an output shape that does not follow from the inputs";
+  if (out.rank != params.out_rank) return "an output shape that does not follow from the inputs";
   for (int i = 0; i < out.rank; ++i) {
-    if (out.dims[i] != params.extent[i])
+    if (out.dims[i] != params.out_dims[i])
       return "an output shape that does not follow from the inputs";
   }
   builder->add(std::make_unique<WideBinaryStep>(find_operator(node.builtin())->name,

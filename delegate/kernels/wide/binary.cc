@@ -6,7 +6,8 @@ namespace int8x {
 namespace {
 
 constexpr WideBinaryKernel kKernels[] = {
-#define INT8X_WIDE_BINARY_KERNEL(arch, name, multiply) {arch, #name, multiply, name},
+#define INT8X_WIDE_BINARY_KERNEL(arch, name, multiply, takes_line) \
+  {arch, #name, multiply, takes_line, name},
 #include "delegate/kernels/wide/kernels.inc"
 };
 
@@ -40,23 +41,44 @@ int32_t extent_of(const int32_t* dims, int rank, int axis, int out_rank) {
   return axis < out_rank - rank ? 1 : dims[axis - (out_rank - rank)];
 }
 
+// Takes an axis outside those that are there.
+void add_axis(int64_t extent, int64_t lhs_stride, int64_t rhs_stride, WideBinaryParams* p) {
+  if (p->rank > 0) {
+    int64_t& inner = p->extent[0];
+    if (lhs_stride == p->lhs_stride[0] * inner && rhs_stride == p->rhs_stride[0] * inner) {
+      inner *= extent;
+      return;
+    }
+  }
+  for (int axis = p->rank; axis > 0; --axis) {
+    p->extent[axis] = p->extent[axis - 1];
+    p->lhs_stride[axis] = p->lhs_stride[axis - 1];
+    p->rhs_stride[axis] = p->rhs_stride[axis - 1];
+  }
+  ++p->rank;
+  p->extent[0] = extent;
+  p->lhs_stride[0] = lhs_stride;
+  p->rhs_stride[0] = rhs_stride;
+}
+
 bool broadcast(const int32_t* lhs, int lhs_rank, const int32_t* rhs, int rhs_rank,
                WideBinaryParams* p) {
   const int rank = lhs_rank > rhs_rank ? lhs_rank : rhs_rank;
   if (lhs_rank < 0 || rhs_rank < 0 || rank > kMaxWideRank) return false;
-  p->rank = rank;
+  p->out_rank = rank;
   p->size = 1;
   int64_t lhs_stride = 1, rhs_stride = 1;
   for (int axis = rank - 1; axis >= 0; --axis) {
-    const int64_t a = extent_of(lhs, lhs_rank, axis, rank);
-    const int64_t b = extent_of(rhs, rhs_rank, axis, rank);
+    const int32_t a = extent_of(lhs, lhs_rank, axis, rank);
+    const int32_t b = extent_of(rhs, rhs_rank, axis, rank);
     if (a < 1 || b < 1 || (a != b && a != 1 && b != 1)) return false;
-    p->extent[axis] = a > b ? a : b;
-    p->lhs_stride[axis] = a == 1 ? 0 : lhs_stride;
-    p->rhs_stride[axis] = b == 1 ? 0 : rhs_stride;
+    p->out_dims[axis] = a > b ? a : b;
+    if (p->out_dims[axis] != 1) {
+      add_axis(p->out_dims[axis], a == 1 ? 0 : lhs_stride, b == 1 ? 0 : rhs_stride, p);
+    }
     lhs_stride *= a;
     rhs_stride *= b;
-    if (__builtin_mul_overflow(p->size, p->extent[axis], &p->size)) return false;
+    if (__builtin_mul_overflow(p->size, int64_t{p->out_dims[axis]}, &p->size)) return false;
   }
   return true;
 }
@@ -82,6 +104,7 @@ bool make_wide_binary_params(bool multiply, float lhs_scale, float rhs_scale, fl
   p.kernel = kKernels;
   archs |= arch::bit(arch::reference);
   while (p.kernel->multiply != multiply || !arch::has(archs, p.kernel->arch)) ++p.kernel;
+  if (p.kernel->takes_line) p.line = wide_add_line_of(p);
   *out = p;
   return true;
 }

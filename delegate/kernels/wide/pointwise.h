@@ -23,20 +23,35 @@ constexpr int kMaxWideRank = 6;
 
 struct WideBinaryKernel;
 
+// ADD as one line over both operands, which takes a third of the instructions, wherever that is
+// sure to give the same (docs/numerics.md, `wide_add_line_of`):
+//
+//   v      = lhs * lhs_high + rhs * rhs_high + floor((lhs * lhs_low + rhs * rhs_low) / 2^15)
+//            + constant
+//   output = clamp(v >> shift) where v mod 2^shift >= doubt; else the definition decides
+struct WideAddLine {
+  int16_t lhs_high, lhs_low, rhs_high, rhs_low;
+  int32_t constant, doubt, shift;
+  bool pays;  // doubt is rare; otherwise the line is not to be used
+};
+
 struct WideBinaryParams {
-  bool multiply;  // else add
-  int32_t rank;   // of the output
+  bool multiply;     // else add
+  int32_t out_rank;  // as the operands broadcast to it
+  int32_t out_dims[kMaxWideRank];
+  int32_t rank;  // axes that both operands walk alike are one
   int64_t extent[kMaxWideRank], lhs_stride[kMaxWideRank], rhs_stride[kMaxWideRank];
   int64_t size;
   Multiplier lhs, rhs, output;
   int32_t activation_min, activation_max;
+  WideAddLine line;  // of ADD, for kernels with takes_line
   const WideBinaryKernel* kernel;
 };
 
 struct WideBinaryKernel {
   arch::Arch arch;
   const char* name;
-  bool multiply;
+  bool multiply, takes_line;
   // count outputs; an operand with step 0 is one repeated value, with step 1 a row.
   void (*run)(const WideBinaryParams&, const int16_t* lhs, int64_t lhs_step, const int16_t* rhs,
               int64_t rhs_step, int16_t* output, int64_t count);
@@ -55,6 +70,9 @@ bool make_wide_binary_params(bool multiply, float lhs_scale, float rhs_scale, fl
                              const int32_t* lhs_dims, int lhs_rank, const int32_t* rhs_dims,
                              int rhs_rank, arch::ArchSet archs, WideBinaryParams* out);
 
+// The line of an ADD whose multipliers are set.
+WideAddLine wide_add_line_of(const WideBinaryParams& params);
+
 inline size_t wide_binary_scratch_bytes(const WideBinaryParams&) { return 0; }
 int64_t wide_binary_tiles(const WideBinaryParams& params);
 void wide_binary_run(const WideBinaryParams& params, const int16_t* lhs, const int16_t* rhs,
@@ -63,7 +81,7 @@ inline const char* wide_binary_kernel_name(const WideBinaryParams& params) {
   return params.kernel->name;
 }
 
-#define INT8X_WIDE_BINARY_KERNEL(arch, name, multiply)                                         \
+#define INT8X_WIDE_BINARY_KERNEL(arch, name, multiply, takes_line)                             \
   void name(const WideBinaryParams&, const int16_t* lhs, int64_t lhs_step, const int16_t* rhs, \
             int64_t rhs_step, int16_t* output, int64_t count);
 #include "delegate/kernels/wide/kernels.inc"

@@ -88,16 +88,23 @@ void sigmoid_s16_s16_reference(const WideSigmoidParams& p, const int16_t* input,
   for (int64_t i = 0; i < count; ++i) output[i] = sigmoid(p, input[i]);
 }
 
-int32_t softmax_s16_s16_reference(const WideSoftmaxParams& p, const int16_t* input, int32_t max,
-                                  int64_t count, int16_t* exponentials) {
-  int32_t sum = 0;  // the largest element alone gives nearly 2^15
-  for (int64_t i = 0; i < count; ++i) {
+void softmax_s16_s16_reference(const WideSoftmaxParams& p, const int16_t* input, int16_t* output) {
+  int16_t max = INT16_MIN;
+  for (int64_t i = 0; i < p.depth; ++i) {
+    if (input[i] > max) max = input[i];
+  }
+  int32_t sum = 0;
+  for (int64_t i = 0; i < p.depth; ++i) {
     const int32_t scaled = multiply_by_quantized_multiplier(input[i] - max, p.multiplier);
     const int32_t x = clamp(wrapping_add(scaled, 32767), INT16_MIN, INT16_MAX);
-    exponentials[i] = static_cast<int16_t>(wide_table_at(p.exponential, x));
-    sum += exponentials[i];
+    output[i] = static_cast<int16_t>(wide_table_at(p.exponential, x));
+    sum += output[i];
   }
-  return sum;
+  const WideShare share = wide_share_of(p, sum);
+  for (int64_t i = 0; i < p.depth; ++i) {
+    const int32_t y = (output[i] * share.factor + share.half) >> share.right;
+    output[i] = static_cast<int16_t>(clamp(y, 0, INT16_MAX));
+  }
 }
 
 }  // namespace int8x

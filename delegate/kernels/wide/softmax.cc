@@ -49,6 +49,9 @@ bool make_wide_softmax_params(float input_scale, float beta, int64_t rows, int64
   constexpr double kScale = 10.0 / 65535.0;
   tabulate([](double x) { return std::exp(x); }, kScale * (-32768 - 32767),
            kScale * (32767 - 32767), out->exponential);
+  for (int i = 0; i + 1 < kWideTable; ++i) {
+    out->slope[i] = static_cast<int16_t>(out->exponential[i + 1] - out->exponential[i]);
+  }
   constexpr double kUnit = 1.0 / 65535.0;
   tabulate([](double x) { return 1.0 / (1.0 + x); }, kUnit * (-32768 + 32768),
            kUnit * (32767 + 32768), out->reciprocal);
@@ -58,22 +61,7 @@ bool make_wide_softmax_params(float input_scale, float beta, int64_t rows, int64
 void wide_softmax_run(const WideSoftmaxParams& p, const int16_t* input, int16_t* output,
                       int64_t tile_begin, int64_t tile_end, void*) {
   for (int64_t row = tile_begin; row < tile_end; ++row) {
-    const int16_t* from = input + row * p.depth;
-    int16_t* to = output + row * p.depth;
-    int16_t max = INT16_MIN;
-    for (int64_t i = 0; i < p.depth; ++i) {
-      if (from[i] > max) max = from[i];
-    }
-    const int32_t sum = p.kernel->run(p, from, max, p.depth, to);
-    const int zeros = __builtin_clz(static_cast<uint32_t>(sum));
-    const int64_t scaled = ((int64_t{sum} << (zeros - 1)) + (1 << 13)) >> 14;
-    const int32_t shifted = static_cast<int32_t>(scaled) - (1 << 15) - (1 << 16);
-    const int32_t reciprocal = wide_table_at(p.reciprocal, clamp(shifted, INT16_MIN, INT16_MAX));
-    const int right = 31 - zeros;
-    for (int64_t i = 0; i < p.depth; ++i) {
-      const int32_t y = (to[i] * reciprocal + (1 << (right - 1))) >> right;
-      to[i] = static_cast<int16_t>(clamp(y, 0, 32767));
-    }
+    p.kernel->run(p, input + row * p.depth, output + row * p.depth);
   }
 }
 

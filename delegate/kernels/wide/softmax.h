@@ -27,16 +27,17 @@ struct WideSoftmaxKernel;
 struct WideSoftmaxParams {
   int64_t rows, depth;
   Multiplier multiplier;
-  int16_t exponential[kWideTable], reciprocal[kWideTable];
+  alignas(64) int16_t exponential[kWideTable];
+  alignas(64) int16_t slope[kWideTable - 1];  // exponential[i + 1] - exponential[i], wrapping
+  int16_t reciprocal[kWideTable];
   const WideSoftmaxKernel* kernel;
 };
 
-// e(input - max) of `count` elements, and their sum.
+// One row of `depth` elements; output may be input.
 struct WideSoftmaxKernel {
   arch::Arch arch;
   const char* name;
-  int32_t (*run)(const WideSoftmaxParams&, const int16_t* input, int32_t max, int64_t count,
-                 int16_t* exponentials);
+  void (*run)(const WideSoftmaxParams&, const int16_t* input, int16_t* output);
 };
 
 struct WideSoftmaxKernelList {
@@ -45,9 +46,8 @@ struct WideSoftmaxKernelList {
 };
 WideSoftmaxKernelList wide_softmax_kernels();
 
-#define INT8X_WIDE_SOFTMAX_KERNEL(arch, name)                                              \
-  int32_t name(const WideSoftmaxParams&, const int16_t* input, int32_t max, int64_t count, \
-               int16_t* exponentials);
+#define INT8X_WIDE_SOFTMAX_KERNEL(arch, name) \
+  void name(const WideSoftmaxParams&, const int16_t* input, int16_t* output);
 #include "delegate/kernels/wide/kernels.inc"
 
 // The interpolated value at x of a table: 512 intervals of 128.
@@ -55,6 +55,23 @@ static inline int32_t wide_table_at(const int16_t* table, int32_t x) {
   const int32_t index = 256 + (x >> 7);
   const int16_t slope = static_cast<int16_t>(table[index + 1] - table[index]);
   return static_cast<int16_t>(table[index] + ((slope * (x & 127) + 64) >> 7));
+}
+
+// What e(d) is multiplied by, and the shift after that: output = clamp((e * factor + half) >>
+// right).
+struct WideShare {
+  int32_t factor, half, right;
+};
+
+static inline WideShare wide_share_of(const WideSoftmaxParams& p, int32_t sum) {
+  // The largest element alone gives nearly 2^15: there are at most 17 zeros.
+  const int zeros = __builtin_clz(static_cast<uint32_t>(sum));
+  const int64_t scaled = ((int64_t{sum} << (zeros - 1)) + (1 << 13)) >> 14;
+  int32_t x = static_cast<int32_t>(scaled) - (1 << 15) - (1 << 16);
+  if (x < INT16_MIN) x = INT16_MIN;
+  if (x > INT16_MAX) x = INT16_MAX;
+  const int right = 31 - zeros;
+  return {wide_table_at(p.reciprocal, x), 1 << (right - 1), right};
 }
 
 // False when rows or depth is not positive, depth is 2^16 and more, or beta * input_scale is not

@@ -40,9 +40,35 @@ struct V {
 struct W : avx2::WideWords {
   static LEAF_MEMBER Words multiply(Words a, Words b) { return _mm256_mullo_epi32(a, b); }
   static LEAF_MEMBER Words shift_left_15(Words a) { return _mm256_slli_epi32(a, 15); }
+  static LEAF_MEMBER Words load_pairs(const int16_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static LEAF_MEMBER Words fill_pairs(int16_t x) { return _mm256_set1_epi16(x); }
+  static LEAF_MEMBER Words pairs_low(Words a, Words b) { return _mm256_unpacklo_epi16(a, b); }
+  static LEAF_MEMBER Words pairs_high(Words a, Words b) { return _mm256_unpackhi_epi16(a, b); }
+  static LEAF_MEMBER Words add_products(Words c, Words a, Words b) {
+    return _mm256_add_epi32(c, _mm256_madd_epi16(a, b));
+  }
+  static LEAF_MEMBER Words shift_right(Words a, int n) {
+    return _mm256_sra_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  static LEAF_MEMBER Words bit_and(Words a, Words b) { return _mm256_and_si256(a, b); }
+  static LEAF_MEMBER Words min_unsigned(Words a, Words b) { return _mm256_min_epu32(a, b); }
+  static LEAF_MEMBER bool any_below(Words a, Words b) {  // both below 2^31
+    return _mm256_movemask_epi8(_mm256_cmpgt_epi32(b, a)) != 0;
+  }
+  static LEAF_MEMBER void store_pairs(int16_t* p, Words a, Words b, int32_t min, int32_t max) {
+    const Words least = _mm256_set1_epi16(static_cast<int16_t>(min));
+    const Words most = _mm256_set1_epi16(static_cast<int16_t>(max));
+    const Words y = _mm256_packs_epi32(a, b);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm256_min_epi16(_mm256_max_epi16(y, least), most));
+  }
 };
 
 #include "delegate/kernels/wide/binary_rows.inc"
+// After binary_rows.inc.
+#include "delegate/kernels/wide/add_line.inc"
 
 }  // namespace
 
@@ -50,7 +76,7 @@ void dot_s16_s16_s64_avx2(const WideDot& dot) { run(dot); }
 
 void add_s16_s16_s16_avx2(const WideBinaryParams& p, const int16_t* lhs, int64_t lhs_step,
                           const int16_t* rhs, int64_t rhs_step, int16_t* output, int64_t count) {
-  binary<false>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+  add(p, lhs, lhs_step, rhs, rhs_step, output, count);
 }
 
 void mul_s16_s16_s16_avx2(const WideBinaryParams& p, const int16_t* lhs, int64_t lhs_step,

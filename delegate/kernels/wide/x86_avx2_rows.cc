@@ -55,9 +55,15 @@ struct W : avx2::WideWords {
     four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
   }
+  static LEAF_MEMBER int32_t greatest(Words x) {
+    __m128i four = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
+  }
 };
 
-#include "delegate/kernels/wide/rows.inc"
+#include "delegate/kernels/wide/pool_rows.inc"
+#include "delegate/kernels/wide/table_rows.inc"
 
 }  // namespace
 
@@ -71,9 +77,8 @@ void sigmoid_s16_s16_avx2(const WideSigmoidParams& p, const int16_t* input, int1
   sigmoid(p, input, output, count);
 }
 
-int32_t softmax_s16_s16_avx2(const WideSoftmaxParams& p, const int16_t* input, int32_t max,
-                             int64_t count, int16_t* output) {
-  return exponentials(p, input, max, count, output);
+void softmax_s16_s16_avx2(const WideSoftmaxParams& p, const int16_t* input, int16_t* output) {
+  softmax(p, input, output);
 }
 
 }  // namespace int8x

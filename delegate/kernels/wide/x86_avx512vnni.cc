@@ -40,9 +40,30 @@ struct V {
 struct W : avx512::WideWords {
   static LEAF_MEMBER Words multiply(Words a, Words b) { return _mm512_mullo_epi32(a, b); }
   static LEAF_MEMBER Words shift_left_15(Words a) { return _mm512_slli_epi32(a, 15); }
+  static LEAF_MEMBER Words load_pairs(const int16_t* p) { return _mm512_loadu_si512(p); }
+  static LEAF_MEMBER Words fill_pairs(int16_t x) { return _mm512_set1_epi16(x); }
+  static LEAF_MEMBER Words pairs_low(Words a, Words b) { return _mm512_unpacklo_epi16(a, b); }
+  static LEAF_MEMBER Words pairs_high(Words a, Words b) { return _mm512_unpackhi_epi16(a, b); }
+  static LEAF_MEMBER Words add_products(Words c, Words a, Words b) {
+    return _mm512_dpwssd_epi32(c, a, b);
+  }
+  static LEAF_MEMBER Words shift_right(Words a, int n) {
+    return _mm512_sra_epi32(a, _mm_cvtsi32_si128(n));
+  }
+  static LEAF_MEMBER Words bit_and(Words a, Words b) { return _mm512_and_si512(a, b); }
+  static LEAF_MEMBER Words min_unsigned(Words a, Words b) { return _mm512_min_epu32(a, b); }
+  static LEAF_MEMBER bool any_below(Words a, Words b) { return _mm512_cmplt_epu32_mask(a, b) != 0; }
+  static LEAF_MEMBER void store_pairs(int16_t* p, Words a, Words b, int32_t min, int32_t max) {
+    const Words least = _mm512_set1_epi16(static_cast<int16_t>(min));
+    const Words most = _mm512_set1_epi16(static_cast<int16_t>(max));
+    const Words y = _mm512_packs_epi32(a, b);
+    _mm512_storeu_si512(p, _mm512_min_epi16(_mm512_max_epi16(y, least), most));
+  }
 };
 
 #include "delegate/kernels/wide/binary_rows.inc"
+// After binary_rows.inc.
+#include "delegate/kernels/wide/add_line.inc"
 
 }  // namespace
 
@@ -51,7 +72,7 @@ void dot_s16_s16_s64_avx512vnni(const WideDot& dot) { run(dot); }
 void add_s16_s16_s16_avx512vnni(const WideBinaryParams& p, const int16_t* lhs, int64_t lhs_step,
                                 const int16_t* rhs, int64_t rhs_step, int16_t* output,
                                 int64_t count) {
-  binary<false>(p, lhs, lhs_step, rhs, rhs_step, output, count);
+  add(p, lhs, lhs_step, rhs, rhs_step, output, count);
 }
 
 void mul_s16_s16_s16_avx512vnni(const WideBinaryParams& p, const int16_t* lhs, int64_t lhs_step,
