@@ -18,29 +18,51 @@ namespace {
 LEAF_INLINE __m512i words(int16_t x) { return _mm512_set1_epi16(x); }
 LEAF_INLINE __m512i right(__m512i x, int n) { return _mm512_srl_epi32(x, _mm_cvtsi32_si128(n)); }
 
-// The elements from i of a row of `count`: all 32, or those that are left.
+// The elements from i of a row of `count`: all 32, those that are left, or none.
 LEAF_INLINE __mmask32 some(int64_t count, int64_t i) {
-  return count - i < 32 ? (__mmask32{1} << (count - i)) - 1 : ~__mmask32{0};
+  const int64_t left = count - i;
+  if (left >= 32) return ~__mmask32{0};
+  return left > 0 ? (__mmask32{1} << left) - 1 : 0;
 }
 
-// Of 2^7 or more int16: vpermi2w finds one of 64 in two registers by the six low bits of an index.
-// bit6 and bit7: where the index has them.
-LEAF_INLINE __m512i look_up_128(const __m512i* table, __m512i index, __mmask32 bit6) {
-  const __m512i a = _mm512_permutex2var_epi16(table[0], index, table[1]);
-  const __m512i b = _mm512_permutex2var_epi16(table[2], index, table[3]);
-  return _mm512_mask_mov_epi16(a, bit6, b);
+// Where to look in a table of 2^9 int16 or fewer: an index, and which have its three highest bits.
+// vpermi2w finds one of 64 in two registers by the six bits below.
+struct Place {
+  __m512i index;
+  __mmask32 bit6, bit7, bit8;
+};
+
+LEAF_INLINE Place place(__m512i index) {
+  return {index, _mm512_test_epi16_mask(index, words(64)),
+          _mm512_test_epi16_mask(index, words(128)), _mm512_test_epi16_mask(index, words(256))};
 }
 
-LEAF_INLINE __m512i look_up_256(const __m512i* table, __m512i index, __mmask32 bit6,
-                                __mmask32 bit7) {
-  return _mm512_mask_mov_epi16(look_up_128(table, index, bit6), bit7,
-                               look_up_128(table + 4, index, bit6));
+LEAF_INLINE __m512i look_up_128(const __m512i* table, const Place& at) {
+  const __m512i a = _mm512_permutex2var_epi16(table[0], at.index, table[1]);
+  const __m512i b = _mm512_permutex2var_epi16(table[2], at.index, table[3]);
+  return _mm512_mask_mov_epi16(a, at.bit6, b);
 }
 
-LEAF_INLINE __m512i look_up_512(const __m512i* table, __m512i index, __mmask32 bit6, __mmask32 bit7,
-                                __mmask32 bit8) {
-  return _mm512_mask_mov_epi16(look_up_256(table, index, bit6, bit7), bit8,
-                               look_up_256(table + 8, index, bit6, bit7));
+LEAF_INLINE __m512i look_up_256(const __m512i* table, const Place& at) {
+  return _mm512_mask_mov_epi16(look_up_128(table, at), at.bit7, look_up_128(table + 4, at));
+}
+
+// Two at a time, as the table does not fit the registers and is loaded once for both.
+LEAF_INLINE void look_up_512(const __m512i* table, const Place* at, __m512i* out) {
+  __m512i half[2][2];
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    __m512i quarter[2][2];
+#pragma GCC unroll 2
+    for (int q = 0; q < 2; ++q) {
+      quarter[q][0] = look_up_128(table + 8 * h + 4 * q, at[0]);
+      quarter[q][1] = look_up_128(table + 8 * h + 4 * q, at[1]);
+    }
+    half[h][0] = _mm512_mask_mov_epi16(quarter[0][0], at[0].bit7, quarter[1][0]);
+    half[h][1] = _mm512_mask_mov_epi16(quarter[0][1], at[1].bit7, quarter[1][1]);
+  }
+  out[0] = _mm512_mask_mov_epi16(half[0][0], at[0].bit8, half[1][0]);
+  out[1] = _mm512_mask_mov_epi16(half[0][1], at[1].bit8, half[1][1]);
 }
 
 // One half of each of 256 entries.
@@ -95,10 +117,8 @@ LEAF_INLINE void sigmoid(const WideSigmoidParams& p, const int16_t* input, int16
       fraction = _mm512_packus_epi32(_mm512_and_si512(a, mask), _mm512_and_si512(b, mask));
       fraction = _mm512_slli_epi16(fraction, 7);
     }
-    const __mmask32 bit6 = _mm512_test_epi16_mask(index, words(64));
-    const __mmask32 bit7 = _mm512_test_epi16_mask(index, words(128));
-    const __m512i value = look_up_256(values, index, bit6, bit7);
-    const __m512i step = look_up_256(steps, index, bit6, bit7);
+    const Place at = place(index);
+    const __m512i value = look_up_256(values, at), step = look_up_256(steps, at);
     __m512i y;
     if (tanh) {
       y = _mm512_add_epi16(_mm512_xor_si512(value, words(INT16_MIN)),
@@ -143,23 +163,30 @@ LEAF_INLINE int32_t exponentials(const WideSoftmaxParams& p, const int16_t* inpu
   const auto* values = reinterpret_cast<const __m512i*>(p.exponential);
   const auto* slopes = reinterpret_cast<const __m512i*>(p.slope);
   __m512i sums = zero;
-  for (int64_t i = 0; i < p.depth; i += 32) {
-    const __mmask32 there = some(p.depth, i);
-    const __m512i q = _mm512_maskz_loadu_epi16(there, input + i);
-    const __m512i d = _mm512_sub_epi16(most, q);
-    const __m512i t = _mm512_packus_epi32(scaled(_mm512_unpacklo_epi16(d, zero), s),
-                                          scaled(_mm512_unpackhi_epi16(d, zero), s));
-    // x + 2^15 = 65535 - t is 7 bits of the fraction below 9 of the index.
-    const __m512i x = _mm512_xor_si512(t, words(-1)), index = _mm512_srli_epi16(x, 7);
-    const __m512i fraction = _mm512_srli_epi16(_mm512_slli_epi16(x, 9), 1);
-    const __mmask32 bit6 = _mm512_test_epi16_mask(index, words(64));
-    const __mmask32 bit7 = _mm512_test_epi16_mask(index, words(128));
-    const __mmask32 bit8 = _mm512_test_epi16_mask(index, words(256));
-    const __m512i value = look_up_512(values, index, bit6, bit7, bit8);
-    const __m512i slope = look_up_512(slopes, index, bit6, bit7, bit8);
-    const __m512i y = _mm512_maskz_add_epi16(there, value, _mm512_mulhrs_epi16(slope, fraction));
-    _mm512_mask_storeu_epi16(output + i, there, y);
-    sums = _mm512_dpwssd_epi32(sums, y, ones);
+  for (int64_t i = 0; i < p.depth; i += 64) {
+    __m512i fraction[2], value[2], slope[2];
+    Place at[2];
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      const __mmask32 there = some(p.depth, i + 32 * h);
+      const __m512i d = _mm512_sub_epi16(most, _mm512_maskz_loadu_epi16(there, input + i + 32 * h));
+      const __m512i t = _mm512_packus_epi32(scaled(_mm512_unpacklo_epi16(d, zero), s),
+                                            scaled(_mm512_unpackhi_epi16(d, zero), s));
+      // x + 2^15 = 65535 - t is 7 bits of the fraction below 9 of the index.
+      const __m512i x = _mm512_xor_si512(t, words(-1));
+      fraction[h] = _mm512_srli_epi16(_mm512_slli_epi16(x, 9), 1);
+      at[h] = place(_mm512_srli_epi16(x, 7));
+    }
+    look_up_512(values, at, value);
+    look_up_512(slopes, at, slope);
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      const __mmask32 there = some(p.depth, i + 32 * h);
+      const __m512i step = _mm512_mulhrs_epi16(slope[h], fraction[h]);
+      const __m512i y = _mm512_maskz_add_epi16(there, value[h], step);
+      _mm512_mask_storeu_epi16(output + i + 32 * h, there, y);
+      sums = _mm512_dpwssd_epi32(sums, y, ones);
+    }
   }
   return _mm512_reduce_add_epi32(sums);
 }
