@@ -91,14 +91,14 @@ double seconds_of_bytes(int64_t loaded, int64_t stored, arch::ArchSet archs) {
   return 0;
 }
 
-void count_bytes(benchmark::State& state, const Traffic& traffic, arch::ArchSet archs) {
-  const auto rate = [&](const char* name, double amount) {
-    state.counters[name] = benchmark::Counter(amount, benchmark::Counter::kIsIterationInvariantRate,
-                                              benchmark::Counter::kIs1000);
-  };
-  rate("outputs/s", static_cast<double>(traffic.outputs));
-  rate("B/s", static_cast<double>(traffic.loaded + traffic.stored));
-  rate("of loads+stores", seconds_of_bytes(traffic.loaded, traffic.stored, archs));
+void count_bytes(benchmark::State& state, double seconds, const Traffic& traffic,
+                 arch::ArchSet archs) {
+  const double moved = static_cast<double>(traffic.loaded + traffic.stored);
+  state.counters["G outputs/s"] = static_cast<double>(traffic.outputs) / seconds / 1e9;
+  state.counters["GB/s"] = moved / seconds / 1e9;
+  if (const double alone = seconds_of_bytes(traffic.loaded, traffic.stored, archs)) {
+    state.counters["of loads+stores"] = alone / seconds;
+  }
 }
 
 }  // namespace int8x

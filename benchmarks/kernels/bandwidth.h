@@ -23,9 +23,10 @@ struct Traffic {
 // are warm.
 double seconds_of_bytes(int64_t loaded, int64_t stored, arch::ArchSet archs);
 
-// Counters of a benchmark that has run: outputs a second, bytes a second, and the share that the
-// time of those loads and stores alone has in its own.
-void count_bytes(benchmark::State& state, const Traffic& traffic, arch::ArchSet archs);
+// Counters of a benchmark that moved `traffic` in `seconds`: outputs and bytes a second, and the
+// share that the time of those loads and stores alone has in its own.
+void count_bytes(benchmark::State& state, double seconds, const Traffic& traffic,
+                 arch::ArchSet archs);
 
 }  // namespace int8x
 

@@ -29,9 +29,8 @@ void add_binaries() {
     add_element_lines(name, [q](State& s, arch::ArchSet archs, const Buffers& b) {
       AddParams p;
       make_add_params(q, kShape, 3, kShape, 3, archs, &p);
-      time_kernel(s, add_kernel_name(p),
-                  [&] { add_run(p, b.lhs, b.rhs, b.output, 0, add_tiles(p), nullptr); });
-      return kBinary;
+      return time_kernel(s, add_kernel_name(p), kBinary,
+                         [&] { add_run(p, b.lhs, b.rhs, b.output, 0, add_tiles(p), nullptr); });
     });
   };
   sum("add", {0.02f, 0.03f, 0.04f, 1, 2, 3, -128, 127});
@@ -39,18 +38,17 @@ void add_binaries() {
   add_element_lines("mul", [](State& s, arch::ArchSet archs, const Buffers& b) {
     MulParams p;
     make_mul_params({0.02f, 0.03f, 0.04f, 1, 2, 3, -128, 127}, kShape, 3, kShape, 3, archs, &p);
-    time_kernel(s, mul_kernel_name(p),
-                [&] { mul_run(p, b.lhs, b.rhs, b.output, 0, mul_tiles(p), nullptr); });
-    return kBinary;
+    return time_kernel(s, mul_kernel_name(p), kBinary,
+                       [&] { mul_run(p, b.lhs, b.rhs, b.output, 0, mul_tiles(p), nullptr); });
   });
   const auto binary = [](const char* name, BinaryKind kind, float output_scale) {
     add_element_lines(name, [=](State& s, arch::ArchSet archs, const Buffers& b) {
       BinaryParams p;
       make_binary_params(kind, {0.02f, 0.02f, output_scale, 1, 1, 1}, kShape, 3, kShape, 3, archs,
                          &p);
-      time_kernel(s, binary_kernel_name(p),
-                  [&] { binary_run(p, b.lhs, b.rhs, b.output, 0, binary_tiles(p), nullptr); });
-      return kBinary;
+      return time_kernel(s, binary_kernel_name(p), kBinary, [&] {
+        binary_run(p, b.lhs, b.rhs, b.output, 0, binary_tiles(p), nullptr);
+      });
     });
   };
   binary("maximum", BinaryKind::maximum, 0.02f);
@@ -69,9 +67,8 @@ void add_tables() {
       }
       LutParams p;
       make_lut_params(entries, kElements, archs, &p);
-      time_kernel(s, lut_kernel_name(p),
-                  [&] { lut_run(p, b.lhs, b.output, 0, lut_tiles(p), nullptr); });
-      return kUnary;
+      return time_kernel(s, lut_kernel_name(p), kUnary,
+                         [&] { lut_run(p, b.lhs, b.output, 0, lut_tiles(p), nullptr); });
     });
   };
   table("table", -128);
@@ -83,18 +80,16 @@ void add_conversions() {
     std::fill_n(as<float>(b.lhs), kElements, 0.3f);
     QuantizeParams p;
     make_quantize_params(0.02f, 3, kElements, archs, &p);
-    time_kernel(s, quantize_kernel_name(p), [&] {
-      quantize_run(p, as<float>(b.lhs), b.output, 0, quantize_tiles(p), nullptr);
-    });
-    return Traffic{kElements, 4 * kElements, kElements};
+    return time_kernel(
+        s, quantize_kernel_name(p), Traffic{kElements, 4 * kElements, kElements},
+        [&] { quantize_run(p, as<float>(b.lhs), b.output, 0, quantize_tiles(p), nullptr); });
   });
   add_element_lines("dequantize", [](State& s, arch::ArchSet archs, const Buffers& b) {
     DequantizeParams p;
     make_dequantize_params(0.02f, 3, kElements, archs, &p);
-    time_kernel(s, dequantize_kernel_name(p), [&] {
-      dequantize_run(p, b.lhs, as<float>(b.output), 0, dequantize_tiles(p), nullptr);
-    });
-    return Traffic{kElements, kElements, 4 * kElements};
+    return time_kernel(
+        s, dequantize_kernel_name(p), Traffic{kElements, kElements, 4 * kElements},
+        [&] { dequantize_run(p, b.lhs, as<float>(b.output), 0, dequantize_tiles(p), nullptr); });
   });
 }
 
@@ -102,16 +97,15 @@ void add_softmaxes() {
   add_element_lines("softmax", [](State& s, arch::ArchSet archs, const Buffers& b) {
     SoftmaxParams p;
     make_softmax_params(0.05f, 1.0f, kRows, kDepth, archs, &p);
-    time_kernel(s, softmax_kernel_name(p),
-                [&] { softmax_run(p, b.lhs, b.output, 0, softmax_tiles(p), nullptr); });
-    return kRowsOfSoftmax;
+    return time_kernel(s, softmax_kernel_name(p), kRowsOfSoftmax,
+                       [&] { softmax_run(p, b.lhs, b.output, 0, softmax_tiles(p), nullptr); });
   });
   add_element_lines("log_softmax", [](State& s, arch::ArchSet, const Buffers& b) {
     LogSoftmaxParams p;
     make_log_softmax_params(0.05f, kRows, kDepth, &p);
-    time_kernel(s, log_softmax_kernel_name(p),
-                [&] { log_softmax_run(p, b.lhs, b.output, 0, log_softmax_tiles(p), nullptr); });
-    return kRowsOfSoftmax;
+    return time_kernel(s, log_softmax_kernel_name(p), kRowsOfSoftmax, [&] {
+      log_softmax_run(p, b.lhs, b.output, 0, log_softmax_tiles(p), nullptr);
+    });
   });
 }
 

@@ -9,6 +9,7 @@
 
 #include "benchmarks/kernels/bandwidth.h"
 #include "benchmarks/kernels/data.h"
+#include "benchmarks/kernels/timing.h"
 
 namespace int8x {
 
@@ -21,7 +22,7 @@ struct Buffers {
 };
 
 // Registers elements/<name>/<arch> for each instruction set of this CPU. `time(state, archs,
-// buffers)` runs it and returns what an iteration moves.
+// buffers)` returns what time_kernel() does.
 template <typename Time>
 void add_element_lines(const char* name, const Time& time) {
   for (int a = arch::kArchCount - 1; a > 0; --a) {
@@ -32,19 +33,25 @@ void add_element_lines(const char* name, const Time& time) {
     benchmark::RegisterBenchmark(title.c_str(), [time, archs](benchmark::State& state) {
       auto lhs = bytes(kElements * sizeof(float)), rhs = bytes(kElements * sizeof(float));
       auto output = bytes(kElements * sizeof(float));
-      count_bytes(state, time(state, archs, Buffers{lhs.get(), rhs.get(), output.get()}), archs);
+      const auto timed = time(state, archs, Buffers{lhs.get(), rhs.get(), output.get()});
+      count_bytes(state, timed.seconds, timed.traffic, archs);
     });
   }
 }
 
+// What running a kernel in the benchmark's loop gave.
+struct Timed {
+  double seconds;  // of one go
+  Traffic traffic;
+};
+
 // Times `run`; the line shows the kernel's name.
 template <typename Run>
-void time_kernel(benchmark::State& state, const char* kernel, const Run& run) {
-  for (auto _ : state) {
-    run();
-    benchmark::ClobberMemory();
-  }
+Timed time_kernel(benchmark::State& state, const char* kernel, const Traffic& traffic,
+                  const Run& run) {
+  const double seconds = seconds_of(state, run);
   state.SetLabel(kernel);
+  return {seconds, traffic};
 }
 
 template <typename To>

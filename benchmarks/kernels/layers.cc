@@ -8,6 +8,7 @@
 #include "benchmarks/kernels/data.h"
 #include "benchmarks/kernels/families.h"
 #include "benchmarks/kernels/peak.h"
+#include "benchmarks/kernels/timing.h"
 #include "delegate/kernels/batch_matmul/batch_matmul.h"
 #include "delegate/kernels/depthwise/depthwise.h"
 #include "delegate/kernels/wide/wide_conv.h"
@@ -70,12 +71,10 @@ void depthwise(benchmark::State& state, const Layer& layer, arch::ArchSet archs)
                         &params);
   auto scratch = bytes(depthwise_scratch_bytes(params));
   const int64_t tiles = depthwise_tiles(params);
-  for (auto _ : state) {
-    depthwise_run(params, input.get(), output.get(), 0, tiles, scratch.get());
-    benchmark::ClobberMemory();
-  }
+  const double seconds = seconds_of(
+      state, [&] { depthwise_run(params, input.get(), output.get(), 0, tiles, scratch.get()); });
   state.SetLabel(depthwise_kernel_name(params));
-  count_products(state, 1.0 * out * out * layer.out_c * taps, archs);
+  count_products(state, seconds, 1.0 * out * out * layer.out_c * taps, archs);
 }
 
 void wide_conv(benchmark::State& state, const Layer& layer, bool depthwise, bool in_double,
@@ -96,13 +95,12 @@ void wide_conv(benchmark::State& state, const Layer& layer, bool depthwise, bool
   const WideConvParams params = {wide_conv_pack(spec, archs), geometry};
   auto scratch = bytes(wide_conv_scratch_bytes(params));
   const int64_t tiles = wide_conv_tiles(params);
-  for (auto _ : state) {
+  const double seconds = seconds_of(state, [&] {
     wide_conv_run(params, reinterpret_cast<int16_t*>(input.get()),
                   reinterpret_cast<int16_t*>(output.get()), 0, tiles, scratch.get());
-    benchmark::ClobberMemory();
-  }
+  });
   state.SetLabel(wide_conv_kernel_name(params));
-  count_products(state, 1.0 * out * out * layer.out_c * depth, archs, Factors::s16);
+  count_products(state, seconds, 1.0 * out * out * layer.out_c * depth, archs, Factors::s16);
 }
 
 // Attention's products: 8 heads of 64 by 196 positions.
@@ -120,12 +118,11 @@ void batch_matmul(benchmark::State& state, bool rhs_transposed, arch::ArchSet ar
   auto output = bytes(int64_t{kHeads} * kPositions * kPositions);
   auto scratch = bytes(batch_matmul_scratch_bytes(params));
   const int64_t tiles = batch_matmul_tiles(params);
-  for (auto _ : state) {
+  const double seconds = seconds_of(state, [&] {
     batch_matmul_run(params, lhs.get(), rhs.get(), output.get(), 0, tiles, scratch.get());
-    benchmark::ClobberMemory();
-  }
+  });
   state.SetLabel(batch_matmul_kernel_name(params));
-  count_products(state, 1.0 * kHeads * kPositions * kPositions * kDepth, archs);
+  count_products(state, seconds, 1.0 * kHeads * kPositions * kPositions * kDepth, archs);
 }
 
 }  // namespace

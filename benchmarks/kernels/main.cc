@@ -7,17 +7,17 @@
 //                      whole layers on one thread, requantize included; INT4 weights are unpacked
 //                      when a model is loaded and run on the same kernels
 //   sparse/<layer>/<zeros>/<arch>
-//                      the same layers with that share of the 1x4 blocks at zero; MAC/s counts the
-//                      dense layer's, "kept" those that are left
+//                      the same layers with that share of the 1x4 blocks at zero; GMAC/s counts
+//                      the dense layer's products, "kept GMAC/s" those that are left
 //   requantize/<kernel>, observe/<kernel>
 //                      196 rows of 512 sums or floats
 //   elements/<operator>/<arch>
 //                      what has no products, on 56x56x64
 //
-// MAC/s counts multiply-accumulates, "of peak" is their share of the peak of this run. Without
-// products B/s counts the bytes that must be loaded and stored, "of loads+stores" is the share that
-// a loop of those loads and stores alone takes of the time. Clocks drift: compare rows of one run
-// only, and take --benchmark_repetitions.
+// "of peak" is the share of the peak of this run. Without products GB/s counts the bytes that must
+// be loaded and stored, "of loads+stores" is the share that a loop of those loads and stores alone
+// takes of the time. Clocks drift: compare rows of one run only, and take
+// --benchmark_repetitions.
 
 #include <benchmark/benchmark.h>
 

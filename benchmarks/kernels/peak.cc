@@ -4,6 +4,8 @@
 #include <chrono>
 #include <string>
 
+#include "benchmarks/kernels/timing.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -185,13 +187,11 @@ double rate(double (*loop)()) {
 
 }  // namespace
 
-void count_products(benchmark::State& state, double products, arch::ArchSet archs,
+void count_products(benchmark::State& state, double seconds, double products, arch::ArchSet archs,
                     Factors factors) {
-  state.counters["MAC/s"] = benchmark::Counter(
-      products, benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
+  state.counters["GMAC/s"] = products / seconds / 1e9;
   if (const double peak = peak_of(factors, archs)) {
-    state.counters["of peak"] =
-        benchmark::Counter(products / peak, benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["of peak"] = products / seconds / peak;
   }
 }
 
@@ -213,8 +213,8 @@ void add_peaks() {
     const std::string name = "peak/" + factors + arch::name(peak.arch);
     benchmark::RegisterBenchmark(name.c_str(), [&peak](benchmark::State& state) {
       double products = 0;
-      for (auto _ : state) products = peak.loop();
-      count_products(state, products, arch::bit(peak.arch), peak.factors);
+      const double seconds = seconds_of(state, [&] { products = peak.loop(); });
+      count_products(state, seconds, products, arch::bit(peak.arch), peak.factors);
     });
   }
 }

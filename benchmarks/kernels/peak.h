@@ -15,9 +15,8 @@ enum class Factors { s8, s16 };  // what a product is of
 // Multiply-accumulates a second of the best instruction set in `archs`; 0 where there is no loop.
 double peak_of(Factors factors, arch::ArchSet archs);
 
-// Counters of a benchmark that does `products` in each iteration: MAC/s, and their share of the
-// peak.
-void count_products(benchmark::State& state, double products, arch::ArchSet archs,
+// Counters of a benchmark that did `products` in `seconds`: GMAC/s, and their share of the peak.
+void count_products(benchmark::State& state, double seconds, double products, arch::ArchSet archs,
                     Factors factors = Factors::s8);
 
 // Registers peak/<factors>/<arch>.

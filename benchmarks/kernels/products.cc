@@ -12,6 +12,7 @@
 #include "benchmarks/kernels/data.h"
 #include "benchmarks/kernels/families.h"
 #include "benchmarks/kernels/peak.h"
+#include "benchmarks/kernels/timing.h"
 #include "delegate/base/arch.h"
 #include "delegate/kernels/conv/conv.h"
 #include "delegate/kernels/fully_connected/fully_connected.h"
@@ -30,11 +31,8 @@ void gemm(benchmark::State& state, const GemmKernel& kernel, int k) {
   const GemmBlock block = {
       m, n, 1, padded_k, lhs.get(), stride, &offset, rhs.get(), reinterpret_cast<int32_t*>(c.get()),
       n};
-  for (auto _ : state) {
-    kernel.run(block);
-    benchmark::ClobberMemory();
-  }
-  count_products(state, 1.0 * m * n * k, arch::bit(kernel.arch));
+  const double seconds = seconds_of(state, [&] { kernel.run(block); });
+  count_products(state, seconds, 1.0 * m * n * k, arch::bit(kernel.arch));
 }
 
 struct Layer {
@@ -72,12 +70,11 @@ void conv(benchmark::State& state, const Layer& layer, arch::ArchSet archs) {
   const ConvWeightsPtr packed = conv_pack(spec, archs);
   auto scratch = bytes(conv_scratch_bytes(*packed, geometry));
   const int64_t tiles = conv_tiles(*packed, geometry);
-  for (auto _ : state) {
+  const double seconds = seconds_of(state, [&] {
     conv_run(*packed, geometry, input.get(), output.get(), 0, tiles, scratch.get());
-    benchmark::ClobberMemory();
-  }
+  });
   state.SetLabel(conv_kernel_name(*packed));
-  count_products(state, 1.0 * out * out * layer.out_c * depth, archs);
+  count_products(state, seconds, 1.0 * out * out * layer.out_c * depth, archs);
 }
 
 void sparse(benchmark::State& state, const Layer& layer, double zeros, arch::ArchSet archs) {
@@ -101,15 +98,13 @@ void sparse(benchmark::State& state, const Layer& layer, double zeros, arch::Arc
   const SparseWeightsPtr packed = sparse_pack(spec, archs);
   auto scratch = bytes(sparse_scratch_bytes(*packed, geometry));
   const int64_t tiles = sparse_tiles(*packed, geometry);
-  for (auto _ : state) {
+  const double seconds = seconds_of(state, [&] {
     sparse_run(*packed, geometry, input.get(), output.get(), 0, tiles, scratch.get());
-    benchmark::ClobberMemory();
-  }
+  });
   state.SetLabel(sparse_kernel_name(*packed));
-  count_products(state, 1.0 * out * out * count, archs);
-  state.counters["kept"] = benchmark::Counter(
-      4.0 * out * out * static_cast<double>(sparse_kept_blocks(weights.get(), rows, layer.in_c)),
-      benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
+  count_products(state, seconds, 1.0 * out * out * count, archs);
+  const int64_t kept = sparse_kept_blocks(weights.get(), rows, layer.in_c);
+  state.counters["kept GMAC/s"] = 4e-9 * out * out * static_cast<double>(kept) / seconds;
 }
 
 void fully_connected(benchmark::State& state, int rows, int in_c, int out_c, arch::ArchSet archs) {
@@ -122,12 +117,11 @@ void fully_connected(benchmark::State& state, int rows, int in_c, int out_c, arc
   const FullyConnectedWeightsPtr packed = fully_connected_pack(spec, archs);
   auto scratch = bytes(fully_connected_scratch_bytes(*packed, rows));
   const int64_t tiles = fully_connected_tiles(*packed, rows);
-  for (auto _ : state) {
+  const double seconds = seconds_of(state, [&] {
     fully_connected_run(*packed, rows, input.get(), output.get(), 0, tiles, scratch.get());
-    benchmark::ClobberMemory();
-  }
+  });
   state.SetLabel(fully_connected_kernel_name(*packed));
-  count_products(state, 1.0 * rows * out_c * in_c, archs);
+  count_products(state, seconds, 1.0 * rows * out_c * in_c, archs);
 }
 
 }  // namespace

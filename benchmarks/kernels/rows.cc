@@ -8,6 +8,7 @@
 #include "benchmarks/kernels/bandwidth.h"
 #include "benchmarks/kernels/data.h"
 #include "benchmarks/kernels/families.h"
+#include "benchmarks/kernels/timing.h"
 #include "delegate/kernels/observe/observe.h"
 #include "delegate/kernels/requantize/requantize.h"
 
@@ -27,11 +28,8 @@ void requantize(benchmark::State& state, const RequantizeKernel& kernel, bool na
   const RequantizeBlock block = {
       kRows, kColumns, c,   kColumns,     bias.data(), multipliers.data(), scales.data(), narrow,
       3,     -128,     127, output.get(), kColumns};
-  for (auto _ : state) {
-    kernel.run(block);
-    benchmark::ClobberMemory();
-  }
-  count_bytes(state, {kCount, 4 * kCount, kCount}, arch::bit(kernel.arch));
+  const double seconds = seconds_of(state, [&] { kernel.run(block); });
+  count_bytes(state, seconds, {kCount, 4 * kCount, kCount}, arch::bit(kernel.arch));
 }
 
 // Numbers as activations are: half of them zero.
@@ -49,23 +47,21 @@ void summarize(benchmark::State& state, const SummarizeKernel& kernel) {
   std::vector<float> min(kColumns, std::numeric_limits<float>::infinity());
   std::vector<float> max(kColumns, -std::numeric_limits<float>::infinity());
   std::vector<double> sum(kColumns, 0.0);
-  for (auto _ : state) {
+  const double seconds = seconds_of(state, [&] {
     std::fill(sum.begin(), sum.end(), 0.0);
     kernel.run(x.data(), kRows, kColumns, min.data(), max.data(), sum.data());
-    benchmark::ClobberMemory();
-  }
-  count_bytes(state, {kCount, 4 * kCount, 0}, arch::bit(kernel.arch));
+  });
+  count_bytes(state, seconds, {kCount, 4 * kCount, 0}, arch::bit(kernel.arch));
 }
 
 void upper_halves(benchmark::State& state, const UpperHalvesKernel& kernel) {
   const std::vector<float> x = activations();
   std::vector<uint32_t> halves(kCount + 15);
   size_t kept = 0;
-  for (auto _ : state) {
-    kept = kernel.run(x.data(), kCount, halves.data());
-    benchmark::ClobberMemory();
-  }
-  count_bytes(state, {kCount, 4 * kCount, static_cast<int64_t>(4 * kept)}, arch::bit(kernel.arch));
+  const double seconds =
+      seconds_of(state, [&] { kept = kernel.run(x.data(), kCount, halves.data()); });
+  count_bytes(state, seconds, {kCount, 4 * kCount, static_cast<int64_t>(4 * kept)},
+              arch::bit(kernel.arch));
 }
 
 template <typename Kernel, typename Time>

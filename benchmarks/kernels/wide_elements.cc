@@ -22,11 +22,10 @@ void add_binaries() {
       WideBinaryParams p;
       make_wide_binary_params(multiply, 2e-4f, 3e-4f, output_scale, -32768, 32767, kShape, 3,
                               kShape, 3, archs, &p);
-      time_kernel(s, wide_binary_kernel_name(p), [&] {
+      return time_kernel(s, wide_binary_kernel_name(p), kBinary, [&] {
         wide_binary_run(p, as<int16_t>(b.lhs), as<int16_t>(b.rhs), as<int16_t>(b.output), 0,
                         wide_binary_tiles(p), nullptr);
       });
-      return kBinary;
     });
   };
   binary("add_16x8", false, 4.321e-4f);
@@ -47,10 +46,11 @@ void add_pools() {
       p.kernel_h = p.kernel_w = p.stride_h = p.stride_w = 2;
       p.activation_min = INT16_MIN;
       p.activation_max = INT16_MAX;
-      time_kernel(s, wide_pool_kernel_name(p), [&] {
-        wide_pool_run(p, as<int16_t>(b.lhs), as<int16_t>(b.output), 0, wide_pool_tiles(p), nullptr);
-      });
-      return Traffic{kElements / 4, kTensor, kTensor / 4};
+      return time_kernel(s, wide_pool_kernel_name(p), Traffic{kElements / 4, kTensor, kTensor / 4},
+                         [&] {
+                           wide_pool_run(p, as<int16_t>(b.lhs), as<int16_t>(b.output), 0,
+                                         wide_pool_tiles(p), nullptr);
+                         });
     });
   };
   pool("average_pool_2x2_16x8", true);
@@ -62,11 +62,10 @@ void add_functions() {
     add_element_lines(name, [=](State& s, arch::ArchSet archs, const Buffers& b) {
       WideSigmoidParams p;
       make_wide_sigmoid_params(tanh, 2e-4f, kElements, archs, &p);
-      time_kernel(s, wide_sigmoid_kernel_name(p), [&] {
+      return time_kernel(s, wide_sigmoid_kernel_name(p), kUnary, [&] {
         wide_sigmoid_run(p, as<int16_t>(b.lhs), as<int16_t>(b.output), 0, wide_sigmoid_tiles(p),
                          nullptr);
       });
-      return kUnary;
     });
   };
   sigmoid("logistic_16x8", false);
@@ -75,11 +74,11 @@ void add_functions() {
     constexpr int64_t kRows = 100, kDepth = 1001;
     WideSoftmaxParams p;
     make_wide_softmax_params(2e-4f, 1.0f, kRows, kDepth, archs, &p);
-    time_kernel(s, wide_softmax_kernel_name(p), [&] {
-      wide_softmax_run(p, as<int16_t>(b.lhs), as<int16_t>(b.output), 0, wide_softmax_tiles(p),
-                       nullptr);
-    });
-    return Traffic{kRows * kDepth, 2 * kRows * kDepth, 2 * kRows * kDepth};
+    return time_kernel(s, wide_softmax_kernel_name(p),
+                       Traffic{kRows * kDepth, 2 * kRows * kDepth, 2 * kRows * kDepth}, [&] {
+                         wide_softmax_run(p, as<int16_t>(b.lhs), as<int16_t>(b.output), 0,
+                                          wide_softmax_tiles(p), nullptr);
+                       });
   });
 }
 
@@ -91,10 +90,11 @@ void add_conversions() {
       if (from.type == ElementType::f32) std::fill_n(as<float>(b.lhs), kElements, 0.3f);
       RescaleParams p;
       make_rescale_params(from, to, kElements, &p);
-      time_kernel(s, rescale_kernel_name(p),
-                  [&] { rescale_run(p, b.lhs, b.output, 0, rescale_tiles(p), nullptr); });
-      return Traffic{kElements, int64_t{kElements} * static_cast<int64_t>(element_size(from.type)),
-                     int64_t{kElements} * static_cast<int64_t>(element_size(to.type))};
+      return time_kernel(
+          s, rescale_kernel_name(p),
+          Traffic{kElements, int64_t{kElements} * static_cast<int64_t>(element_size(from.type)),
+                  int64_t{kElements} * static_cast<int64_t>(element_size(to.type))},
+          [&] { rescale_run(p, b.lhs, b.output, 0, rescale_tiles(p), nullptr); });
     });
   };
   rescale("quantize_f32_s16", kFloat, kWord);

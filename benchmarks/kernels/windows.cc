@@ -27,9 +27,8 @@ void add_pools() {
       PoolParams p;
       make_pool_params(kind, {1, kSize, kSize, kChannels, kHalf, kHalf, 2, 2, 2, 2, 0, 0}, -128,
                        127, archs, &p);
-      time_kernel(s, pool_kernel_name(p),
-                  [&] { pool_run(p, b.lhs, b.output, 0, pool_tiles(p), nullptr); });
-      return Traffic{kQuarter, kElements, kQuarter};
+      return time_kernel(s, pool_kernel_name(p), Traffic{kQuarter, kElements, kQuarter},
+                         [&] { pool_run(p, b.lhs, b.output, 0, pool_tiles(p), nullptr); });
     });
   };
   pool("average_pool_2x2", PoolKind::average);
@@ -44,24 +43,21 @@ void add_reductions() {
     MeanParams p;
     make_mean_params({0.02f, 0.03f, 1, 2}, kDims, 4, kAxes, 2, archs, &p);
     auto scratch = bytes(mean_scratch_bytes(p));
-    time_kernel(s, mean_kernel_name(p),
-                [&] { mean_run(p, b.lhs, b.output, 0, mean_tiles(p), scratch.get()); });
-    return kTraffic;
+    return time_kernel(s, mean_kernel_name(p), kTraffic,
+                       [&] { mean_run(p, b.lhs, b.output, 0, mean_tiles(p), scratch.get()); });
   });
   add_element_lines("reduce_max", [](State& s, arch::ArchSet, const Buffers& b) {
     ExtremumParams p;
     make_extremum_params(true, kDims, 4, kAxes, 2, &p);
-    time_kernel(s, extremum_kernel_name(p),
-                [&] { extremum_run(p, b.lhs, b.output, 0, extremum_tiles(p), nullptr); });
-    return kTraffic;
+    return time_kernel(s, extremum_kernel_name(p), kTraffic,
+                       [&] { extremum_run(p, b.lhs, b.output, 0, extremum_tiles(p), nullptr); });
   });
   add_element_lines("l2_normalization", [](State& s, arch::ArchSet, const Buffers& b) {
     L2NormalizationParams p;
     make_l2_normalization_params(3, kSize * kSize, kChannels, &p);
-    time_kernel(s, l2_normalization_kernel_name(p), [&] {
-      l2_normalization_run(p, b.lhs, b.output, 0, l2_normalization_tiles(p), nullptr);
-    });
-    return Traffic{kElements, kElements, kElements};
+    return time_kernel(
+        s, l2_normalization_kernel_name(p), Traffic{kElements, kElements, kElements},
+        [&] { l2_normalization_run(p, b.lhs, b.output, 0, l2_normalization_tiles(p), nullptr); });
   });
 }
 
@@ -69,35 +65,32 @@ void add_moves() {
   add_element_lines("resize_bilinear", [](State& s, arch::ArchSet archs, const Buffers& b) {
     ResizeParams p;
     make_resize_params({1, kHalf, kHalf, kChannels, kSize, kSize, false, true}, archs, &p);
-    time_kernel(s, resize_bilinear_kernel_name(p), [&] {
-      resize_bilinear_run(p, b.lhs, b.output, 0, resize_bilinear_tiles(p), nullptr);
-    });
-    return Traffic{kElements, kQuarter, kElements};
+    return time_kernel(
+        s, resize_bilinear_kernel_name(p), Traffic{kElements, kQuarter, kElements},
+        [&] { resize_bilinear_run(p, b.lhs, b.output, 0, resize_bilinear_tiles(p), nullptr); });
   });
   add_element_lines("pad", [](State& s, arch::ArchSet, const Buffers& b) {
     constexpr int32_t kInner[] = {kSize - 2, kSize - 2, kChannels}, kPadding[] = {1, 1, 1, 1, 0, 0};
     PadParams p;
     make_pad_params(kInner, kPadding, 3, 3, &p);
-    time_kernel(s, pad_kernel_name(p),
-                [&] { pad_run(p, b.lhs, b.output, 0, pad_tiles(p), nullptr); });
-    return Traffic{kElements, (kSize - 2) * (kSize - 2) * kChannels, kElements};
+    return time_kernel(s, pad_kernel_name(p),
+                       Traffic{kElements, (kSize - 2) * (kSize - 2) * kChannels, kElements},
+                       [&] { pad_run(p, b.lhs, b.output, 0, pad_tiles(p), nullptr); });
   });
   add_element_lines("concatenation", [](State& s, arch::ArchSet, const Buffers& b) {
     constexpr int32_t kExtents[] = {kChannels / 2, kChannels / 2};
     const int8_t* inputs[] = {b.lhs, b.rhs};
     ConcatParams p;
     make_concat_params(kExtents, 2, kSize * kSize, 1, &p);
-    time_kernel(s, concat_kernel_name(p),
-                [&] { concat_run(p, inputs, b.output, 0, concat_tiles(p), nullptr); });
-    return Traffic{kElements, kElements, kElements};
+    return time_kernel(s, concat_kernel_name(p), Traffic{kElements, kElements, kElements},
+                       [&] { concat_run(p, inputs, b.output, 0, concat_tiles(p), nullptr); });
   });
   const auto move = [](const char* name, std::vector<MoveAxis> axes) {
     add_element_lines(name, [axes](State& s, arch::ArchSet, const Buffers& b) {
       MoveParams p;
       make_move_params(axes, 0, kElements, 1, &p);
-      time_kernel(s, move_kernel_name(p),
-                  [&] { move_run(p, b.lhs, b.output, 0, move_tiles(p), nullptr); });
-      return Traffic{kElements, kElements, kElements};
+      return time_kernel(s, move_kernel_name(p), Traffic{kElements, kElements, kElements},
+                         [&] { move_run(p, b.lhs, b.output, 0, move_tiles(p), nullptr); });
     });
   };
   move("transpose_hwc_whc",
