@@ -56,11 +56,11 @@ void summarize(benchmark::State& state, const SummarizeKernel& kernel) {
 
 void upper_halves(benchmark::State& state, const UpperHalvesKernel& kernel) {
   const std::vector<float> x = activations();
-  std::vector<uint32_t> halves(kCount + 15);
+  std::vector<uint16_t> halves(kCount + 15);
   size_t kept = 0;
   const double seconds =
       seconds_of(state, [&] { kept = kernel.run(x.data(), kCount, halves.data()); });
-  count_bytes(state, seconds, {kCount, 4 * kCount, static_cast<int64_t>(4 * kept)},
+  count_bytes(state, seconds, {kCount, 4 * kCount, static_cast<int64_t>(2 * kept)},
               arch::bit(kernel.arch));
 }
 
