@@ -2,6 +2,7 @@
 
 import itertools
 
+import int8x
 import keras
 import keras_nets as nets
 import numpy as np
@@ -320,6 +321,27 @@ def test_frozen_layers_stay_dense_and_are_reported():
     fit(model, callback, epochs=1)
     assert shares(model)["second"] == 0
     assert callback.report.dense["second"] == "frozen"
+
+
+def test_masks_go_with_their_layers_when_another_is_replaced(tmp_path):
+    old = nets.compiled(net(), run_eagerly=True)
+    fit(old, PruningCallback(schedule="constant"), QATCallback(), epochs=1)
+    before = zeros(old, "first", "second")
+    new = L.Dense(5, name="new")(old.layers[-2].output)
+    model = nets.compiled(keras.Model(old.inputs, new), run_eagerly=True)
+
+    def stays(share):
+        after = zeros(model, *before)
+        assert all(np.array_equal(before[name], after[name]) for name in before)
+        assert (kernel(model, "new") == 0).mean() == share
+
+    labels = Y % 5
+    model.fit(X, labels, verbose=0)
+    stays(0)
+    callbacks = [PruningCallback(schedule="constant"), QATCallback()]
+    model.fit(X, labels, verbose=0, callbacks=callbacks)
+    stays(0.5)
+    assert not int8x.export(model, tmp_path / "model.tflite").quantization.float_operators
 
 
 def test_one_kernel_in_two_layers_is_pruned_once():

@@ -152,6 +152,19 @@ def test_before_start_epoch_the_fit_is_the_plain_float_fit():
     assert all(state[2] == 3 for state in states(model).values())
 
 
+def test_a_fit_that_ends_before_start_epoch_says_so_and_leaves_the_model_float():
+    model = eager()
+    with pytest.warns(UserWarning, match="start_epoch 2 was wanted, it ended with epoch 0"):
+        fit(model, QATCallback(start_epoch=2), epochs=1)
+    outputs = model.predict(X_TEST, verbose=0)
+    assert np.array_equal(outputs, strip(model).predict(X_TEST, verbose=0))
+    fit(model, QATCallback(start_epoch=2), epochs=3, initial_epoch=2)  # a fit may go on
+    assert all(state[2] == 3 for state in states(model).values())
+    with pytest.warns(UserWarning, match="start_epoch 9"):
+        fit(model, QATCallback(start_epoch=9), epochs=1)
+    assert handle_of(model).switches.active  # with the ranges of before
+
+
 def test_early_stopping_restores_weights_and_ranges_together():
     model = eager()
     best = []

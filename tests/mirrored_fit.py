@@ -2,7 +2,7 @@
 
     mirrored_fit.py OUTPUT.npz REPLICAS QAT-ARGUMENTS LEARNING-RATE [RATE-OF-THE-CONVOLUTION]
 
-With a rate of the convolution TransferLearningCallback and weight decay take part.
+With a rate of the convolution it is unfrozen late, weights decay, and pruning has a schedule.
 
 TensorFlow remembers the sizes of a process's collective operations: a strategy with others cannot
 follow in the same process.
@@ -18,7 +18,7 @@ import tensorflow as tf
 
 
 def fitted(replicas, settings, learning_rate, rate=None):
-    from int8x.keras import PruningCallback, QATCallback, TransferLearningCallback
+    from int8x.keras import PolynomialDecay, PruningCallback, QATCallback, TransferLearningCallback
 
     x, y, _, _ = nets.digits(64, 8)
     nets.seed()
@@ -30,8 +30,9 @@ def fitted(replicas, settings, learning_rate, rate=None):
             model.compile(keras.optimizers.SGD(learning_rate, weight_decay=1.0), model.loss)
     callbacks = [PruningCallback(0.5), QATCallback(**settings)]
     if rate is not None:
-        transfer = TransferLearningCallback("conv2d*", unfreeze={0: "all"}, rates=rate)
-        callbacks.append(transfer)
+        transfer = TransferLearningCallback("conv2d*", unfreeze={1: "all"}, rates=rate)
+        schedule = PolynomialDecay(0.0, 0.5, 0, 2, frequency=1)
+        callbacks = [transfer, PruningCallback(schedule=schedule), *callbacks[1:]]
     model.fit(x, y, batch_size=32, epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
     return model
 

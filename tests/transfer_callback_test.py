@@ -1,5 +1,7 @@
 """TransferLearningCallback: what learns when, how fast, and that nothing else is disturbed."""
 
+import itertools
+
 import int8x
 import keras
 import keras_nets as nets
@@ -244,10 +246,15 @@ def test_unfreezing_keeps_the_optimizers_state_of_the_other_variables():
     assert all(np.array_equal(before[path], after[path]) for path in before)
 
 
-def test_adam_takes_no_long_steps_in_layers_that_are_unfrozen_late():
-    """At the optimizer's own count the first step would be sqrt(10) times too long."""
+@pytest.mark.parametrize("built", [False, True])
+def test_adam_takes_no_long_steps_in_layers_that_are_unfrozen_late(built):
+    """At the optimizer's own count the first step would be sqrt(10) times too long; also where it
+    knew the layers from the beginning, as under a MirroredStrategy.
+    """
     rate = 1e-3
-    model = compiled(functional(), keras.optimizers.Adam(rate))
+    model = compiled(functional(), keras.optimizers.Adam(rate), run_eagerly=True)
+    if built:
+        model.optimizer.build(model.trainable_variables)
     steps = []
 
     class Longest(keras.callbacks.Callback):
@@ -263,17 +270,52 @@ def test_adam_takes_no_long_steps_in_layers_that_are_unfrozen_late():
     assert steps[40] == pytest.approx(rate, rel=1e-3)
 
 
-def test_qat_pruning_and_transfer_go_together_in_one_fit(tmp_path):
-    model = compiled(functional())
-    pruning = int8x.PruningCallback(sparsity=0.5, exclude=("head",))
-    transfer = TransferLearningCallback("base", unfreeze={1: "all"})
-    history = fit(model, transfer, pruning, int8x.QATCallback(), epochs=4)
-    assert history["unfrozen_layers"] == [0, 3, 3, 3]
+def three_in_one_fit(order):
+    """A model, its history and its variables, of a fit whose backbone was frozen before."""
+    nets.seed()
+    model = compiled(functional(), run_eagerly=True)
+    model.fit(X[:1], Y[:1], verbose=0, callbacks=[TransferLearningCallback("base", unfreeze={})])
+    callbacks = {
+        "transfer": TransferLearningCallback("base", unfreeze={1: "all"}),
+        "prune": int8x.PruningCallback(sparsity=0.5, exclude=("head",)),
+        "qat": int8x.QATCallback(),
+    }
+    history = fit(model, *(callbacks[name] for name in order), epochs=3, batch_size=64)
+    return model, history, [v.numpy() for v in model.variables]
+
+
+def test_qat_pruning_and_transfer_go_together_in_one_fit_in_any_order(tmp_path):
+    orders = itertools.permutations(("transfer", "prune", "qat"))
+    (model, history, variables), *others = map(three_in_one_fit, orders)
+    assert history["unfrozen_layers"] == [0, 3, 3]
     assert history["sparsity"][-1] == pytest.approx(0.5, abs=0.02)
+    for _, its_history, its_variables in others:
+        assert its_history == history
+        for mine, its in zip(variables, its_variables, strict=True):
+            np.testing.assert_array_equal(its, mine)
     graph = int8x.export(model, tmp_path / "model.tflite")
     assert not [
         op for op in graph.main.operators if any(t is not None and t.is_float for t in op.inputs)
     ]
+
+
+@pytest.mark.parametrize("kind", ["transfer", "prune", "qat"])
+def test_a_callback_that_stands_twice_in_a_list_is_refused_and_serves_again(kind):
+    model = compiled(functional(), run_eagerly=True)
+    make = {
+        "transfer": lambda: TransferLearningCallback("base"),
+        "prune": lambda: int8x.PruningCallback(exclude=("head",)),
+        "qat": int8x.QATCallback,
+    }[kind]
+    callback = make()
+    before = values(model)["head"]
+    with pytest.raises(ValueError, match="once in a fit was wanted, got it twice"):
+        fit(model, callback, callback, epochs=1)
+    with pytest.raises(ValueError, match=r"one in a fit.* was wanted, got a second one"):
+        fit(model, make(), make(), epochs=1)
+    np.testing.assert_array_equal(values(model)["head"][0], before[0])  # before the first step
+    fit(model, callback, epochs=2)
+    fit(model, callback, epochs=2)
 
 
 def test_learned_scales_go_on_learning_and_frozen_weights_do_not(tmp_path):

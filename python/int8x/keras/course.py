@@ -56,10 +56,10 @@ class Course:
             freeze_batchnorm=share >= self.freeze_batchnorm and self.freeze_batchnorm < 1,
         )
 
-    def end(self) -> bool:
+    def end(self, active: bool = True) -> bool:
         """The switches after the last step; whether any changed."""
         self.handle.end_learning(self._optimizer)
-        return self.handle.turn(active=True, observe=False, learn=False, freeze_batchnorm=False)
+        return self.handle.turn(active=active, observe=False, learn=False, freeze_batchnorm=False)
 
     def _warm_up(self, steps: int | None) -> int:
         if self._warm:

@@ -248,6 +248,19 @@ def handle_of(model: keras.Model) -> Handle | None:
     return vars(model).get(_HANDLE)
 
 
+@contextlib.contextmanager
+def in_float(model: keras.Model) -> Iterator[None]:
+    """Within, a model computes in plain float, whether or not it is instrumented."""
+    handle = handle_of(model)
+    if handle is None:
+        yield
+        return
+    with handle.plain():
+        private.reset_functions(model)
+        yield
+    private.reset_functions(model)
+
+
 def attach(model: keras.Model, **settings: Any) -> Handle:
     """Instruments a model in place for fake quantization; ranges its layers carry are kept.
 
@@ -312,4 +325,4 @@ def strip(model: keras.Model) -> keras.Model:
     return model
 
 
-__all__ = ["Handle", "attach", "handle_of", "strip"]
+__all__ = ["Handle", "attach", "handle_of", "in_float", "strip"]

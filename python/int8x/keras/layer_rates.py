@@ -30,19 +30,32 @@ class LayerRates:
         self.owner: Any = None  # the callback whose fit this is
         self._factors: dict[Any, float] = {}
         self._first: dict[Any, int] = {}
+        self._still: set[Any] = set()  # what the optimizer knows and has never updated
+        self._stood = 0  # the optimizer's count when the last fit ended
 
-    def set(self, optimizer: Any, factors: Iterable[tuple[keras.Layer, float]]) -> None:
+    def begin(self, optimizer: Any, factors: Iterable[tuple[keras.Layer, float]]) -> None:
         """Each variable of each layer gets the layer's factor; those of other layers 1."""
         key = private.variable_key(optimizer)
         self._factors = {key(v): factor for layer, factor in factors for v in layer.variables}
+        done = private.updates_done(optimizer)
+        if done != self._stood:  # who knows what another fit has updated
+            self._still = set()
+        elif not done:
+            self._still = private.known_variables(optimizer)
         private.patch_updates(optimizer, self._factor, self._first_of)
+
+    def end(self, optimizer: Any) -> None:
+        """Every factor is 1 again."""
+        self._factors, self._stood = {}, private.updates_done(optimizer)
 
     def adopt(self, model: keras.Model, optimizer: Any) -> None:
         """Tells an optimizer under way of variables that were unfrozen; it keeps what it knows."""
-        known = private.known_variables(optimizer)
+        known, key = private.known_variables(optimizer), private.variable_key(optimizer)
+        learning = {key(v) for v in model.trainable_variables}
         private.adopt_variables(model, optimizer)
-        for new in private.known_variables(optimizer) - known if known else ():
+        for new in learning - (known - self._still) if known else ():
             self._first.setdefault(new, private.updates_done(optimizer))
+        self._still -= learning
 
     def _factor(self, key: Any) -> float:
         return self._factors.get(key, 1.0)

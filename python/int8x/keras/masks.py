@@ -7,6 +7,7 @@ stay plain.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -44,6 +45,7 @@ class MaskConstraint(keras.constraints.Constraint):
     def __init__(self, mask: keras.Variable, inner: Any) -> None:
         self.mask, self.inner = mask, inner
         self.chosen: np.ndarray | None = None
+        self.owner: Any = None  # the callback that chose it last
 
     def __call__(self, w: Any) -> Any:
         if self.inner is not None:
@@ -84,6 +86,17 @@ def set_mask(model: keras.Model, held: Held, mask: np.ndarray) -> None:
     held.variable.constraint.mask.assign(mask)
     held.variable.constraint.chosen = mask
     apply_mask(held)
+
+
+def claim(kernels: Iterable[Held], owner: Any) -> None:
+    """Notes who chooses the masks of kernels from now on."""
+    for kernel in kernels:
+        kernel.variable.constraint.owner = owner
+
+
+def is_claimed(held: Held, owner: Any) -> bool:
+    """Whether nobody else has claimed the variable's mask since."""
+    return held.variable.constraint.owner is owner
 
 
 def apply_mask(held: Held) -> None:

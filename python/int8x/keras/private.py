@@ -260,7 +260,12 @@ def known_variables(optimizer: Any) -> set[Any]:
 
 def updates_done(optimizer: Any) -> int:
     """How many steps an optimizer has counted, those that only gather gradients too."""
-    return int(_updating(optimizer)._iterations)
+    return whole(_updating(optimizer)._iterations)
+
+
+def whole(number: Any) -> int:
+    """The value of a variable or tensor of one whole number, under a distribution strategy too."""
+    return int(keras.ops.convert_to_tensor(number))
 
 
 def patch_updates(
@@ -273,7 +278,7 @@ def patch_updates(
     """
     inner = _updating(optimizer)
     update, decay = type(inner).update_step, type(inner)._apply_weight_decay
-    whole = inner.weight_decay
+    full = inner.weight_decay
 
     def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
         key = inner._var_key(variable)
@@ -287,16 +292,16 @@ def patch_updates(
 
     def apply_weight_decay(variables: Any) -> None:
         factors = [factor_of(inner._var_key(variable)) for variable in variables]
-        if whole is None or all(factor == 1 for factor in factors):
+        if full is None or all(factor == 1 for factor in factors):
             decay(inner, variables)
             return
         try:
             for variable, factor in zip(variables, factors, strict=True):
                 # Replicas wait for each other within `decay`, each having set the same.
-                swap_attribute(inner, "weight_decay", whole * factor)
+                swap_attribute(inner, "weight_decay", full * factor)
                 decay(inner, [variable])
         finally:
-            swap_attribute(inner, "weight_decay", whole)
+            swap_attribute(inner, "weight_decay", full)
 
     object.__setattr__(inner, "update_step", update_step)
     object.__setattr__(inner, "_apply_weight_decay", apply_weight_decay)

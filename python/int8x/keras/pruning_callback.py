@@ -10,6 +10,7 @@ import keras
 
 from int8x.keras import jax_limits, masks, private
 from int8x.keras.epoch_logs import EpochLogs
+from int8x.keras.handle import in_float
 from int8x.keras.layer_wrapper import wrappers_of
 from int8x.keras.patterns import parse_pattern
 from int8x.keras.prunable import check_exclude
@@ -125,14 +126,10 @@ class PruningCallback(keras.callbacks.Callback):
             jax_limits.check_trainer("PruningCallback")
         private.restore_epoch_logs(model)  # of a fit that was interrupted
         self.report, self._pruner = None, None
-        self._first_epoch: int | None = None
-        self._done = -1.0  # the progress at which masks were last chosen
-        self._asked: int | None = None
-        if model.built:
-            self._prepare()
+        self._begun = False
 
     def _prepare(self) -> None:
-        """Finds the kernels, hangs masks on them; the next step traces the constraints."""
+        """Finds the kernels, hangs masks on them, and has the next step trace the constraints."""
         masks.keep_zeros(self.model)
         pruner = self._make_pruner()
         misfits = [f"{n} ({r})" for n, r in pruner.dense.items() if "divide" in r]
@@ -142,9 +139,10 @@ class PruningCallback(keras.callbacks.Callback):
                 stacklevel=2,
             )
         pruner.prune(lambda _: 0.0)  # hangs the masks
+        masks.claim(pruner.kernels, self)
         self._start = sparsity_of(pruner.kernels)
         self._pruner = pruner
-        private.reset_functions(self.model)
+        private.remake_train_function(self.model)
 
     def _make_pruner(self) -> Pruner:
         if wrappers_of(self.model, PruningWrapper):
@@ -158,11 +156,20 @@ class PruningCallback(keras.callbacks.Callback):
             return FilterPruner(self.model, self.sparsity, self.exclude)
         pruner = UnitPruner(self.model, self.pattern, self.scope, self.sparsity, self.exclude)
         if self.scope == "sensitivity":
-            pruner.measure(self.samples)
+            with in_float(self.model):
+                pruner.measure(self.samples)
             self.sensitivity = {curve.layer: curve.by_share() for curve in pruner.curves}
         return pruner
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self._begun:
+            raise ValueError("PruningCallback: once in a fit was wanted, got it twice")
+        self._begun = True
+        self._first_epoch: int | None = None
+        self._done = -1.0  # the progress at which masks were last chosen
+        self._asked: int | None = None
+        if self.model.built:  # by now every callback has said which layers will learn
+            self._prepare()
         self._logs.begin(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -170,6 +177,7 @@ class PruningCallback(keras.callbacks.Callback):
         self._logs.begin_epoch()
         if self._first_epoch is None:
             self._first_epoch = epoch
+            self._check_alone()
         if (
             self._pruner is not None
             and not self.params.get("steps")
@@ -205,7 +213,16 @@ class PruningCallback(keras.callbacks.Callback):
     def _measure(self) -> dict[str, float]:
         return {} if self._pruner is None else {"sparsity": sparsity_of(self._pruner.kernels)}
 
+    def _check_alone(self) -> None:
+        for kernel in self._pruner.kernels if self._pruner is not None else ():
+            if not masks.is_claimed(kernel, self):
+                raise ValueError(
+                    f"PruningCallback: one in a fit for each layer was wanted, got a second one "
+                    f"for {kernel.layer.name!r}"
+                )
+
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._begun = False
         self._logs.end(self.model)
         if self._pruner is None:
             return
@@ -234,7 +251,7 @@ class PruningCallback(keras.callbacks.Callback):
     def _follow(self, schedule: Callable[[int], Any]) -> None:
         """Asks a schedule for every step since it was last asked."""
         private.sync_variables(self.model)
-        now = int(self.model.optimizer.iterations)
+        now = private.whole(self.model.optimizer.iterations)
         first = now if self._asked is None else self._asked + 1
         wanted = None
         for step in range(first, now + 1):
@@ -248,7 +265,7 @@ class PruningCallback(keras.callbacks.Callback):
             self._pruner.prune(lambda _: share)
 
     def _warn_if_unfinished(self, schedule: Callable[[int], Any], reached: float) -> None:
-        step = int(self.model.optimizer.iterations)
+        step = private.whole(self.model.optimizer.iterations)
         _, wanted = ask(schedule, 2**31 - 1)
         if wanted - reached > 0.01:
             warnings.warn(

@@ -85,11 +85,15 @@ class QATCallback(keras.callbacks.Callback):
         super().set_model(model)
         private.restore_epoch_logs(model)  # of a fit that was interrupted
         self._handle = attach(model, **vars(self.settings))
+        self._begun = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         handle = self._handle
         if handle is None or handle_of(self.model) is not handle:
             raise ValueError("QATCallback: one in a fit was wanted, got a second one")
+        if self._begun:
+            raise ValueError("QATCallback: once in a fit was wanted, got it twice")
+        self._begun = True
         self._first_epoch = None
         self._share = 0.0
         if self.monitor is not None:
@@ -133,8 +137,17 @@ class QATCallback(keras.callbacks.Callback):
             self._logs.end_epoch(logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._begun = False
         self._logs.end(self.model)
-        self._course.end()
+        began = self._epoch >= self.start_epoch
+        if not began:
+            warnings.warn(
+                f"QATCallback: a fit that reaches start_epoch {self.start_epoch} was wanted, it "
+                f"ended with epoch {self._epoch}: nothing of it was quantized",
+                stacklevel=2,
+            )
+        assert self._handle is not None
+        self._course.end(active=began or self._handle.has_ranges())
         private.reset_functions(self.model)
 
     def _measure(self) -> dict[str, float]:

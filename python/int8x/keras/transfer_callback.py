@@ -16,8 +16,8 @@ class TransferLearningCallback(keras.callbacks.Callback):
     """Fine-tunes a pretrained backbone during `fit`: frozen first, then learning layer by layer,
     its layers slower than the head, its BatchNormalization as it was pretrained.
 
-    Stands before PruningCallback and QATCallback in one list of callbacks. What a fit has unfrozen
-    stays unfrozen after it; its rates end with it.
+    Goes with PruningCallback and QATCallback in one list of callbacks, in any order. What a fit has
+    unfrozen stays unfrozen after it; its rates end with it.
 
     Args:
         backbone: a layer or nested model, the model on whose output the head was built, a layer's
@@ -77,6 +77,7 @@ class TransferLearningCallback(keras.callbacks.Callback):
         for one in self._backbones:
             one.set_trainable(one.unfrozen(float("inf"), 1.0))  # what others may count on
         rates_of(model.optimizer).owner = self
+        self._begun = False
 
     def _find(self, model: keras.Model) -> list[Backbone]:
         layers = private.all_layers(model)
@@ -94,10 +95,13 @@ class TransferLearningCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._rates().owner is not self:
             raise ValueError("TransferLearningCallback: one in a fit was wanted, got a second one")
+        if self._begun:
+            raise ValueError("TransferLearningCallback: once in a fit was wanted, got it twice")
+        self._begun = True
         for one in self._backbones:
             one.settings.check_length(self.params["epochs"])
         factors = [each for one in self._backbones for each in one.factors(self.model)]
-        self._rates().set(self.model.optimizer, factors)
+        self._rates().begin(self.model.optimizer, factors)
         self._learns = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -115,7 +119,8 @@ class TransferLearningCallback(keras.callbacks.Callback):
             logs["unfrozen_layers"] = sum(one.learning() for one in self._backbones)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._rates().set(self.model.optimizer, ())
+        self._begun = False
+        self._rates().end(self.model.optimizer)
         private.reset_functions(self.model)
 
     def _rates(self) -> LayerRates:
