@@ -111,5 +111,7 @@ def test_bad_wrappers_are_refused():
     with pytest.raises(ValueError, match="unfreeze: no layer of the backbone fits 'none'"):
         TransferWrapper(backbone(), unfreeze={0: "none"})
     model = nets.compiled(functional(TransferWrapper(backbone())))
+    with pytest.raises(ValueError, match="TransferWrapper: 'base' has such a wrapper already"):
+        TransferWrapper(model.get_layer("base"))
     with pytest.raises(ValueError, match="base say how they learn"):
         model.fit(X, Y, verbose=0, callbacks=[TransferLearningCallback(rates=0.5)])

@@ -1,4 +1,4 @@
-"""What the wrappers of layers have in common: they say how a layer is trained, and compute nothing.
+"""What the wrappers have in common: they say how what they wrap is trained, and compute nothing.
 
 A wrapper is its layer in everything but its configuration: the callbacks find it in the model and
 do with its layer what they do with any. So files that are exported from a wrapped model and from
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -19,33 +19,31 @@ from int8x.keras import private
 
 
 class LayerWrapper(keras.layers.Wrapper):
-    """A layer with a statement about it. `driver` names the callback that acts on it; `driven` says
-    whether it has acted on a layer.
+    """A layer, or of `wraps_models` also a model, with a statement about it. `driver` names the
+    callback that acts on it; `prefix` and the layer's name make its own.
     """
 
     driver = ""
+    prefix = ""
+    wraps_models = False
 
-    def __init__(
-        self,
-        layer: keras.Layer,
-        prefix: str,
-        driven: Callable[[keras.Layer], bool],
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, layer: keras.Layer, **kwargs: Any) -> None:
         kind = type(self).__name__
         if not isinstance(layer, keras.Layer):
             raise ValueError(f"{kind}: a Keras layer was wanted, got {layer!r}")
-        if isinstance(layer, keras.Model):
+        if isinstance(layer, keras.Model) and not self.wraps_models:
             raise ValueError(
                 f"{kind}: a layer was wanted, got the model {layer.name!r}: wrap its layers"
             )
-        kwargs.setdefault("name", f"{prefix}_{layer.name}")
-        super().__init__(layer, **kwargs)
+        super().__init__(layer, **{"name": self.prefix + layer.name, **kwargs})
         if any(isinstance(one, type(self)) for one in self.wrapped()[1:]):
             raise ValueError(f"{kind}: {self.inner.name!r} has such a wrapper already")
         self.supports_masking = layer.supports_masking
-        self._driven = driven
         self._told = False
+
+    def waits(self) -> bool:
+        """Whether the layer trains as a plain one for want of the callback."""
+        return False
 
     def wrapped(self) -> list[keras.Layer]:
         """This wrapper, those within it, and the layer itself."""
@@ -67,7 +65,7 @@ class LayerWrapper(keras.layers.Wrapper):
         return self.call(*args, **kwargs)
 
     def call(self, inputs: Any, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-        if training and not self._told and not self._driven(self.inner):
+        if training and not self._told and self.waits():
             self._told = True
             warnings.warn(
                 f"{type(self).__name__} {self.name!r}: {self.driver} was wanted among the "

@@ -44,6 +44,7 @@ class PruningWrapper(LayerWrapper):
     """
 
     driver = "int8x.PruningCallback"
+    prefix = "pruning_"
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class PruningWrapper(LayerWrapper):
         pattern: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(layer, "pruning", is_masked, **kwargs)
+        super().__init__(layer, **kwargs)
         inner = self.inner
         if not is_prunable(inner):
             raise ValueError(
@@ -71,6 +72,9 @@ class PruningWrapper(LayerWrapper):
         if not isinstance(self.sparsity, float):
             raise ValueError(f"PruningWrapper {inner.name!r}: one sparsity was wanted, got a dict")
         self.block, self.pattern = block, pattern
+
+    def waits(self) -> bool:
+        return not is_masked(self.inner)
 
     def get_config(self) -> dict[str, Any]:
         chosen = {"sparsity": self.sparsity, "block": self.block, "pattern": self.pattern}

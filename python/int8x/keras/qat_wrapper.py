@@ -41,6 +41,7 @@ class QATWrapper(LayerWrapper):
     """
 
     driver = "int8x.QATCallback"
+    prefix = "qat_"
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class QATWrapper(LayerWrapper):
         ranges: str = "average",
         **kwargs: Any,
     ) -> None:
-        super().__init__(layer, "qat", private.is_patched, **kwargs)
+        super().__init__(layer, **kwargs)
         if kinds.kind_of(self.inner) == kinds.UNKNOWN:
             raise ValueError(
                 f"QATWrapper: a layer with an int8 form was wanted, got "
@@ -60,6 +61,9 @@ class QATWrapper(LayerWrapper):
             )
         with told_by("QATCallback", f"QATWrapper {self.inner.name!r}"):
             self.settings = Settings(weights, weight_bits, activation_bits, ranges)
+
+    def waits(self) -> bool:
+        return not private.is_patched(self.inner)
 
     def get_config(self) -> dict[str, Any]:
         names = ("weights", "weight_bits", "activation_bits", "ranges")

@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from int8x.keras.backbones import Backbone, TransferSettings
+from int8x.keras.layer_wrapper import LayerWrapper
 
 
 @keras.saving.register_keras_serializable("int8x")
-class TransferWrapper(keras.layers.Wrapper):
+class TransferWrapper(LayerWrapper):
     """A pretrained backbone in a Sequential or Functional model, frozen until it is fine-tuned.
 
     `TransferLearningCallback()`, without arguments, fine-tunes it as it says; without the callback
@@ -19,12 +20,15 @@ class TransferWrapper(keras.layers.Wrapper):
     backbone: a built layer or model. unfreeze, rates, decay, freeze_bn: as
     TransferLearningCallback takes them; names in `rates` may be of any layer of the model.
 
-    ValueError for what makes no sense.
+    ValueError for what makes no sense, and a backbone that is wrapped so already.
 
     >>> base = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)], name="base")
     >>> wrapped = int8x.keras.TransferWrapper(base, unfreeze={1: "all"})
     >>> model = keras.Sequential([keras.Input((8,)), wrapped, keras.layers.Dense(2)])
     """
+
+    driver = "int8x.TransferLearningCallback"
+    wraps_models = True
 
     def __init__(
         self,
@@ -37,20 +41,10 @@ class TransferWrapper(keras.layers.Wrapper):
     ) -> None:
         if not isinstance(backbone, keras.Layer) or not backbone.built:
             raise ValueError(f"TransferWrapper: a built Keras layer was wanted, got {backbone!r}")
-        super().__init__(backbone, **{"name": backbone.name, **options})
+        super().__init__(backbone, **options)
         self.settings = TransferSettings(unfreeze, rates, decay, freeze_bn)
         own = Backbone(self, [backbone], self.settings)
         own.set_trainable([False] * len(own.parts))
-
-    def build(self, input_shape: Any = None) -> None:
-        self.built = True
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        options = {"training": training} if self.layer._call_has_training_arg else {}
-        return self.layer.call(inputs, **options)  # the wrapper's scope, named alike, is its own
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return self.layer.compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings.config()}
