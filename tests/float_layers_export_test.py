@@ -5,7 +5,7 @@ import keras
 import keras_nets as nets
 import numpy as np
 import pytest
-from int8x.errors import ModelError
+from int8x.errors import ModelError, QuantizeError
 from int8x.keras.handle import attach, handle_of
 from int8x.keras.handover import TrainedKernel, _give_weights
 from int8x.tflite.quant_params import QuantParams
@@ -56,26 +56,42 @@ def test_a_recurrent_layer_trains_and_exports_when_it_is_excluded(tmp_path):
     assert off(model, tmp_path / "model.tflite").max() <= 2
 
 
-@pytest.mark.parametrize("kind", ["LayerNormalization", "MultiHeadAttention"])
+KINDS_WITH_INSIDE = ["LayerNormalization", "MultiHeadAttention"]
+
+
+def with_inside(kind):
+    def body(x):
+        x = L.Dense(8)(L.Reshape((8, 8))(x))
+        if kind == "LayerNormalization":
+            x = L.LayerNormalization()(x)
+        else:
+            x = L.MultiHeadAttention(2, 4)(x, x)
+        return L.Dense(10)(L.GlobalAveragePooling1D()(x))
+
+    return nets.functional(body)
+
+
+@pytest.mark.parametrize("kind", KINDS_WITH_INSIDE)
 def test_layers_without_int8_inside_stay_float_when_excluded_by_type(kind, tmp_path):
-    def build():
-        def body(x):
-            x = L.Dense(8)(L.Reshape((8, 8))(x))
-            if kind == "LayerNormalization":
-                x = L.LayerNormalization()(x)
-            else:
-                x = L.MultiHeadAttention(2, 4)(x, x)
-            return L.Dense(10)(L.GlobalAveragePooling1D()(x))
-
-        return nets.functional(body)
-
-    model = trained(build, epochs=1, exclude=(getattr(L, kind),))
+    model = trained(lambda: with_inside(kind), epochs=1, exclude=(getattr(L, kind),))
     assert handle_of(model).plan.unranged == []
     graph = int8x.export(model, tmp_path / "model.tflite")
     assert graph.main.operators[0].outputs[0].dtype == "INT8"
     assert graph.main.operators[-1].kind == "FULLY_CONNECTED"
     assert graph.main.outputs[0].dtype == "INT8"
     assert off(model, tmp_path / "model.tflite").max() <= 2
+
+
+@pytest.mark.parametrize("kind", KINDS_WITH_INSIDE)
+def test_the_inside_of_such_layers_is_named_and_int8_when_there_is_data(kind, tmp_path):
+    path = tmp_path / "model.tflite"
+    with pytest.warns(UserWarning, match="no range is learned for .*export will need data"):
+        model = trained(lambda: with_inside(kind), epochs=1)
+    with pytest.raises(QuantizeError, match=r"no range is known for .*: give data"):
+        int8x.export(model, path)
+    graph = int8x.export(model, path, data=X)
+    assert {t.dtype for op in graph.main.operators for t in op.outputs} == {"INT8"}
+    assert off(model, path).mean() <= 1.5  # training did not round inside
 
 
 def test_layers_whose_operator_takes_no_int4_keep_int8_weights(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from int8_runs import Reference
 from keras import layers as L
+from trained_nets import steps_of_operators
 
 X, Y, X_TEST, _ = nets.digits(64, 48)
 
@@ -71,6 +72,13 @@ BODIES = {
     "hard_swish": lambda x: conv(x, activation="hard_swish"),
     "swish": lambda x: conv(x, activation="swish"),
     "UpSampling2D, ZeroPadding2D": lambda x: conv(L.ZeroPadding2D()(L.UpSampling2D()(conv(x)))),
+    "Conv1DTranspose, BatchNormalization": lambda x: L.ReLU()(
+        L.BatchNormalization()(L.Conv1DTranspose(4, 3, 2)(rows(x)))
+    ),
+    "UpSampling2D, bilinear": lambda x: L.UpSampling2D(interpolation="bilinear")(conv(x)),
+    "Resizing": lambda x: L.Resizing(9, 5)(conv(x)),
+    "Resizing, nearest": lambda x: L.Resizing(9, 5, interpolation="nearest")(conv(x)),
+    "ReLU up to 1": lambda x: L.ReLU(max_value=1)(conv(x)),
     "ReLU of the input": lambda x: L.ReLU()(x),
     "operators without layers": lambda x: keras.ops.relu(conv(x) + conv(x)),
 }
@@ -88,3 +96,24 @@ def test_layer_exports_to_int8_and_agrees(name, tmp_path):
     off = np.abs(run(X_TEST) - run.steps_from(model.predict(X_TEST, verbose=0)))
     assert off.max() <= 3
     assert (off <= 1).mean() >= 0.98
+
+
+def test_an_embedding_is_int8_on_the_grid_of_its_rows(tmp_path):
+    nets.seed()
+    inputs = keras.Input((64,), dtype="int32")
+    outputs = L.Dense(10)(L.GlobalAveragePooling1D()(L.Embedding(17, 8)(inputs)))
+    model = nets.compiled(keras.Model(inputs, outputs), run_eagerly=True)
+    words = X.reshape(-1, 64).astype("int32")
+    model.fit(words, Y, epochs=2, verbose=0, callbacks=[int8x.QATCallback()])
+    graph = int8x.export(model, tmp_path / "model.tflite")
+    (gather,) = (op for op in graph.main.operators if op.kind == "GATHER")
+    table = model.layers[1].embeddings.numpy()
+    scale, zero_point = gather.outputs[0].quant.scale, gather.outputs[0].quant.zero_point
+    wanted = np.clip(np.round(table / np.float32(scale)) + zero_point, -128, 127)
+    np.testing.assert_array_equal(gather.inputs[0].data, wanted)
+    assert steps_off(model, graph, words[:16]) <= 1
+
+
+def steps_off(model, graph, samples):
+    """The most steps by which an operator's results are off."""
+    return max(steps.max() for _, steps in steps_of_operators(model, graph, samples))

@@ -9,7 +9,7 @@ import numpy as np
 from int8x.quantization.rules import RULES
 from int8x.tflite.graph import Graph
 from int8x.tflite.quant_params import QuantParams
-from int8x.tflite.subgraph import Subgraph, Tensor
+from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
 if TYPE_CHECKING:
     from int8x.quantization.recipe import Recipe
@@ -22,7 +22,8 @@ def strip_markers(graph: Graph, recipe: "Recipe | None" = None) -> None:
     """float -> QUANTIZE -> DEQUANTIZE -> float, which TensorFlow's converter writes for a
     fake-quant node, goes away and becomes the range of the float tensor before it. DEQUANTIZE of an
     integer constant becomes the float constant, its scales becoming the constant's range. uint8
-    grids are moved to int8: zero_point - 128, same scale. The first marker of a tensor counts.
+    grids are moved to int8: zero_point - 128, same scale. The first marker of a tensor counts. A
+    matrix product from whose input the converter took the DEQUANTIZE away reads the float again.
 
     >>> strip_markers(graph); graph.ranges["conv1"]
     """
@@ -52,6 +53,14 @@ def strip_markers(graph: Graph, recipe: "Recipe | None" = None) -> None:
                 _set_constant(result, coded, params)
                 subgraph.remove([op])
         links = subgraph.links()
+        for op in subgraph.operators:
+            if op.kind == "QUANTIZE" and op.inputs[0].is_float:
+                coded = op.outputs[0]
+                if all(_is_float_product(reader) for reader in links.consumers(coded)):
+                    op.inputs[0].range = op.inputs[0].range or _signed(coded)
+                    for reader in links.consumers(coded):
+                        reader.inputs = [op.inputs[0] if t is coded else t for t in reader.inputs]
+        links = subgraph.links()
         subgraph.remove(
             [
                 op
@@ -61,6 +70,17 @@ def strip_markers(graph: Graph, recipe: "Recipe | None" = None) -> None:
                 and op.outputs[0] not in subgraph.outputs
             ]
         )
+
+
+def _is_float_product(op: Operator) -> bool:
+    """Whether an operator is a float one, but for an input from which the converter took the
+    DEQUANTIZE away, as it does with matrix products of higher rank.
+    """
+    rule = RULES.get(op.kind)
+    weights = None if rule is None or rule.weights is None else op.input(rule.weights.index)
+    if weights is None or not weights.is_constant or not weights.is_float:
+        return False
+    return all(tensor.is_float for tensor in op.outputs)
 
 
 def recover_weight_grids(graph: Graph, recipe: "Recipe | None" = None) -> int:
