@@ -6,7 +6,7 @@ import int8x
 import int8x.quantization.passes
 import numpy as np
 import pytest
-from float_nets import small_network
+from float_nets import Net, small_network
 from int8x.methods.bias_correction import correct_biases
 from int8x.methods.draft import Draft
 from int8x.runtime.runner import Runner
@@ -53,6 +53,47 @@ def test_only_biases_change():
             assert not np.array_equal(a.inputs[2].data, b.inputs[2].data)
             assert a.inputs[2].quant == b.inputs[2].quant
         assert [t.quant for t in a.outputs] == [t.quant for t in b.outputs]
+
+
+def computed_shape() -> Graph:
+    """An upsampling as Keras writes it: TRANSPOSE_CONV to a shape that is computed from a tensor's
+    own.
+    """
+    net = Net(4)
+    x = net.input(1, 5, 5, 4)
+    shape = net.add("SHAPE", [x], 4, dtype="INT32", options="ShapeOptions", outType=2)
+    ends = [net.constant(np.array([i], np.int32), "end") for i in (0, 1, 1)]
+    batch = net.add(
+        "STRIDED_SLICE",
+        [shape, *ends],
+        dtype="INT32",
+        options="StridedSliceOptions",
+        shrinkAxisMask=1,
+    )
+    sides = [net.constant(np.array(n, np.int32), "side") for n in (10, 10, 3)]
+    whole = net.add("PACK", [batch, *sides], 4, dtype="INT32", options="PackOptions", valuesCount=4)
+    weights = net.constant(net.weights(3, 2, 2, 4), "weights")
+    y = net.add(
+        "TRANSPOSE_CONV",
+        [whole, weights, x],
+        1,
+        10,
+        10,
+        3,
+        options="TransposeConvOptions",
+        strideH=2,
+        strideW=2,
+    )
+    net.main.outputs.append(y)
+    return net.graph
+
+
+def test_an_operator_whose_output_shape_is_computed_is_corrected():
+    graph, data = computed_shape(), np.abs(images(32))[:, :5, :5, :1].repeat(4, axis=3)
+    plain, corrected = (int8x.quantize(graph, data=data, recipe=r) for r in (PLAIN, CORRECTED))
+    (step,) = corrected.quantization.methods
+    assert step.kept or step.after == step.before, step
+    assert mean_error(graph, corrected, data) <= mean_error(graph, plain, data)
 
 
 def test_each_layer_is_corrected_for_those_before_it():

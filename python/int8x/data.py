@@ -72,6 +72,9 @@ class Samples:
     def len_hint(self) -> int | None:
         return self._count
 
+    def __length_hint__(self) -> int:
+        return self._count or 0
+
     def __iter__(self) -> Iterator[Sample]:
         number = 0
         for element in self._elements:

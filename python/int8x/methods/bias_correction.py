@@ -42,9 +42,10 @@ def correct_biases(
         walk = Walk(quantized, samples)
         for layer in layers:
             walk.until(layer.coded)
-            piece, came = plain_piece(layer), Accumulator()
-            for coded in walk.value(layer.coded_data):
-                came.add(piece.run([as_real(coded, layer.coded_data.quant)])[0])
+            (piece, read), came = plain_piece(layer), Accumulator()
+            for each in zip(*map(walk.value, read), strict=True):
+                reals = [as_real(x, t.quant) for x, t in zip(each, read, strict=True)]
+                came.add(piece.run(reals)[0])
             error = came.stats.channel_means() - wanted[layer.name]
             set_bias(corrected, layer, layer.bias().astype(np.float64) - error)
             advance()

@@ -100,22 +100,27 @@ def activation(op: Operator) -> str:
     return names("ActivationFunctionType")[number]
 
 
-def plain_piece(layer: Layer) -> Piece:
-    """The layer as a float model of its own, from the activation that the quantized operator reads
-    (as reals) to its result before the activation, with the weights and the bias that the quantized
-    operator has.
+def plain_piece(layer: Layer) -> tuple[Piece, list[Tensor]]:
+    """The layer as a float model of its own, to its result before the activation, with the weights
+    and the bias that the quantized operator has; and the activations of that operator that the
+    model reads: the data, as reals, and whatever else is computed, an output's shape for instance.
     """
     op, weights = layer.op, layer.coded_weights
-    data = Tensor("data", layer.coded_data.shape, signature=layer.coded_data.signature)
     inputs = list(op.inputs)
     inputs += [None] * (layer.place.bias + 1 - len(inputs))
-    inputs[layer.data_index] = data
     inputs[layer.place.index] = _constant("weights", as_real(weights.values, weights.quant))
     inputs[layer.place.bias] = _constant("bias", layer.coded_bias())
+    read = {}
+    for i, tensor in enumerate(inputs):
+        if tensor is not None and not tensor.is_constant:
+            coded = layer.coded.inputs[i]
+            inputs[i] = Tensor(f"input{i}", coded.shape, tensor.dtype, signature=coded.signature)
+            read[i] = inputs[i]
     options = copy.copy(op.options)
     options.fusedActivationFunction = 0
     result = Tensor(op.name, op.outputs[0].shape, signature=op.outputs[0].signature)
-    return Piece([Operator(op.kind, inputs, [result], options, op.version)], [data], [result])
+    part = [Operator(op.kind, inputs, [result], options, op.version)]
+    return Piece(part, list(read.values()), [result]), [layer.coded.inputs[i] for i in read]
 
 
 def set_bias(graph: Graph, layer: Layer, bias: np.ndarray) -> None:
