@@ -13,7 +13,6 @@ from float_nets import Net, on_grid, small_network
 from int8x.calibration.calibrator import calibrate_prepared
 from int8x.data import input_specs
 from int8x.methods import kept_samples, refinement
-from int8x.methods.coding import as_input
 from int8x.methods.draft import Draft
 from int8x.methods.kept_samples import KeptSamples, split
 from int8x.methods.layers import find_layers, split_activations
@@ -21,6 +20,7 @@ from int8x.methods.pieces import Walk
 from int8x.methods.scoring import Reference
 from int8x.quantization import passes
 from int8x.quantization.passes import prepare
+from int8x.runtime.coding import as_input
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from uneven_nets import chain, images

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from int8x.data import Sample
-from int8x.methods.coding import as_real
 from int8x.methods.draft import Draft
 from int8x.methods.layers import Layer, activation, find_layers, split_activations
 from int8x.methods.pieces import Walk
@@ -21,6 +20,7 @@ from int8x.methods.rounding_rows import (
     to_groups,
 )
 from int8x.progress import Progress, silent
+from int8x.runtime.coding import as_real
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.subgraph import Tensor

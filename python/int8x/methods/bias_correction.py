@@ -7,11 +7,11 @@ import numpy as np
 from int8x.calibration.tensor_stats import Accumulator
 from int8x.data import Sample
 from int8x.methods.adaround import ROUNDED
-from int8x.methods.coding import as_real
 from int8x.methods.draft import Draft
 from int8x.methods.layers import Layer, find_layers, plain_piece, set_bias, split_activations
 from int8x.methods.pieces import Walk
 from int8x.progress import Progress, silent
+from int8x.runtime.coding import as_real
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 

@@ -5,9 +5,9 @@ import dataclasses
 
 import numpy as np
 
-from int8x.methods.coding import as_real
 from int8x.methods.pieces import Piece
 from int8x.quantization.rules import RULES, Weights
+from int8x.runtime.coding import as_real
 from int8x.tflite.graph import Graph
 from int8x.tflite.schema import names
 from int8x.tflite.subgraph import Operator, Subgraph, Tensor

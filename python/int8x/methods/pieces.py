@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from int8x.data import Sample
-from int8x.methods.coding import as_input
+from int8x.runtime.coding import as_input
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.subgraph import Operator, Subgraph, Tensor

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from int8x.data import Sample
-from int8x.methods.coding import on_grid
 from int8x.methods.draft import Draft
 from int8x.methods.pieces import Piece
 from int8x.progress import Progress, silent
 from int8x.quantization.grids import Grids
 from int8x.quantization.recipe import Recipe
 from int8x.quantization.rules import RULES
+from int8x.runtime.coding import on_grid
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.quant_params import QuantParams

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from int8x.data import Sample
-from int8x.methods.coding import as_input, as_real
 from int8x.methods.pieces import on_trial
+from int8x.runtime.coding import as_inputs, as_real
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.subgraph import Links, Tensor
@@ -73,7 +73,7 @@ class Reference:
         runner, main = on_trial(judging, quantized.origin), judging.main
         noise, first = [0.0] * len(main.outputs), []
         for sample, wanted in zip(self.samples, self.outputs, strict=True):
-            runner.run([as_input(x, t) for x, t in zip(sample, main.inputs, strict=True)])
+            runner.run(as_inputs(sample, main.inputs))
             for i, tensor in enumerate(main.outputs):
                 came = as_real(runner.output(i), tensor.quant).astype(np.float64)
                 centred = self._centred[i]

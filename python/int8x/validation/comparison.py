@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from int8x import _native
 from int8x.data import Samples, input_specs
 from int8x.errors import ModelError
+from int8x.runtime.coding import as_inputs, as_real
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.quant_params import QuantParams
-from int8x.tflite.schema import NUMPY_TYPES
 from int8x.tflite.subgraph import Tensor
 
 # Values of this size and beyond stand for "lowest" or "nothing here" (PADV2 before a max-pool,
@@ -53,7 +52,8 @@ class Sums:
 
     def add(self, wanted: np.ndarray, came: np.ndarray) -> None:
         """wanted: reals; came: as many values as the model has them, integers or floats."""
-        x, y = wanted.astype(np.float64).reshape(-1), reals(came, self.quant).reshape(-1)
+        x = wanted.astype(np.float64).reshape(-1)
+        y = as_real(came, self.quant).astype(np.float64).reshape(-1)
         sound = (np.abs(x) < LARGEST_COMPARED) & (np.abs(y) < LARGEST_COMPARED)
         if not sound.all():
             self.left_out += int(x.size - np.count_nonzero(sound))
@@ -116,7 +116,7 @@ def compare_outputs(
     sums = [Sums(tensor.quant) for tensor in tested.main.outputs]
     for sample in Samples(data, input_specs(reference)):
         runners[0].run(sample)
-        runners[1].run(encode_sample(sample, tested))
+        runners[1].run(as_inputs(sample, tested.main.inputs))
         for place, tensor in enumerate(reference.main.outputs):
             wanted, came = runners[0].output(place), runners[1].output(place)
             check_sizes(tensor, wanted, came)
@@ -141,34 +141,3 @@ def check_sizes(tensor: Tensor, wanted: np.ndarray, came: np.ndarray) -> None:
             f"tensor {tensor.name!r} has shape {wanted.shape} in the float model, {came.shape} in "
             "the other"
         )
-
-
-def reals(array: np.ndarray, quant: QuantParams | None) -> np.ndarray:
-    """Integers as the reals that DEQUANTIZE makes of them, float32 values held in double; floats as
-    they are.
-    """
-    if quant is None or array.dtype.kind not in "iu":
-        return array.astype(np.float64)
-    exact = (array.astype(np.float64) - quant.zero_point) * quant.scale
-    return exact.astype(np.float32).astype(np.float64)
-
-
-def encode_sample(sample: list[np.ndarray], tested: Graph) -> list[np.ndarray]:
-    """A float sample in the types of a quantized model's inputs: q = round_half_away(x / scale) +
-    zero_point, saturated. Raises ModelError where an integer input has no scale.
-    """
-    return [_encode(a, t) for a, t in zip(sample, tested.main.inputs, strict=True)]
-
-
-def _encode(array: np.ndarray, tensor: Tensor) -> np.ndarray:
-    wanted: np.dtype[Any] = np.dtype(NUMPY_TYPES.get(tensor.dtype, np.void))
-    if array.dtype == wanted:
-        return array
-    if tensor.quant is None or tensor.quant.axis is not None or wanted.kind not in "iu":
-        raise ModelError(
-            f"input {tensor.name!r} is {tensor.dtype} without a scale; the float model takes "
-            f"{array.dtype}"
-        )
-    low, high = np.iinfo(wanted).min, np.iinfo(wanted).max
-    grid = tensor.quant
-    return _native.quantize(array, grid.scale, grid.zero_point, low, high).astype(wanted)

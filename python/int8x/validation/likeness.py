@@ -4,9 +4,9 @@ import numpy as np
 
 from int8x.inspection.float_islands import BORDERS
 from int8x.quantization.rules import RULES
+from int8x.runtime.coding import as_real
 from int8x.tflite.sparsity import is_sparse
 from int8x.tflite.subgraph import Operator, Tensor
-from int8x.validation.comparison import reals
 
 # Weights are the same ones, quantized, when they point the same way or mostly lie within a step;
 # unless more channels than this were scaled, each by a factor of its own.
@@ -105,11 +105,7 @@ def _step(tensor: Tensor) -> np.ndarray:
 
 def dequantize(tensor: Tensor) -> np.ndarray:
     """A constant as the reals it stands for, in double, per-channel scales included."""
-    quant = tensor.quant
-    if quant is None or quant.axis is None:
-        return reals(tensor.values, quant)
-    zeros = _along(quant.zero_points, tensor)
-    return (tensor.values.astype(np.float64) - zeros) * _along(quant.scales, tensor)
+    return as_real(tensor.values, tensor.quant).astype(np.float64)
 
 
 def _along(numbers: np.ndarray, tensor: Tensor) -> np.ndarray:

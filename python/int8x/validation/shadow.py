@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from int8x.runtime.coding import as_real
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph
 from int8x.tflite.schema import NUMPY_TYPES
 from int8x.tflite.subgraph import Operator, Subgraph, Tensor
-from int8x.validation.comparison import reals
 from int8x.validation.pairing import Pairing, is_conversion
 
 
@@ -155,7 +155,7 @@ class ShadowRun:
             array = value(source)
             shape = array.shape if len(array.shape) == len(tensor.shape) else tensor.shape
             if array.dtype != wanted:
-                array = reals(array, source.quant).astype(wanted)
+                array = as_real(array, source.quant).astype(wanted)
             fed.append(np.ascontiguousarray(array).reshape(shape))
         self.runner.run(fed)
         for watched in self.shadow.watched:

@@ -11,11 +11,12 @@ from int8x.calibration.gathering import keeps_state
 from int8x.data import Samples, input_specs
 from int8x.errors import DataError
 from int8x.progress import Progress, silent
+from int8x.runtime.coding import as_inputs, as_real
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph, load
 from int8x.tflite.schema import NUMPY_TYPES
 from int8x.tflite.subgraph import Operator, Tensor
-from int8x.validation.comparison import Sums, check_sizes, encode_sample, reals
+from int8x.validation.comparison import Sums, check_sizes
 from int8x.validation.counterpart import find_counterpart, recipe_beside
 from int8x.validation.effects import Effects
 from int8x.validation.pairing import Pairing
@@ -77,7 +78,7 @@ def validate(
         return runners[1].value(places[tensor])
 
     def real(tensor: Tensor) -> np.ndarray:
-        return reals(value(tensor), tensor.quant)
+        return as_real(value(tensor), tensor.quant)
 
     samples = Samples(data, input_specs(reference))
     outputs = [row for row in tensors if row.outputs]
@@ -85,11 +86,11 @@ def validate(
     with progress("validating", samples.len_hint(), 0) as advance:
         for sample in samples:
             runners[0].run(sample)
-            runners[1].run(encode_sample(sample, tested))
+            runners[1].run(as_inputs(sample, tested.main.inputs))
             for row in tensors:
                 row.add(runners[0].value(row.index), value(row.coded))
             for op in operators.conversions:
-                wanted = reals(value(op.inputs[0]), op.inputs[0].quant)
+                wanted = as_real(value(op.inputs[0]), op.inputs[0].quant)
                 operators.add(op, wanted, value(op.outputs[0]))
                 effects.note(op, op.outputs[0], wanted, real(op.outputs[0]))
             if shadow_run is not None:
@@ -164,7 +165,7 @@ class _TensorRow:
             coded = coded.reshape(real.shape)
             self.choices = real.argmax(axis=-1).reshape(-1), coded.argmax(axis=-1).reshape(-1)
         else:
-            self.choices = real.reshape(-1), reals(coded, self.coded.quant).reshape(-1)
+            self.choices = real.reshape(-1), as_real(coded, self.coded.quant).reshape(-1)
 
     def report(self) -> TensorReport:
         quant = self.coded.quant

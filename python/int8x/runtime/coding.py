@@ -1,5 +1,7 @@
 """Between the reals of a float model and the integers of its quantized form."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from int8x import _native
@@ -9,13 +11,23 @@ from int8x.tflite.schema import NUMPY_TYPES
 from int8x.tflite.subgraph import Tensor
 
 
+def as_inputs(sample: Sequence[np.ndarray], inputs: Sequence[Tensor]) -> list[np.ndarray]:
+    """A float sample in the types and on the grids of a quantized model's inputs."""
+    return [as_input(array, tensor) for array, tensor in zip(sample, inputs, strict=True)]
+
+
 def as_input(array: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """A float sample in the type and on the grid of a quantized model's input."""
+    """One input of it: q = round_half_away(x / scale) + zero_point, saturated. Raises ModelError
+    where an integer input has no scale.
+    """
     wanted: np.dtype = np.dtype(NUMPY_TYPES.get(tensor.dtype, np.void))
     if array.dtype == wanted:
         return array
     if tensor.quant is None or tensor.quant.axis is not None or wanted.kind not in "iu":
-        raise ModelError(f"input {tensor.name!r} is {tensor.dtype} without a scale")
+        raise ModelError(
+            f"input {tensor.name!r} is {tensor.dtype} without a scale; the float model takes "
+            f"{array.dtype}"
+        )
     grid, info = tensor.quant, np.iinfo(wanted)
     return _native.quantize(array, grid.scale, grid.zero_point, info.min, info.max).astype(wanted)
 
