@@ -2,10 +2,16 @@
 told.
 """
 
+import contextlib
+import itertools
+import os
+import signal
+
 import int8x
 import numpy as np
 import pytest
 from float_nets import Net, on_grid
+from int8x.cli import calibrate
 from int8x.runtime.runner import Runner, module
 from int8x.tflite.graph import Graph
 from int8x.tflite.schema import make
@@ -306,3 +312,23 @@ def test_a_branch_that_calls_a_subgraph_that_is_not_there_is_refused():
     next(op for op in graph.main.operators if op.kind == "IF").options.thenSubgraphIndex = 9
     with pytest.raises(int8x.ModelError, match=r"the subgraph that operator .* calls"):
         Graph.from_bytes(graph.to_bytes())
+
+
+def test_ctrl_c_keeps_statistics_of_a_model_with_state_but_none_to_resume_from(
+    tmp_path, monkeypatch, capsys
+):
+    @contextlib.contextmanager
+    def pressed(title: str, total: int | None, done: int = 0):
+        steps = itertools.count(1)
+        yield lambda: os.kill(os.getpid(), signal.SIGINT) if next(steps) == 3 else None
+
+    monkeypatch.setattr("int8x.progress.bar", pressed)
+    model, data, output = (tmp_path / name for name in ("m.tflite", "data.npy", "stats.npz"))
+    build("variables").save(model)
+    np.save(data, SAMPLES)
+    with pytest.raises(KeyboardInterrupt):
+        calibrate.command(model, data, output)
+    assert "--resume cannot go on" in capsys.readouterr().err
+    assert int8x.Stats.load(tmp_path / "stats.npz.partial").samples == 3
+    with pytest.raises(int8x.StatsError, match="keeps state between samples"):
+        calibrate.command(model, data, output, resume=True)

@@ -119,8 +119,9 @@ class Runner:
             raise self._refused(error) from None
 
     def _values(self) -> Iterator[np.ndarray]:
-        """Of those tensors that have memory before anything is computed."""
-        for detail in self._interpreter.get_tensor_details():
+        """Of the float tensors that have memory before anything is computed."""
+        floats = (d for d in self._interpreter.get_tensor_details() if d["dtype"] is np.float32)
+        for detail in floats:
             with contextlib.suppress(RuntimeError, ValueError):
                 yield self._interpreter.tensor(detail["index"])()
 
