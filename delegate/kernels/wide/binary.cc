@@ -73,12 +73,12 @@ bool broadcast(const int32_t* lhs, int lhs_rank, const int32_t* rhs, int rhs_ran
     const int32_t b = extent_of(rhs, rhs_rank, axis, rank);
     if (a < 1 || b < 1 || (a != b && a != 1 && b != 1)) return false;
     p->out_dims[axis] = a > b ? a : b;
+    if (__builtin_mul_overflow(p->size, int64_t{p->out_dims[axis]}, &p->size)) return false;
     if (p->out_dims[axis] != 1) {
       add_axis(p->out_dims[axis], a == 1 ? 0 : lhs_stride, b == 1 ? 0 : rhs_stride, p);
     }
     lhs_stride *= a;
     rhs_stride *= b;
-    if (__builtin_mul_overflow(p->size, int64_t{p->out_dims[axis]}, &p->size)) return false;
   }
   return true;
 }
