@@ -36,7 +36,7 @@ def short_scale(scale: Tensor) -> Tensor:
     """
     bits = tensors.bits_of(scale)
     short = tensors.float_of((bits + 0x80) & ~0xFF)
-    return ops.where(short > 0.0, short, ops.ones_like(short))
+    return ops.where(short > 0.0, short, 1.0)
 
 
 def activation_params(low: Tensor, high: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
@@ -48,13 +48,16 @@ def activation_params(low: Tensor, high: Tensor, bits: int = 8) -> tuple[Tensor,
     >>> [float(x) for x in activation_params(*ops.convert_to_tensor([0.0, 255.0]))]
     [1.0, -128.0]
     """
-    low = ops.minimum(low, 0.0)
-    high = ops.maximum(high, 0.0)
+    return reach_params(ops.maximum(-low, 0.0), ops.maximum(high, 0.0), bits)
+
+
+def reach_params(below: Tensor, above: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
+    """The same of [-below, above], both at least zero."""
     if bits == 16:
-        scale = short_scale(ops.maximum(-low, high) / _LARGEST_INT16)
+        scale = short_scale(ops.maximum(below, above) / _LARGEST_INT16)
         return scale, ops.zeros_like(scale)
-    scale = short_scale((high - low) / LEVELS)
-    zero_point = ops.clip(ops.round(LOWEST - low / scale), LOWEST, HIGHEST)
+    scale = short_scale((above + below) / LEVELS)
+    zero_point = ops.clip(ops.round(LOWEST + below / scale), LOWEST, HIGHEST)
     return scale, zero_point
 
 

@@ -17,7 +17,7 @@ from keras import ops
 
 from int8x.keras import fake_quant, kinds, private, tensors
 from int8x.keras.accumulators import Accumulators
-from int8x.keras.kernel_grids import KernelGrids
+from int8x.keras.kernel_grids import KernelGrid, KernelGrids
 from int8x.keras.norms import affine, by_channel
 from int8x.keras.plan import CallPlan, Site
 from int8x.keras.ranges import Ranges
@@ -74,25 +74,31 @@ class Forward:
         if self._learns(site):
             from int8x.keras import learned  # of TensorFlow alone
 
-            low, high, _ = self.ranges.ends(site.group)
-            return learned.learned_activation(x, low, high, self.bits)
+            reach, _ = self.ranges.reach(site.group)
+            return learned.learned_activation(x, reach, self.bits)
         scale, zero_point, seen = self.ranges.params(site.group)
         scale, zero_point = ops.stop_gradient(scale), ops.stop_gradient(zero_point)
         if site.average:
             rounded = fake_quant.fake_quant_average(x, scale, zero_point)
         else:
             rounded = fake_quant.fake_quant(x, scale, zero_point, self.bits)
-        known = tensors.READS_IN_TRACE and self.run.training
-        if observing or (known and self.ranges.seen(site.group)):
+        if observing or (self._traces_training() and self.ranges.seen(site.group)):
             return rounded
         if self.watch is not None:
             self.watch(site, x, rounded)
         return ops.where(seen > 0.0, rounded, x)
 
+    def _traces_training(self) -> bool:
+        """Whether what is known now holds as long as this trace is used: until a switch turns."""
+        return tensors.READS_IN_TRACE and self.run.training
+
+    def _rounded(self, grid: KernelGrid, weight: Tensor) -> Tensor:
+        return grid.rounded(weight, self._traces_training() and grid.begun)
+
     def _learns(self, site: Site) -> bool:
         """Whether this run moves the site's range by gradients."""
         moving = self.run.training and self.switches.learn and not self.switches.observe
-        return moving and self.ranges.learns and site.fixed is None and not site.average
+        return moving and site.group in self.ranges.learned and not site.average
 
     def round_all(self, sites: dict[int, Site], structure: Any) -> Any:
         """The structure with its floating tensors rounded by position."""
@@ -201,17 +207,16 @@ class Forward:
         """
         grid = self.kernels[plan.operation, name]
         weight = private.master_value(getattr(plan.operation, name))
-        if plan.norm is None:
-            return grid.rounded(weight), None
+        exporting = self.run.mode == EXPORT
+        if plan.norm is None or not (self.per_tensor or exporting):
+            return self._rounded(grid, weight), None
         factor, offset = affine(plan.norm)
         factor = by_channel(ops.stop_gradient(factor), weight, grid.channel_axes)
         if self.per_tensor:
-            rounded = grid.rounded(weight * factor)
-            if self.run.mode == EXPORT:
+            rounded = self._rounded(grid, weight * factor)
+            if exporting:
                 return rounded, offset
             return rounded / ops.where(factor == 0.0, ops.ones_like(factor), factor), None
-        if self.run.mode != EXPORT:
-            return grid.rounded(weight), None
         scale = fake_quant.short_scale(grid.scale(weight) * ops.abs(factor))
         return grid.steps(weight) * scale * ops.sign(factor), offset
 
@@ -259,7 +264,7 @@ class Forward:
         """SeparableConv with the tensor between its kernels rounded: two operators in TFLite."""
         layer = plan.operation
         depthwise_grid = self.kernels[layer, "depthwise_kernel"]
-        depthwise = depthwise_grid.rounded(private.master_value(layer.depthwise_kernel))
+        depthwise = self._rounded(depthwise_grid, private.master_value(layer.depthwise_kernel))
         pointwise, offset = self._kernel(plan, "pointwise_kernel")
         strides = layer.strides if len(set(layer.strides)) > 1 else layer.strides[0]
         common = {"data_format": layer.data_format, "padding": layer.padding}

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from int8x.keras import fake_quant, kinds, private
+from int8x.keras import fake_quant, kinds, private, tensors
 from int8x.keras.norms import affine, by_channel
 from int8x.keras.plan import CallPlan
 from int8x.keras.settings import Settings
@@ -61,28 +61,38 @@ class KernelGrid:
         """Where the scales are learned."""
         return getattr(self.layer, SUBLAYER)
 
-    def scale(self, weight: Tensor) -> Tensor:
-        """The scales, float32, 16 significant bits."""
-        largest = fake_quant.weight_scale(weight, self.axes, self.bits)
+    @property
+    def begun(self) -> bool:
+        """Whether scales are learned by now (not only when a graph is run)."""
+        with tensors.outside_trace():
+            return self.learns and bool(ops.any(private.master_value(self._first) > 0.0))
+
+    @property
+    def _first(self) -> keras.Variable:
+        return self.state.first[self.name]
+
+    def scale(self, weight: Tensor, begun: bool = False) -> Tensor:
+        """The scales, float32, 16 significant bits; begun: that `begun` is known to hold."""
         if not self.learns:
-            return largest
+            return fake_quant.weight_scale(weight, self.axes, self.bits)
         from int8x.keras import learned  # of TensorFlow alone
 
-        first, log = (
-            private.master_value(part[self.name]) for part in (self.state.first, self.state.log)
-        )
-        return ops.where(first > 0.0, learned.shortened(first * ops.exp(log)), largest)
+        first, log = map(private.master_value, (self._first, self.state.log[self.name]))
+        scale = learned.learned_scale(first, log)
+        if begun:
+            return scale
+        return ops.where(first > 0.0, scale, fake_quant.weight_scale(weight, self.axes, self.bits))
 
     def steps(self, weight: Tensor) -> Tensor:
         """The kernel's integers, as float32."""
         return fake_quant.weight_steps(weight, self.scale(weight), self.bits)
 
-    def rounded(self, weight: Tensor) -> Tensor:
+    def rounded(self, weight: Tensor, begun: bool = False) -> Tensor:
         """The kernel on its grid, with gradients for the kernel and for learned scales."""
         if self.learns:
             from int8x.keras import learned  # of TensorFlow alone
 
-            return learned.learned_weight(weight, self.scale(weight), self.bits)
+            return learned.learned_weight(weight, self.scale(weight, begun), self.bits)
         return fake_quant.fake_quant_weight(weight, self.axes, self.bits)
 
 

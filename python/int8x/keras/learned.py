@@ -8,78 +8,83 @@ an optimizer with a step of its own size, such as Adam, moves every range by the
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
 from int8x.keras import fake_quant
 
 
-@tf.custom_gradient
-def shortened(scale: tf.Tensor):  # type: ignore[no-untyped-def]
-    """`short_scale` with the gradient passed straight through."""
+def learned_scale(first: tf.Tensor, log: tf.Tensor) -> tf.Tensor:
+    """`short_scale` of first * exp(log); the gradient passes straight through the shortening."""
 
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        return upstream
+    @tf.custom_gradient
+    def shortened(exact: tf.Tensor):  # type: ignore[no-untyped-def]
+        return fake_quant.short_scale(exact), lambda upstream: upstream
 
-    return fake_quant.short_scale(scale), gradient
+    return shortened(first * tf.exp(log))
 
 
 def learned_weight(weight: tf.Tensor, scale: tf.Tensor, bits: int) -> tf.Tensor:
     """The weight on the grid of a learned scale, which broadcasts against it.
 
     d/dw = 1 inside the grid, 0 outside; d/dscale = sum of round(w / scale) - w / scale inside, of
-    the last step outside, times 1 / sqrt(n * last step), n weights for each scale.
+    the last step outside, times 1 / sqrt(n * last step), n weights for each scale. Upstream times
+    that sum is (sum of upstream * y - sum of upstream * w inside) / scale: only a mask is kept for
+    it that other gradients do not keep anyway.
     """
     largest = float(fake_quant.LARGEST_WEIGHT[bits])
     axes = [axis for axis, size in enumerate(scale.shape) if size == 1]
-    count = 1.0
-    for axis in axes:
-        count *= weight.shape[axis]
-    share = 1.0 / (count * largest) ** 0.5
+    share = (math.prod(weight.shape[axis] for axis in axes) * largest) ** -0.5
 
     @tf.custom_gradient
     def rounded(w: tf.Tensor, s: tf.Tensor):  # type: ignore[no-untyped-def]
         ratio = w / s
-        steps = tf.clip_by_value(tf.round(ratio), -largest, largest)
-        inside = tf.abs(ratio) <= largest
+        clipped = tf.clip_by_value(ratio, -largest, largest)
+        inside = tf.equal(ratio, clipped)
+        y = tf.round(clipped) * s
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            moved = tf.where(inside, steps - ratio, steps)
-            by_scale = tf.reduce_sum(upstream * moved, axis=axes, keepdims=True) * share
-            return tf.where(inside, upstream, tf.zeros_like(upstream)), _finite(by_scale)
+            passed = tf.where(inside, upstream, 0.0)
+            moved = tf.reduce_sum(upstream * y - passed * w, axis=axes, keepdims=True)
+            return passed, _finite(moved * (share / s))
 
-        return steps * s, gradient
+        return y, gradient
 
     return rounded(weight, scale)
 
 
-def learned_activation(x: tf.Tensor, low: tf.Tensor, high: tf.Tensor, bits: int) -> tf.Tensor:
-    """x on the grid of a learned range [low, high], scalars with low <= 0 <= high.
+def learned_activation(x: tf.Tensor, reach: tf.Tensor, bits: int) -> tf.Tensor:
+    """x on the grid of a learned range [-reach[0], reach[1]], both at least zero.
 
-    d/dx = 1 inside, 0 outside. With scale = (high - low) / levels, d/dscale = sum of round(x /
-    scale) - x / scale inside; d/dhigh = d/dscale / levels + the sum of what lies above, d/dlow
-    likewise, times 1 / sqrt(n * levels), n values in a sample.
+    d/dx = 1 inside, 0 outside. With scale = (reach[0] + reach[1]) / levels, d/dscale = sum of
+    round(x / scale) - x / scale inside; d/dreach[1] = d/dscale / levels + the sum of what lies
+    above, d/dreach[0] likewise, times 1 / sqrt(n * levels), n values in a sample.
     """
     levels = 255.0 if bits == 8 else 65534.0
-    count = 1.0
-    for size in x.shape[1:]:
-        count *= size or 1
-    share = (levels / count) ** 0.5 / levels
+    share = (math.prod(size or 1 for size in x.shape[1:]) * levels) ** -0.5
 
     @tf.custom_gradient
-    def rounded(v: tf.Tensor, a: tf.Tensor, b: tf.Tensor):  # type: ignore[no-untyped-def]
-        scale, zero_point = fake_quant.activation_params(a, b, bits)
+    def rounded(v: tf.Tensor, far: tf.Tensor):  # type: ignore[no-untyped-def]
+        below, above = tf.unstack(far)
+        scale, zero_point = fake_quant.reach_params(below, above, bits)
         y = fake_quant.fake_quant(v, scale, zero_point, bits)
         least, most = fake_quant.ends(scale, zero_point, bits)
 
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             inside, by_low, by_high = _split(upstream, v, least, most, bits)
-            by_scale = tf.reduce_sum(inside * (y - v)) / (scale * levels)
-            by_low, by_high = share * (by_low - by_scale), share * (by_high + by_scale)
-            return inside, _finite(by_low), _finite(by_high)
+            by_scale = _dot(inside, y - v) / (scale * levels)
+            return inside, _finite(share * (tf.stack([-by_low, by_high]) + by_scale))
 
         return y, gradient
 
-    return tf.cast(rounded(tf.cast(x, tf.float32), low, high), x.dtype)
+    return tf.cast(rounded(tf.cast(x, tf.float32), reach), x.dtype)
+
+
+def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """The sum of a * b without an array for the products."""
+    a, b = (tf.reshape(each, [1, -1]) for each in (a, b))
+    return tf.reshape(tf.matmul(a, b, transpose_b=True), [])
 
 
 def _split(
@@ -92,11 +97,10 @@ def _split(
     if bits == 8:
         return tf.quantization.fake_quant_with_min_max_vars_gradient(upstream, x, low, high)
     below, above = x < low, x > high
-    nothing = tf.zeros_like(upstream)
-    sums = (tf.reduce_sum(tf.where(part, upstream, nothing)) for part in (below, above))
-    return tf.where(below | above, nothing, upstream), *sums
+    sums = (tf.reduce_sum(tf.where(part, upstream, 0.0)) for part in (below, above))
+    return tf.where(below | above, 0.0, upstream), *sums
 
 
 def _finite(gradient: tf.Tensor) -> tf.Tensor:
     """The gradient, zero where it is no number: a lost batch must not cost the range."""
-    return tf.where(tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient))
+    return tf.where(tf.math.is_finite(gradient), gradient, 0.0)

@@ -247,6 +247,17 @@ def adopt_variables(model: keras.Model, optimizer: Any) -> None:
     vars(optimizer).update(vars(new))
 
 
+def build_optimizer(model: keras.Model) -> None:
+    """Builds the model's optimizer, if it is not, as its first step would: a step that makes no
+    variables is traced once and not twice.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None or optimizer.built or not model.built:
+        return
+    with scope_of(model), keras.name_scope(optimizer.name, caller=optimizer):
+        optimizer.build(model.trainable_variables)
+
+
 def variable_key(optimizer: Any) -> Callable[[Any], Any]:
     """What an optimizer knows a variable by, also by a replica's part of it."""
     return _updating(optimizer)._var_key

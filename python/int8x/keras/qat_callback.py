@@ -30,7 +30,8 @@ class QATCallback(keras.callbacks.Callback):
             8). activation_bits: 8, or 16 (recipe int16x8).
         ranges: "average", ranges are the mean over batches of each batch's least and greatest
             value, scales the largest weight over 127; or "lsq", ranges and scales begin there and
-            are then moved by the optimizer (learned step size, arXiv:1902.08153, 2004.09576).
+            are then moved by the optimizer (learned step size, arXiv:1902.08153, 2004.09576), but
+            not the ranges of the model's inputs.
         start_epoch: the epoch, counted from 0, at which rounding begins; before it the fit is plain
             float.
         freeze_batchnorm, freeze_ranges: after this share of the quantized steps, in (0, 1],
@@ -113,6 +114,7 @@ class QATCallback(keras.callbacks.Callback):
                 self._share = self._share_by_epochs(epoch)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        private.build_optimizer(self.model)
         if self._epoch < self.start_epoch:
             return
         steps, total = self.params.get("steps"), None

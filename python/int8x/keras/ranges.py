@@ -17,13 +17,12 @@ MEMORY = 0.99  # the moving average forgets no faster than this per batch
 class RangeState(private.StateLayer):
     """The ranges of one layer: per site (low, high, batches seen), float32, zeros at first.
 
-    Where ranges are learned, `logs` holds (log of low', log of high') over those ends, zeros at
-    first: the range is then [low * exp(log low'), high * exp(log high')].
+    Of the sites whose ranges are learned `logs` holds (log of low', log of high') over those ends,
+    zeros at first: the range is then [low * exp(log low'), high * exp(log high')].
     """
 
-    def __init__(self, host: str, names: tuple[str, ...], learns: bool) -> None:
+    def __init__(self, host: str, names: tuple[str, ...], learned: tuple[str, ...]) -> None:
         super().__init__(host, "int8x_qat")
-        self.learns = learns
         self.sites = {
             name: self.add_weight(
                 name=name,
@@ -36,7 +35,7 @@ class RangeState(private.StateLayer):
             for name in names
         }
         self.logs: dict[str, keras.Variable] = {}
-        for name in names if learns else ():
+        for name in learned:
             self.logs[name] = self.add_weight(
                 name=f"{name}_log", shape=(2,), initializer="zeros", autocast=False
             )
@@ -67,13 +66,13 @@ def updated(state: Tensor, x: Tensor) -> Tensor:
 class Ranges:
     """The ranges of all groups of a plan, kept in the sub-layers of their hosts.
 
-    A layer that already carries ranges of the same names keeps their values (a second fit goes on
-    from there).
+    Those of the model's inputs are never learned: training does not move the data, and their
+    gradient would want that of the whole first layer. A layer that already carries ranges of the
+    same names keeps their values (a second fit goes on from there).
     """
 
     def __init__(self, plan: Plan, settings: Settings) -> None:
-        self.bits, self.learns = settings.activation_bits, settings.learned
-        names: dict[int, list[str]] = {}
+        self.bits = settings.activation_bits
         self.hosts: dict[int, keras.Layer] = {}
         self.grids: dict[int, tuple[float, int]] = {}
         observing = []
@@ -83,18 +82,24 @@ class Ranges:
             elif site.observe:
                 observing.append(site)
                 self.hosts[id(site.host)] = site.host
-                names.setdefault(id(site.host), []).append(site.name)
-        for key, host in self.hosts.items():
-            self._hang(host, tuple(names[key]))
         self.members: dict[int, list[Site]] = {}
         for site in observing:
             self.members.setdefault(site.group, []).append(site)
+        data = {id(site) for site in plan.inputs.values()}
+        self.learned: set[int] = set()  # groups
+        for group, sites in self.members.items():
+            if settings.learned and not all(id(site) in data for site in sites):
+                self.learned.add(group)
+        for host in self.hosts.values():
+            self._hang(host, [site for site in observing if site.host is host])
 
-    def _hang(self, host: keras.Layer, names: tuple[str, ...]) -> None:
+    def _hang(self, host: keras.Layer, sites: list[Site]) -> None:
+        names = tuple(site.name for site in sites)
+        learned = tuple(site.name for site in sites if site.group in self.learned)
         old = getattr(host, SUBLAYER, None)
-        if old is not None and (tuple(old.sites), old.learns) == (names, self.learns):
+        if old is not None and (tuple(old.sites), tuple(old.logs)) == (names, learned):
             return
-        state = RangeState(host.name, names, self.learns)
+        state = RangeState(host.name, names, learned)
         if old is not None:
             state.take_over(old)
             private.remove_sublayer(host, SUBLAYER)
@@ -109,28 +114,25 @@ class Ranges:
         variable = self.variable(site)
         variable.assign(updated(private.master_value(variable), x))
 
-    def ends(self, group: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Low, high and batches seen of a group with ranges of its own: the union of its sites'.
-
-        low <= 0 <= high; of 16 bits low = -high.
+    def reach(self, group: int) -> tuple[Tensor, Tensor]:
+        """How far a group with ranges of its own reaches, the union of its sites' ranges, and the
+        batches seen: [2], at least zero, the range is [-reach[0], reach[1]]; of 16 bits both equal.
         """
-        lows, highs, counts = [], [], []
+        each, counts = [], []
         for site in self.members[group]:
             low, high, seen = ops.unstack(private.master_value(self.variable(site)))
-            if self.learns:
+            reach = ops.relu(ops.stack([-low, high]))
+            if group in self.learned:
                 log = private.master_value(getattr(site.host, SUBLAYER).logs[site.name])
-                low, high = low * ops.exp(log[0]), high * ops.exp(log[1])
-            lows.append(low)
-            highs.append(high)
+                reach = reach * ops.exp(log)
+            each.append(reach)
             counts.append(seen)
-        low, high = (
-            ops.minimum(ops.min(ops.stack(lows)), 0.0),
-            ops.maximum(ops.max(ops.stack(highs)), 0.0),
-        )
+        reach, seen = each[0], counts[0]
+        if len(each) > 1:
+            reach, seen = ops.max(ops.stack(each), axis=0), ops.max(ops.stack(counts))
         if self.bits == 16:
-            high = ops.maximum(-low, high)
-            low = -high
-        return low, high, ops.max(ops.stack(counts))
+            reach = ops.broadcast_to(ops.max(reach), [2])
+        return reach, seen
 
     def params(self, group: int) -> tuple[Tensor, Tensor, Tensor]:
         """Scale, zero point, batches seen: the union of the sites' ranges, or TFLite's own grid."""
@@ -139,8 +141,9 @@ class Ranges:
             numbers = (scale, float(zero_point), 1.0)
             scale, zero_point, seen = (ops.convert_to_tensor(n, "float32") for n in numbers)
             return scale, zero_point, seen
-        low, high, seen = self.ends(group)
-        return *fake_quant.activation_params(low, high, self.bits), seen
+        reach, seen = self.reach(group)
+        below, above = ops.unstack(reach)
+        return *fake_quant.reach_params(below, above, self.bits), seen
 
     def variables(self) -> list[keras.Variable]:
         """The learned variables."""
