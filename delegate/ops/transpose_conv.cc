@@ -54,7 +54,9 @@ Reason read(const NodeView& view, Node* out) {
     return "scales whose multiplier is too large";
   }
   std::vector<int32_t> shape;
-  if (!constant_integers(view.input(kShape), &shape)) return "an output shape that is not constant";
+  if (!constant_integers(view.input(kShape), &shape)) {
+    return "an output shape that is not constant (a model converted with a fixed batch has one)";
+  }
   if (shape.size() != 4) return "an output that is not [batch, height, width, channels]";
   out->requested.rank = 4;
   for (int i = 0; i < 4; ++i) out->requested.dims[i] = shape[static_cast<size_t>(i)];
