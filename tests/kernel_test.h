@@ -43,16 +43,26 @@ class Random {
   }
 
   // int8 values; sometimes nothing but the extremes.
-  std::vector<int8_t> bytes(int64_t count, int32_t low = -128, int32_t high = 127) {
-    const bool extremes = chance(20);
-    std::vector<int8_t> out(static_cast<size_t>(count));
-    for (int8_t& x : out) {
-      x = static_cast<int8_t>(extremes ? (chance(50) ? low : high) : integer(low, high));
+  std::vector<int8_t> bytes(int64_t count, int32_t low = INT8_MIN, int32_t high = INT8_MAX) {
+    return values<int8_t>(count, low, high, 20);
+  }
+
+  // int16 values; more often nothing but the extremes.
+  std::vector<int16_t> words(int64_t count, int32_t low = INT16_MIN, int32_t high = INT16_MAX) {
+    return values<int16_t>(count, low, high, 30);
+  }
+
+ private:
+  template <typename T>
+  std::vector<T> values(int64_t count, int32_t low, int32_t high, int percent_extremes) {
+    const bool extremes = chance(percent_extremes);
+    std::vector<T> out(static_cast<size_t>(count));
+    for (T& x : out) {
+      x = static_cast<T>(extremes ? (chance(50) ? low : high) : integer(low, high));
     }
     return out;
   }
 
- private:
   std::mt19937 engine_;
 };
 

@@ -11,17 +11,6 @@
 namespace int8x {
 namespace {
 
-std::vector<int16_t> words(Random& random, int64_t count, int32_t low = INT16_MIN,
-                           int32_t high = INT16_MAX) {
-  const bool extremes = random.chance(30);
-  std::vector<int16_t> out(static_cast<size_t>(count));
-  for (int16_t& x : out) {
-    x = static_cast<int16_t>(extremes ? (random.chance(50) ? low : high)
-                                      : random.integer(low, high));
-  }
-  return out;
-}
-
 TEST(WideBinary, EveryKernelEqualsTheReference) {
   Random random;
   runnable(wide_binary_kernels());
@@ -37,7 +26,7 @@ TEST(WideBinary, EveryKernelEqualsTheReference) {
         ASSERT_TRUE(make_wide_binary_params(
             multiply, lhs_scale, rhs_scale, output_scale, -32768, 32000, dims, 2, rhs_dims.data(),
             static_cast<int>(rhs_dims.size()), arch::supported(), &params));
-        const std::vector<int16_t> lhs = words(random, 3 * n), rhs = words(random, 3 * n);
+        const std::vector<int16_t> lhs = random.words(3 * n), rhs = random.words(3 * n);
         std::vector<std::vector<int16_t>> outputs;
         for (int i = wide_binary_kernels().count - 1; i >= 0; --i) {  // the reference first
           const WideBinaryKernel& kernel = wide_binary_kernels().kernels[i];
@@ -62,7 +51,7 @@ TEST(WideBinary, EveryKernelEqualsTheReference) {
 TEST(WideBinary, BroadcastsAsShapesSay) {
   Random random;
   const int32_t dims[] = {2, 3, 4, 5};
-  const std::vector<int16_t> lhs = words(random, 120), rhs = words(random, 120);
+  const std::vector<int16_t> lhs = random.words(120), rhs = random.words(120);
   for (const std::vector<int32_t>& rhs_dims : {std::vector<int32_t>{2, 3, 4, 5},
                                                {3, 4, 5},
                                                {5},
@@ -160,7 +149,7 @@ TEST(WidePool, EveryKernelEqualsTheReference) {
     for (int round = 0; round < 60; ++round) {
       const int32_t rows = random.integer(1, 4), columns = random.pick({1, 2, 3, 5, 40});
       const int64_t stride = int64_t{columns + random.integer(0, 2)} * channels;
-      const std::vector<int16_t> input = words(random, rows * stride);
+      const std::vector<int16_t> input = random.words(rows * stride);
       for (bool average : {false, true}) {
         std::vector<int16_t> wanted, output(static_cast<size_t>(channels) + 16, 85);
         WidePoolWindow window = {input.data(), stride,       rows,
@@ -234,7 +223,7 @@ TEST(WideSoftmax, EveryKernelEqualsTheReference) {
   const auto kernels = runnable(wide_softmax_kernels());
   for (int round = 0; round < 300; ++round) {
     const int64_t depth = random.pick({1, 7, 8, 9, 16, 17, 31, 32, 33, 65, 1001});
-    const std::vector<int16_t> input = words(random, depth);
+    const std::vector<int16_t> input = random.words(depth);
     WideSoftmaxParams params;
     ASSERT_TRUE(make_wide_softmax_params(random.scale(-22, 14), 1.0f, 1, depth, arch::supported(),
                                          &params));
@@ -298,7 +287,7 @@ TEST(WideSoftmax, RowsAddUpToOne) {
   Random random;
   for (int round = 0; round < 200; ++round) {
     const int64_t rows = random.integer(1, 3), depth = random.pick({1, 2, 10, 300});
-    const std::vector<int16_t> input = words(random, rows * depth);
+    const std::vector<int16_t> input = random.words(rows * depth);
     WideSoftmaxParams params;
     ASSERT_TRUE(make_wide_softmax_params(random.scale(-14, -4), 1.0f, rows, depth,
                                          arch::supported(), &params));

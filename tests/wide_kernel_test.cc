@@ -11,17 +11,6 @@
 namespace int8x {
 namespace {
 
-std::vector<int16_t> words(Random& random, int64_t count, int32_t low = INT16_MIN,
-                           int32_t high = INT16_MAX) {
-  const bool extremes = random.chance(30);
-  std::vector<int16_t> out(static_cast<size_t>(count));
-  for (int16_t& x : out) {
-    x = static_cast<int16_t>(extremes ? (random.chance(50) ? low : high)
-                                      : random.integer(low, high));
-  }
-  return out;
-}
-
 TEST(WideDot, EveryKernelIsExact) {
   std::printf("seed %u\n", kSeed);
   Random random;
@@ -29,8 +18,8 @@ TEST(WideDot, EveryKernelIsExact) {
   for (int k : {32, 64, 96, 992, 4064, 4096, 8192, 9216}) {
     for (int round = 0; round < 12; ++round) {
       const int m = random.integer(1, 5), n = random.integer(1, 9);
-      std::vector<int16_t> lhs = words(random, int64_t{m} * k);
-      std::vector<int16_t> rhs = words(random, int64_t{n} * k, -128, 127);
+      std::vector<int16_t> lhs = random.words(int64_t{m} * k);
+      std::vector<int16_t> rhs = random.words(int64_t{n} * k, -128, 127);
       if (round == 0) {  // every product is 2^22
         std::fill(lhs.begin(), lhs.end(), int16_t{INT16_MIN});
         std::fill(rhs.begin(), rhs.end(), int16_t{-128});
@@ -119,7 +108,7 @@ void expect_conv(bool depthwise, bool in_double, Random& random, std::map<std::s
                              groups,        depthwise, weights.data(), bias.data(),
                              scales.data(), in_double, -32768,         32000};
   ASSERT_TRUE(wide_conv_valid(spec));
-  const std::vector<int16_t> input = words(random, int64_t{g.batch} * g.in_h * g.in_w * in_c);
+  const std::vector<int16_t> input = random.words(int64_t{g.batch} * g.in_h * g.in_w * in_c);
   std::vector<int16_t> wanted;
   for (int64_t b = 0; b < g.batch; ++b) {
     for (int y = 0; y < g.out_h; ++y) {
