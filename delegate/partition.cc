@@ -71,7 +71,8 @@ bool Partition::prepare(TfLiteContext* context, ThreadPool* pool, bool profile, 
   bindings_.clear();
   Plan plan;
   if (!plan_nodes(context, &plan, error)) return false;
-  if (!finish(&plan, threads, resources_.archs) || !executor_.load(std::move(plan), profile)) {
+  if (!finish(&plan, threads, resources_.archs) ||
+      !executor_.load(std::move(plan), threads, profile)) {
     error->append("int8x delegate: no memory for the arena of a partition of %zu nodes",
                   nodes_.size());
     return false;

@@ -123,7 +123,7 @@ TEST(Plan, RunsToTheSameValuesOnAnyNumberOfThreads) {
       ThreadPool pool(threads);
       Executor executor;
       ASSERT_TRUE(finish(&r.plan, threads, arch::supported()));
-      ASSERT_TRUE(executor.load(std::move(r.plan), false));
+      ASSERT_TRUE(executor.load(std::move(r.plan), threads, false));
       for (int round = 0; round < 2; ++round) {  // the second finds the arena used
         std::vector<std::vector<int8_t>> results(
             r.outputs.size(), std::vector<int8_t>(static_cast<size_t>(size), 99));
@@ -198,7 +198,7 @@ TEST(Plan, ChainsOfTablesGiveTheSameBytes) {
     ASSERT_TRUE(finish(&plan, 1, arch::supported()));
     chained += plan.steps.size() < before;
     Executor executor;
-    ASSERT_TRUE(executor.load(std::move(plan), false));
+    ASSERT_TRUE(executor.load(std::move(plan), 1, false));
     for (size_t v = 0; v < bytes.size(); ++v) {
       if (executor.plan().values[v].storage != Storage::arena) {
         executor.bind(static_cast<ValueId>(v), bytes[v].data());
@@ -276,7 +276,7 @@ TEST(Plan, PadsGoIntoConvolutions) {
     ASSERT_TRUE(finish(&plan, 1, arch::supported()));
     ASSERT_EQ(plan.steps.size(), zero_differs ? 2u : 1u) << "seed " << seed;
     Executor executor;
-    ASSERT_TRUE(executor.load(std::move(plan), false));
+    ASSERT_TRUE(executor.load(std::move(plan), 1, false));
     executor.bind(in, input.data());
     executor.bind(out, given.data());
     executor.run(nullptr);
@@ -326,7 +326,7 @@ TEST(Plan, TimesAreTakenOnlyWhenAsked) {
     Random r = random_plan(7, 100, 10);
     Executor executor;
     ASSERT_TRUE(finish(&r.plan, 1, arch::supported()));
-    ASSERT_TRUE(executor.load(std::move(r.plan), profile));
+    ASSERT_TRUE(executor.load(std::move(r.plan), 1, profile));
     std::vector<int8_t> memory(100);
     for (ValueId v : r.inputs) executor.bind(v, memory.data());
     for (ValueId v : r.outputs) executor.bind(v, memory.data());

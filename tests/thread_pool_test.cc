@@ -28,10 +28,10 @@ void count(void* context, int64_t begin, int64_t end, int thread) {
   for (int64_t i = begin; i < end; ++i) ++c.done[static_cast<size_t>(i)];
 }
 
-bool each_tile_once(ThreadPool* pool, int64_t tiles, int64_t grain) {
+bool each_tile_once(ThreadPool* pool, int64_t tiles, int64_t grain, int sharers = 64) {
   Count c(tiles);
   ThreadPool::Session session(pool);
-  session.run(tiles, grain, count, &c);
+  session.run(tiles, grain, sharers, count, &c);
   for (const std::atomic<int>& done : c.done) {
     if (done != 1) return false;
   }
@@ -43,7 +43,10 @@ TEST(ThreadPool, DoesEachTileOnceForEveryNumberOfThreadsTilesAndGrain) {
     ThreadPool pool(threads);
     for (int64_t tiles : {0, 1, 2, 3, 7, 64, 1000}) {
       for (int64_t grain : {1, 2, 5, 100}) {
-        ASSERT_TRUE(each_tile_once(&pool, tiles, grain)) << threads << " " << tiles << " " << grain;
+        for (int sharers : {1, 2, 3, 64}) {
+          ASSERT_TRUE(each_tile_once(&pool, tiles, grain, sharers))
+              << threads << " " << tiles << " " << grain << " " << sharers;
+        }
       }
     }
   }
@@ -54,16 +57,80 @@ TEST(ThreadPool, RunsManyStepsInOneSession) {
   ThreadPool::Session session(&pool);
   for (int step = 0; step < 5000; ++step) {
     Count c(9);
-    session.run(9, 1, count, &c);
+    session.run(9, 1, 4, count, &c);
     for (const std::atomic<int>& done : c.done) ASSERT_EQ(done, 1) << "step " << step;
   }
+}
+
+// More tiles than the pieces of a share can be counted.
+TEST(ThreadPool, TakesMoreTilesThanItCounts) {
+  ThreadPool pool(2);
+  ASSERT_TRUE(each_tile_once(&pool, 300001, 1));
+}
+
+struct Parts {
+  static constexpr int64_t kTiles = 40;
+  std::atomic<int> by[kTiles] = {};
+};
+
+// Holds up each thread until all are there, so that none can help another.
+TEST(ThreadPool, EachThreadBeginsWithItsOwnPart) {
+  constexpr int kThreads = 4;
+  struct Meeting : Parts {
+    std::atomic<int> come{0};
+  };
+  ThreadPool pool(kThreads);
+  for (int round = 0; round < 20; ++round) {
+    Meeting m;
+    ThreadPool::Session session(&pool);
+    session.run(
+        Parts::kTiles, Parts::kTiles, kThreads,
+        [](void* context, int64_t begin, int64_t end, int thread) {
+          Meeting& meeting = *static_cast<Meeting*>(context);
+          ++meeting.come;
+          while (meeting.come < kThreads) usleep(10);
+          for (int64_t i = begin; i < end; ++i) meeting.by[i] = thread;
+        },
+        &m);
+    for (int64_t i = 0; i < Parts::kTiles; ++i) {
+      ASSERT_EQ(m.by[i], i / (Parts::kTiles / kThreads)) << "tile " << i;
+    }
+  }
+}
+
+// A thread that does not come in time loses its share to those that are there.
+TEST(ThreadPool, AThreadThatIsLateHoldsNobodyUp) {
+  struct Late {
+    std::atomic<int> done{0};
+    std::atomic<bool> came{false};
+  };
+  ThreadPool pool(2);
+  ThreadPool::Session session(&pool);
+  bool came = false;
+  for (int round = 0; round < 100000 && !came; ++round) {
+    Late late;
+    session.run(
+        64, 1, 2,
+        [](void* context, int64_t begin, int64_t end, int thread) {
+          Late& l = *static_cast<Late*>(context);
+          l.done += static_cast<int>(end - begin);
+          if (thread != 1 || l.came.exchange(true)) return;
+          // The caller does all the rest while this piece lasts.
+          for (int i = 0; i < 100000 && l.done < 64; ++i) usleep(100);
+          EXPECT_EQ(l.done, 64);
+        },
+        &late);
+    ASSERT_EQ(late.done, 64);
+    came = late.came;
+  }
+  EXPECT_TRUE(came) << "the second thread never came";
 }
 
 TEST(ThreadPool, WithoutAPoolTheCallerDoesItAll) {
   Count c(10);
   ThreadPool::Session session(nullptr);
   EXPECT_EQ(session.threads(), 1);
-  session.run(10, 1, count, &c);
+  session.run(10, 1, 4, count, &c);
   for (const std::atomic<int>& done : c.done) EXPECT_EQ(done, 1);
   EXPECT_EQ(c.threads, 1u);
 }
@@ -118,7 +185,7 @@ TEST(ThreadPool, WorksInAChildForkedWhileItRan) {
     if (child == 0) {
       Count c(100);
       ThreadPool::Session own(&pool);
-      own.run(100, 1, count, &c);
+      own.run(100, 1, 2, count, &c);
       for (const std::atomic<int>& done : c.done) {
         if (done != 1) _exit(1);
       }

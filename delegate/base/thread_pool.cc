@@ -5,7 +5,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <new>
+
+#include "delegate/base/affinity.h"
+#include "delegate/base/work_shares.h"
 
 namespace int8x {
 namespace {
@@ -20,115 +24,152 @@ inline void pause_cpu() {
 
 // A worker looks for the next step this often before it sleeps: about a tenth of a millisecond.
 constexpr int kSpins = 2000;
+// And this often before it takes another thread's pieces: about a microsecond.
+constexpr int kPatience = 32;
 
 }  // namespace
 
-// `gate` is open (bit 31) while a job may be joined, counts the workers inside it (low 16 bits) and
-// the jobs so far (high 32 bits). A job is written while the gate is shut and nobody is inside.
-struct ThreadPool::State {
-  static constexpr uint64_t kOpen = uint64_t{1} << 31;
-  static constexpr uint64_t kInside = 0xffff;
-  static constexpr uint64_t kNextJob = uint64_t{1} << 32;
+static_assert(ThreadPool::kMaxThreads == WorkShares::kMaxThreads, "a share for each thread");
 
-  std::atomic<uint64_t> gate{0};
-  std::atomic<int64_t> next{0};
+// What callers write at every run lies apart from what spinning workers read.
+struct ThreadPool::State {
+  explicit State(int threads) : shares(threads), threads(threads) {}
+
+  WorkShares shares;
   std::atomic<bool> session{false};
-  std::atomic<uint32_t> sessions{0};  // so far: a new one wakes the workers before its first job
-  std::atomic<bool> stop{false};
+  // Somebody did the work of a thread that had not come: the caller does not wait for it next time.
+  bool absent = false;
+  // Of each worker: the pieces that it had done when the last session began, and the CPU that it is
+  // kept off (-1: none).
+  struct Attendance {
+    uint64_t done = 0;
+    int kept_off = -1;
+  };
+  Attendance attendance[kMaxThreads];
+
+  alignas(WorkShares::kApart) std::atomic<bool> stop{false};
   std::atomic<int> sleepers{0};
-  std::atomic<int> names{1};  // the thread index that the next worker takes
-  int64_t tiles = 0, grain = 1;
-  Task task = nullptr;
-  void* context = nullptr;
+  std::atomic<int> names{1};      // the thread index that the next worker takes
+  std::atomic<pid_t> process{0};  // whose workers these are; 0 before there are any
+  const int threads;
 
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+  uint32_t wakes = 0;  // so far, under the mutex
   pthread_t workers[kMaxThreads];
   int worker_count = 0;
-  std::atomic<pid_t> process{0};  // whose workers these are; 0 before there are any
+  std::atomic<int32_t> ids[kMaxThreads] = {};  // of the workers, by thread index; 0 before they run
 
-  void work(int thread) {
-    for (;;) {
-      const int64_t begin = next.fetch_add(grain, std::memory_order_relaxed);
-      if (begin >= tiles) return;
-      task(context, begin, begin + grain < tiles ? begin + grain : tiles, thread);
+  bool help(int thread) {
+    bool helped = false;
+    for (int i = 1; i < threads; ++i) {
+      if (shares.work((thread + i) % threads, thread)) helped = true;
     }
-  }
-
-  // Joins the job behind the open gate unless it is the one numbered `done`; false if there is
-  // none.
-  bool join(uint64_t* done, int thread) {
-    uint64_t seen = gate.load(std::memory_order_acquire);
-    while ((seen & kOpen) && (seen >> 32) != *done) {
-      if (gate.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire)) {
-        *done = seen >> 32;
-        work(thread);
-        gate.fetch_sub(1, std::memory_order_release);
-        return true;
-      }
-    }
-    return false;
+    return helped;
   }
 
   void serve() {
     const int thread = names.fetch_add(1);
-    uint64_t done = 0;
+    ids[thread].store(this_thread(), std::memory_order_relaxed);
+    uint64_t seen = 0;
     int idle = 0;
     while (!stop.load(std::memory_order_relaxed)) {
-      if (join(&done, thread)) {
+      const uint64_t number = shares.number();
+      if (number != seen && number % 2 == 0) {
+        seen = number;
+        shares.work(thread, thread);
         idle = 0;
         continue;
       }
-      if (++idle < kSpins) {
+      if (++idle == kPatience) help(thread);
+      if (idle < kSpins) {
         pause_cpu();
         continue;
       }
+      sleep(seen);
       idle = 0;
-      const uint32_t known = sessions.load();
-      pthread_mutex_lock(&mutex);
-      sleepers.fetch_add(1);
-      for (;;) {
-        const uint64_t seen = gate.load();
-        if (stop.load() || sessions.load() != known) break;
-        if ((seen & kOpen) && (seen >> 32) != done) break;
-        pthread_cond_wait(&wake, &mutex);
-      }
-      sleepers.fetch_sub(1);
-      pthread_mutex_unlock(&mutex);
     }
   }
 
-  void wake_sleepers() {
-    if (sleepers.load() == 0) return;
+  void sleep(uint64_t seen) {
     pthread_mutex_lock(&mutex);
+    sleepers.fetch_add(1);
+    const uint32_t known = wakes;
+    while (!stop.load() && wakes == known && shares.number() == seen) {
+      pthread_cond_wait(&wake, &mutex);
+    }
+    sleepers.fetch_sub(1);
+    pthread_mutex_unlock(&mutex);
+  }
+
+  // A worker that falls asleep just now is missed. That loses no work: others do its share.
+  void wake_sleepers() {
+    if (sleepers.load(std::memory_order_relaxed) == 0) return;
+    pthread_mutex_lock(&mutex);
+    ++wakes;
     pthread_cond_broadcast(&wake);
     pthread_mutex_unlock(&mutex);
+  }
+
+  // A worker that did nothing in a whole session may be waiting for the caller's own CPU.
+  void begin_session() {
+    const int cpu = current_cpu();
+    for (int i = 1; i <= worker_count; ++i) {
+      Attendance& a = attendance[i];
+      const uint64_t done = shares.done(i);
+      const int32_t id = ids[i].load(std::memory_order_relaxed);
+      if (done == a.done && a.kept_off != cpu && id != 0) keep_off(id, cpu, &a.kept_off);
+      a.done = done;
+    }
+    wake_sleepers();
+  }
+
+  void run(int64_t tiles, int64_t grain, int sharers, Task task, void* context) {
+    shares.open(tiles, grain, sharers, task, context);
+    wake_sleepers();
+    shares.own_first_piece();
+    shares.work(0, 0);
+    const int patience = absent ? 0 : kPatience;
+    absent = false;
+    for (int spins = 0; !shares.finished(); ++spins) {
+      if (spins == patience) absent = help(0);
+      if (spins < kSpins) {
+        pause_cpu();
+      } else {
+        sched_yield();
+      }
+    }
   }
 
   static void* main(void* self) {
     static_cast<State*>(self)->serve();
     return nullptr;
   }
+
+  static State* make(int threads) {
+    void* memory = nullptr;
+    if (posix_memalign(&memory, alignof(State), sizeof(State)) != 0) return nullptr;
+    return new (memory) State(threads);
+  }
 };
 
 ThreadPool::ThreadPool(int threads)
-    : state_(new (std::nothrow) State),
-      threads_(threads < 1             ? 1
+    : threads_(threads < 1             ? 1
                : threads > kMaxThreads ? kMaxThreads
-                                       : threads) {}
+                                       : threads),
+      state_(State::make(threads_)) {}
 
 ThreadPool::~ThreadPool() {
   if (state_ == nullptr) return;
   if (state_->process == getpid()) {
-    state_->stop.store(true);
-    state_->wake_sleepers();
-    // A worker that has just decided to sleep holds the mutex: the second look finds it.
     pthread_mutex_lock(&state_->mutex);
+    state_->stop.store(true);
     pthread_cond_broadcast(&state_->wake);
     pthread_mutex_unlock(&state_->mutex);
     for (int i = 0; i < state_->worker_count; ++i) pthread_join(state_->workers[i], nullptr);
   }
-  delete state_;
+  state_->~State();
+  std::free(state_);
 }
 
 // Called by the one session that holds the pool. In a forked child the parent's workers do not
@@ -137,7 +178,7 @@ bool ThreadPool::start() {
   const pid_t process = getpid();
   if (state_->process == process) return state_->worker_count > 0;
   if (state_->process != 0) {
-    new (state_) State;
+    new (state_) State(threads_);
     state_->session.store(true);
   }
   state_->process = process;
@@ -160,8 +201,7 @@ ThreadPool::Session::Session(ThreadPool* pool) : pool_(nullptr) {
   }
   if (pool->start()) {
     pool_ = pool;
-    pool->state_->sessions.fetch_add(1);
-    pool->state_->wake_sleepers();
+    pool->state_->begin_session();
   } else {
     pool->state_->session.store(false, std::memory_order_release);
   }
@@ -171,28 +211,13 @@ ThreadPool::Session::~Session() {
   if (pool_ != nullptr) pool_->state_->session.store(false, std::memory_order_release);
 }
 
-void ThreadPool::Session::run(int64_t tiles, int64_t grain, Task task, void* context) {
-  if (pool_ == nullptr || tiles <= grain) {
+void ThreadPool::Session::run(int64_t tiles, int64_t grain, int sharers, Task task, void* context) {
+  if (sharers > threads()) sharers = threads();
+  if (sharers <= 1 || tiles <= 1) {
     if (tiles > 0) task(context, 0, tiles, 0);
     return;
   }
-  State& s = *pool_->state_;
-  s.tiles = tiles;
-  s.grain = grain;
-  s.task = task;
-  s.context = context;
-  s.next.store(0, std::memory_order_relaxed);
-  s.gate.store(((s.gate.load() >> 32) + 1) * State::kNextJob | State::kOpen);
-  s.wake_sleepers();
-  s.work(0);
-  s.gate.fetch_and(~State::kOpen);
-  for (int spins = 0; (s.gate.load(std::memory_order_acquire) & State::kInside) != 0; ++spins) {
-    if (spins < kSpins) {
-      pause_cpu();
-    } else {
-      sched_yield();
-    }
-  }
+  pool_->state_->run(tiles, grain, sharers, task, context);
 }
 
 }  // namespace int8x

@@ -38,9 +38,10 @@ class ThreadPool {
     // How many threads run() uses: 1 when the pool was busy.
     int threads() const { return pool_ == nullptr ? 1 : pool_->threads_; }
 
-    // Calls `task` until each tile in [0, tiles) was done once, on up to threads() threads, and
-    // returns when all are done. Threads take `grain` tiles at a time.
-    void run(int64_t tiles, int64_t grain, Task task, void* context);
+    // Calls `task` until each tile in [0, tiles) was done once, and returns when all are done. Each
+    // of the first `sharers` threads begins with the tiles at its own part of the range, `grain` at
+    // a time; threads that have nothing to do help those that are late.
+    void run(int64_t tiles, int64_t grain, int sharers, Task task, void* context);
 
    private:
     ThreadPool* pool_;
@@ -48,8 +49,8 @@ class ThreadPool {
 
  private:
   struct State;
-  State* state_;  // made on first use
   const int threads_;
+  State* state_;  // null when there was no memory
   bool start();
 };
 

@@ -7,14 +7,22 @@
 namespace int8x {
 namespace {
 
-// Below this a step is over before a second thread has joined in.
-constexpr int64_t kWorthThreads = 4000;  // nanoseconds
-// Enough pieces to even out threads that the system stops for a while.
-constexpr int64_t kPiecesPerThread = 4;
+// What a thread should have to do at least, in nanoseconds: a step is handed out and collected in
+// about a third of one thousand.
+constexpr int64_t kLeastShare = 750;
+// A share of so much is cut into pieces that others can take when its thread is late.
+constexpr int64_t kPiece = 4000;
+constexpr int64_t kMostPieces = 4;
 
-int64_t grain_of(int64_t tiles, int threads) {
-  const int64_t pieces = kPiecesPerThread * threads;
-  return (tiles + pieces - 1) / pieces;
+int sharers_of(const Step& step, int threads) {
+  const int64_t worth = std::min<int64_t>(step.cost() / kLeastShare, threads);
+  return static_cast<int>(std::max<int64_t>(1, std::min(worth, step.tiles())));
+}
+
+int64_t grain_of(const Step& step, int sharers) {
+  const int64_t pieces =
+      std::max<int64_t>(1, std::min(step.cost() / sharers / kPiece, kMostPieces)) * sharers;
+  return (step.tiles() + pieces - 1) / pieces;
 }
 
 int64_t now() {
@@ -37,7 +45,7 @@ void run_tiles(void* context, int64_t begin, int64_t end, int thread) {
 
 }  // namespace
 
-bool Executor::load(Plan plan, bool profile) {
+bool Executor::load(Plan plan, int threads, bool profile) {
   if (!arena_.reserve(std::max<size_t>(plan.arena_bytes, 1))) return false;
   plan_ = std::move(plan);
   profile_ = profile;
@@ -45,9 +53,9 @@ bool Executor::load(Plan plan, bool profile) {
   jobs_.clear();
   threaded_ = false;
   for (const std::unique_ptr<Step>& step : plan_.steps) {
-    const int64_t tiles = step->tiles();
-    jobs_.push_back({step.get(), tiles, tiles > 1 && step->cost() >= kWorthThreads});
-    threaded_ = threaded_ || jobs_.back().threads;
+    const int sharers = sharers_of(*step, threads);
+    jobs_.push_back({step.get(), step->tiles(), grain_of(*step, sharers), sharers});
+    threaded_ = threaded_ || sharers > 1;
   }
   data_.assign(plan_.values.size(), nullptr);
   bound_alias_.clear();
@@ -71,12 +79,12 @@ bool Executor::load(Plan plan, bool profile) {
 
 void Executor::run_job(const Job& job, ThreadPool::Session* session) {
   uint8_t* scratch = arena_.data() + plan_.scratch_offset;
-  if (session == nullptr || !job.threads) {
+  if (session == nullptr || job.sharers == 1) {
     job.step->run(data_.data(), 0, job.tiles, scratch);
     return;
   }
   Call call = {job.step, data_.data(), scratch, plan_.scratch_stride};
-  session->run(job.tiles, grain_of(job.tiles, session->threads()), run_tiles, &call);
+  session->run(job.tiles, job.grain, job.sharers, run_tiles, &call);
 }
 
 void Executor::run(ThreadPool* pool) {

@@ -18,8 +18,9 @@ struct StepTime {
 
 class Executor {
  public:
-  // Takes a plan that finish() has passed. False when there is no memory for its arena.
-  bool load(Plan plan, bool profile);
+  // Takes a plan that finish() has passed for `threads`. False when there is no memory for its
+  // arena.
+  bool load(Plan plan, int threads, bool profile);
 
   // Where a value of storage input or output lies for the next run().
   void bind(ValueId value, void* data) { data_[value] = data; }
@@ -36,7 +37,8 @@ class Executor {
   struct Job {
     const Step* step;
     int64_t tiles;
-    bool threads;  // worth more than one
+    int64_t grain;  // tiles that a thread takes at a time
+    int sharers;    // threads that it is worth
   };
 
   void run_job(const Job& job, ThreadPool::Session* session);
