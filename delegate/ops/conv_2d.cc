@@ -191,7 +191,7 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
   }
   builder->add(std::make_unique<ConvStep>(
       weights, input, output, geometry,
-      Work{macs, product_nanoseconds(macs, resources.archs) + out.elements() / 20}));
+      Work{macs, product_nanoseconds(macs, resources.archs) + out.elements() / 8}));
   return nullptr;
 }
 

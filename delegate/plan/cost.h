@@ -13,7 +13,7 @@ namespace int8x {
 // Multiply-accumulates of a dense matrix product.
 inline int64_t product_nanoseconds(int64_t macs, arch::ArchSet archs) {
   if (arch::has(archs, arch::avx512amx)) return macs / 1000;
-  if (arch::has(archs, arch::avx512vnni)) return macs / 200;
+  if (arch::has(archs, arch::avx512vnni)) return macs / 225;
   if (arch::has(archs, arch::avxvnni)) return macs / 150;
   if (arch::has(archs, arch::avx2)) return macs / 60;
   if (arch::has(archs, arch::neondot)) return macs / 40;

@@ -37,34 +37,37 @@ class Run {
   // Lines turn fastest, so that a thread keeps one tile of weights in its cache; but where one tile
   // has all lines, neighbours in columns become one.
   void tiles(int64_t begin, int64_t end) {
+    const bool by_rows =
+        layout_.source == ConvSource::window || layout_.source == ConvSource::strided;
+    const int64_t image_tiles = layout_.line_tiles / (by_rows ? g_.batch : 1);
     while (begin < end) {
       const int64_t line_tile = begin % layout_.line_tiles;
       const int64_t column_tile = begin / layout_.line_tiles % layout_.column_tiles;
       group_ = static_cast<int>(begin / layout_.line_tiles / layout_.column_tiles);
-      int64_t joined = 1;
-      if (layout_.line_tiles == 1) joined = min(end - begin, layout_.column_tiles - column_tile);
+      int64_t lines = 1, columns = 1;
+      if (layout_.line_tiles == 1) {
+        columns = min(end - begin, layout_.column_tiles - column_tile);
+      } else {
+        const int64_t in_image = image_tiles - line_tile % image_tiles;
+        lines = min(min(end - begin, layout_.block_tiles), in_image);
+      }
       column_ = static_cast<int>(column_tile) * layout_.tile_columns;
-      columns_ = static_cast<int>(min(joined * layout_.tile_columns, w_.group_out_c - column_));
-      lines(line_tile);
-      begin += joined;
+      columns_ = static_cast<int>(min(columns * layout_.tile_columns, w_.group_out_c - column_));
+      const int64_t first = line_tile % image_tiles * layout_.tile_lines;
+      const int64_t count = lines * layout_.tile_lines;
+      if (by_rows) {
+        rows_of(line_tile / image_tiles, static_cast<int>(first),
+                static_cast<int>(min(count, g_.out_h - first)));
+      } else if (layout_.source == ConvSource::gather) {
+        gather(first, min(count, layout_.lines - first));
+      } else {
+        in_place(first, min(count, layout_.lines - first));
+      }
+      begin += lines * columns;
     }
   }
 
  private:
-  void lines(int64_t line_tile) {
-    if (layout_.source == ConvSource::window || layout_.source == ConvSource::strided) {
-      rows_of(line_tile);
-    } else {
-      const int64_t first = line_tile * layout_.tile_lines;
-      const int64_t count = min(layout_.tile_lines, layout_.lines - first);
-      if (layout_.source == ConvSource::gather) {
-        gather(first, count);
-      } else {
-        in_place(first, count);
-      }
-    }
-  }
-
   void gather(int64_t first, int64_t count) {
     const int64_t row = int64_t{w_.kernel_h} * w_.padded_k * element_;
     conv_gather(w_, g_, group_, input_, first, count, lhs_);
@@ -76,11 +79,7 @@ class Run {
     block(lhs, g_.in_c, count, first, count, count);
   }
 
-  void rows_of(int64_t line_tile) {
-    const int64_t image_tiles = layout_.line_tiles / g_.batch;
-    const int64_t batch = line_tile / image_tiles;
-    const int y = static_cast<int>(line_tile % image_tiles * layout_.tile_lines);
-    const int rows = static_cast<int>(min(layout_.tile_lines, g_.out_h - y));
+  void rows_of(int64_t batch, int y, int rows) {
     const int64_t first = (batch * g_.out_h + y) * g_.out_w, m = int64_t{rows} * g_.out_w;
     if (layout_.source == ConvSource::strided) {
       const int64_t line = int64_t{g_.in_w} * g_.in_c * g_.stride_h;

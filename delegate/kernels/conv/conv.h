@@ -91,9 +91,10 @@ struct ConvLayout {
   int window_w;  // window only: pixels in a copied row
   int64_t
       lines;  // what is cut: output pixels, or rows of them where strided or window; all batches
-  int64_t tile_lines;  // lines in a tile
-  int64_t line_tiles;  // tiles that cover all lines
-  int tile_columns;    // output channels of a group in a tile, a multiple of the GEMM's panel
+  int64_t tile_lines;   // lines in a tile
+  int64_t line_tiles;   // tiles that cover all lines
+  int64_t block_tiles;  // tiles of one image that are worked through as one when they come together
+  int tile_columns;     // output channels of a group in a tile, a multiple of the GEMM's panel
   int64_t column_tiles;
   int64_t lhs_bytes;  // scratch for the left side
 };

@@ -7,6 +7,9 @@ namespace {
 // output as 64 products; and tiles beyond which more would not balance better.
 constexpr int64_t kTileProducts = 1 << 20;
 constexpr int64_t kMostTiles = 32;
+// Below that a few threads can still share a layer: products of a piece that is worth handing to
+// another core, and how many pieces. One thread takes pieces that follow each other as one.
+constexpr int64_t kPieceProducts = 3 << 16, kFewPieces = 8, kPieceRows = 16;
 // Bounds that keep a tile's two sides in a second-level cache.
 constexpr int64_t kLhsBytes = 256 << 10, kRhsBytes = 512 << 10;
 constexpr int64_t kNearRhsBytes = 16 << 10;
@@ -23,6 +26,30 @@ int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 bool readable_in_place(const ConvWeights& w, const ConvGeometry& g) {
   return reads_s8(w.kernels.gemm->lhs) && w.kernel_h == 1 && w.kernel_w == 1 && g.pad_top == 0 &&
          g.pad_left == 0 && w.padded_k == w.row_k;
+}
+
+// Cuts the tiles of a small layer into pieces.
+void cut_finer(const ConvWeights& w, const ConvGeometry& g, int64_t image_lines, int64_t images,
+               int64_t wanted, ConvLayout* l) {
+  const int64_t parts = wanted / (l->line_tiles * l->column_tiles * w.groups);
+  if (parts < 2) return;
+  const int64_t weights = int64_t{w.kernel_h} * w.padded_k * w.group_out_c;
+  const int64_t read = int64_t{g.batch} * g.in_h * g.in_w * w.group_in_c;
+  // The larger side is the one that each thread should read but once.
+  if (l->line_tiles == 1 && weights > 2 * read) {
+    const int64_t step = round_up(64, w.kernels.gemm->panel);
+    l->tile_columns = static_cast<int>(round_up(ceil_div(w.group_out_c, parts), step));
+    l->column_tiles = ceil_div(w.group_out_c, l->tile_columns);
+    if (l->column_tiles > 1) return;
+  }
+  const bool by_rows = l->source == ConvSource::window || l->source == ConvSource::strided;
+  const int64_t step = by_rows ? 1 : w.kernels.gemm->mr;
+  const int64_t least = by_rows ? ceil_div(kPieceRows, g.out_w) : max(kPieceRows, 2 * step);
+  const int64_t lines = round_up(max(least, ceil_div(l->tile_lines, parts)), step);
+  if (lines >= l->tile_lines) return;
+  l->block_tiles = ceil_div(l->tile_lines, lines);
+  l->tile_lines = lines;
+  l->line_tiles = ceil_div(image_lines, lines) * images;
 }
 
 }  // namespace
@@ -95,7 +122,9 @@ ConvLayout conv_layout(const ConvWeights& w, const ConvGeometry& g) {
   columns = min(columns, max(least_columns, kRhsBytes / depth));
   l.tile_columns = static_cast<int>(round_up(columns, round_up(64, gemm.panel)));
   l.column_tiles = ceil_div(w.group_out_c, l.tile_columns);
-  l.lhs_bytes = line_bytes * l.tile_lines + slack;
+  l.block_tiles = 1;
+  cut_finer(w, g, image_lines, images, min(products / kPieceProducts, kFewPieces), &l);
+  l.lhs_bytes = line_bytes * l.tile_lines * l.block_tiles + slack;
   return l;
 }
 

@@ -29,6 +29,10 @@ constexpr size_t kAlignment = 64;
 // are tiles for every thread.
 constexpr int32_t kTilePixels = 512;
 constexpr int32_t kTileRows = 8;
+// Where one tile has all channels, finer ones cost nothing: those that come together are worked
+// through as one. Products of a piece that is worth handing to another core, and how many pieces.
+constexpr int64_t kPieceProducts = 48 << 10;
+constexpr int64_t kFewPieces = 8;
 
 bool usable(double scale) { return std::isfinite(scale) && scale > 0; }
 
@@ -121,9 +125,16 @@ bool make_depthwise_params(const DepthwiseWeights& weights, const DepthwiseGeome
   int32_t rows = divide_up(kTilePixels, g.out_w);
   if (rows < kTileRows) rows = kTileRows;
   if (rows > g.out_h) rows = g.out_h;
-  const int32_t row_tiles = divide_up(g.out_h, rows);
   const int32_t block = weights.kernel->channel_block;
   const int32_t channels = divide_up(weights.channels, block) > 1 ? block : weights.channels;
+  if (channels == weights.channels) {
+    const int64_t taps = int64_t{weights.spec.kernel_h} * weights.spec.kernel_w;
+    const int64_t products = int64_t{g.batch} * g.out_h * g.out_w * channels * taps;
+    const int64_t pieces = products / kPieceProducts;
+    const int32_t wanted = static_cast<int32_t>(pieces < kFewPieces ? pieces : kFewPieces);
+    if (wanted > 1 && divide_up(g.out_h, wanted) < rows) rows = divide_up(g.out_h, wanted);
+  }
+  const int32_t row_tiles = divide_up(g.out_h, rows);
   *out = {&weights, g,         divide_up(g.out_h, row_tiles),
           channels, row_tiles, divide_up(weights.channels, channels)};
   return true;
@@ -140,17 +151,23 @@ int64_t depthwise_tiles(const DepthwiseParams& params) {
 void depthwise_run(const DepthwiseParams& params, const int8_t* input, int8_t* output,
                    int64_t tile_begin, int64_t tile_end, void* scratch) {
   const DepthwiseKernel& kernel = *params.weights->kernel;
-  for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
+  for (int64_t tile = tile_begin; tile < tile_end;) {
     const int64_t row_tile = tile / params.channel_tiles % params.row_tiles;
     DepthwiseTile t;
     t.batch = static_cast<int32_t>(tile / params.channel_tiles / params.row_tiles);
     t.row_begin = static_cast<int32_t>(row_tile * params.rows_per_tile);
-    t.row_end = t.row_begin + params.rows_per_tile;
+    int64_t joined = 1;
+    if (params.channel_tiles == 1) {
+      joined = params.row_tiles - row_tile;
+      if (joined > tile_end - tile) joined = tile_end - tile;
+    }
+    t.row_end = t.row_begin + static_cast<int32_t>(joined) * params.rows_per_tile;
     if (t.row_end > params.geometry.out_h) t.row_end = params.geometry.out_h;
     t.channel_begin = static_cast<int32_t>(tile % params.channel_tiles * params.channels_per_tile);
     t.channel_end = t.channel_begin + params.channels_per_tile;
     if (t.channel_end > params.weights->channels) t.channel_end = params.weights->channels;
     kernel.run(params, input, output, t, scratch);
+    tile += joined;
   }
 }
 
