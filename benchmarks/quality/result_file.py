@@ -27,7 +27,7 @@ _NETS = ("networks.py", "architectures.py")
 # What of int8x makes a quantized model; a test compares this with what quantize() imports.
 QUANTIZING = (
     *("calibration", "methods", "quantization", "runtime", "tflite"),
-    *("data.py", "numpy_files.py"),
+    *("data.py", "numpy_files.py", "quantizer.py"),
 )
 # What shows rows does not make them.
 _SHOWING = ("report.py", "result_file.py", "markdown.py")

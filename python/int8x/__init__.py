@@ -27,7 +27,7 @@ _HOME = {
     "calibrate": "calibration.calibrator",
     "delegate_path": "runtime.interpreter",
     "export": "exporter",
-    "quantize": "quantization.quantizer",
+    "quantize": "quantizer",
     "validate": "validation.validator",
 }
 
@@ -73,8 +73,8 @@ if TYPE_CHECKING:
     from int8x.keras.pruning_callback import PruningCallback
     from int8x.keras.qat_callback import QATCallback
     from int8x.keras.transfer_callback import TransferLearningCallback
-    from int8x.quantization.quantizer import quantize
     from int8x.quantization.recipe import Recipe
+    from int8x.quantizer import quantize
     from int8x.runtime.interpreter import Interpreter, delegate_path
     from int8x.tflite.graph import Graph
     from int8x.tflite.quant_params import QuantParams

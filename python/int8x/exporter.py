@@ -45,8 +45,8 @@ def export(
     >>> model.fit(x, y, callbacks=[int8x.QATCallback()])
     >>> graph = int8x.export(model, "model.int8.tflite")
     """
-    from int8x.quantization.quantizer import quantize
     from int8x.quantization.recipe import resolve
+    from int8x.quantizer import quantize
 
     _check_writable(path)
     recipe = resolve(recipe)

@@ -70,8 +70,8 @@ def command(
     from int8x.methods.refinement import wanted
     from int8x.progress import bar
     from int8x.quantization.passes import prepare
-    from int8x.quantization.quantizer import quantize
     from int8x.quantization.recipe import resolve
+    from int8x.quantizer import quantize
     from int8x.tflite.graph import Graph
     from int8x.validation.validator import load_labels
 

@@ -16,7 +16,7 @@ from int8x.demo.datasets import Dataset, load
 from int8x.errors import Int8xError
 from int8x.exporter import export
 from int8x.progress import Progress
-from int8x.quantization.quantizer import quantize
+from int8x.quantizer import quantize
 from int8x.quiet import quiet_stderr
 from int8x.tflite.graph import Graph, write_file
 from int8x.validation.validator import Report, validate

@@ -21,7 +21,7 @@ from int8x.tflite.subgraph import Subgraph, Tensor
 from int8x.tflite.writer import LARGEST_FLATBUFFER, Writer
 
 if TYPE_CHECKING:
-    from int8x.quantization.quantizer import Quantization
+    from int8x.quantizer import Quantization
 
 _RANGES = "int8x.ranges"
 _MAPPED_SIZE = 1 << 26
