@@ -89,13 +89,19 @@ void check_kernels(const SparseSpec& spec, const SparseGeometry& geometry,
     if (!arch::has(arch::supported(), kernels[i].arch)) continue;
     arch::ArchSet archs = 0;
     ASSERT_EQ(arch::choose(arch::name(kernels[i].arch), &archs), arch::Choice::ok);
-    const SparseWeightsPtr weights = sparse_pack(spec, archs);
-    ASSERT_NE(weights, nullptr);
-    SCOPED_TRACE(sparse_kernel_name(*weights));
-    for (int64_t at_once : {1, 3, 1000}) {
-      const std::vector<int8_t> out = run(*weights, geometry, input, expected.size(), at_once);
-      ASSERT_FALSE(testing::Test::HasFailure());
-      for (size_t at = 0; at < out.size(); ++at) ASSERT_EQ(out[at], expected[at]) << "at " << at;
+    for (bool by_row : {false, true}) {
+      if (by_row && (spec.taps > 1 || sparse_row_kernel(archs) == nullptr)) continue;
+      SparseSpec packed = spec;
+      packed.by_row = by_row;
+      const SparseWeightsPtr weights = sparse_pack(packed, archs);
+      ASSERT_NE(weights, nullptr);
+      SCOPED_TRACE(sparse_kernel_name(*weights));
+      ASSERT_TRUE(!by_row || sparse_kernel_name(*weights) == sparse_row_kernel(archs)->name);
+      for (int64_t at_once : {1, 3, 1000}) {
+        const std::vector<int8_t> out = run(*weights, geometry, input, expected.size(), at_once);
+        ASSERT_FALSE(testing::Test::HasFailure());
+        for (size_t at = 0; at < out.size(); ++at) ASSERT_EQ(out[at], expected[at]) << "at " << at;
+      }
     }
   }
 }

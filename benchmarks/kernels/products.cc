@@ -50,7 +50,7 @@ constexpr Layer kLayers[] = {
     {"1x1_56x56x144_24", 56, 144, 24, 1, 1},     {"1x1_56x56x24_144", 56, 24, 144, 1, 1},
     {"1x1_112x112x16_96", 112, 16, 96, 1, 1},    {"3x3_32x32x16_16", 32, 16, 16, 3, 1},
     {"3x3_16x16x32_32", 16, 32, 32, 3, 1},       {"3x3_8x8x64_64", 8, 64, 64, 3, 1},
-    {"1x1_112x112x32_16", 112, 32, 16, 1, 1},
+    {"1x1_112x112x32_16", 112, 32, 16, 1, 1},    {"1x1_1x1x1024_1000", 1, 1024, 1000, 1, 1},
 };
 
 void conv(benchmark::State& state, const Layer& layer, arch::ArchSet archs) {
@@ -94,7 +94,7 @@ void sparse(benchmark::State& state, const Layer& layer, double zeros, arch::Arc
                                             quantize_multiplier(0.01 / (k * k * layer.in_c)));
   const SparseSpec spec = {
       layer.out_c, k * k, layer.in_c, weights.get(), bias.data(), multipliers.data(), nullptr,
-      0,           -3,    4,          -128,          127};
+      0,           -3,    4,          -128,          127,         layer.size == 1};
   const SparseWeightsPtr packed = sparse_pack(spec, archs);
   auto scratch = bytes(sparse_scratch_bytes(*packed, geometry));
   const int64_t tiles = sparse_tiles(*packed, geometry);

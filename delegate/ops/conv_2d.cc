@@ -117,10 +117,11 @@ Packed pack(const NodeView& view, const Resources& resources) {
                          node.output.zero_point,
                          node.range.min,
                          node.range.max};
-  const bool sparse =
-      resources.sparse != SparseUse::off &&
-      sparse_chosen(resources.sparse, layer_of(view, node, spec.weights), resources.archs);
-  WeightKey key(sparse ? "CONV_2D sparse" : "CONV_2D");
+  const SparseLayer layer =
+      resources.sparse == SparseUse::off ? SparseLayer{} : layer_of(view, node, spec.weights);
+  const bool sparse = sparse_chosen(resources.sparse, layer, resources.archs);
+  const bool by_row = sparse_by_row(layer, resources.archs);
+  WeightKey key(!sparse ? "CONV_2D" : by_row ? "CONV_2D sparse by row" : "CONV_2D sparse");
   key.add(view.input(1).data).add(spec.bias).add(node.filter).add(node.in_c).add(node.range);
   key.add(node.input.zero_point).add(node.output.zero_point).add(resources.archs);
   key.add_bytes(multipliers.data(), multipliers.size() * sizeof(Multiplier));
@@ -129,7 +130,7 @@ Packed pack(const NodeView& view, const Resources& resources) {
       SparseWeightsPtr packed =
           sparse_pack({out_c, spec.kernel_h * spec.kernel_w, spec.in_c, spec.weights, spec.bias,
                        spec.multipliers, nullptr, 0, spec.input_zero_point, spec.output_zero_point,
-                       spec.activation_min, spec.activation_max},
+                       spec.activation_min, spec.activation_max, by_row},
                       resources.archs);
       return packed == nullptr ? nullptr : std::make_shared<Weights>(std::move(packed));
     }

@@ -140,9 +140,13 @@ Packed pack(const NodeView& view, const Resources& resources) {
       node.output.zero_point,
       node.range.min,
       node.range.max};
-  const bool sparse = resources.sparse != SparseUse::off &&
-                      sparse_chosen(resources.sparse, layer_of(view, spec), resources.archs);
-  WeightKey key(sparse ? "FULLY_CONNECTED sparse" : "FULLY_CONNECTED");
+  const SparseLayer layer =
+      resources.sparse == SparseUse::off ? SparseLayer{} : layer_of(view, spec);
+  const bool sparse = sparse_chosen(resources.sparse, layer, resources.archs);
+  const bool by_row = sparse_by_row(layer, resources.archs);
+  WeightKey key(!sparse  ? "FULLY_CONNECTED"
+                : by_row ? "FULLY_CONNECTED sparse by row"
+                         : "FULLY_CONNECTED sparse");
   key.add(view.input(1).data).add(spec.bias).add(node.filter).add(node.range).add(resources.archs);
   key.add(spec.weights_zero_point).add(node.input.zero_point).add(node.output.zero_point);
   key.add(node.encoded);
@@ -152,7 +156,7 @@ Packed pack(const NodeView& view, const Resources& resources) {
       SparseWeightsPtr packed = sparse_pack(
           {spec.out_c, 1, spec.in_c, spec.weights, spec.bias, fixed,
            node.encoded ? nullptr : spec.scales, spec.scale_count, spec.input_zero_point,
-           spec.output_zero_point, spec.activation_min, spec.activation_max},
+           spec.output_zero_point, spec.activation_min, spec.activation_max, by_row},
           resources.archs);
       return packed == nullptr ? nullptr : std::make_shared<Weights>(std::move(packed));
     }

@@ -14,23 +14,26 @@ struct Costs {
   // channels; each for pixels rounded up to whole vectors.
   double kept_product, sparse_output, copied;
   int run;
+  // The same for a single pixel, where weights come from the second-level cache: a product of a
+  // dense layer, and a kept one with its share of what fills up entries at 75 % zeros.
+  double dense_row_product, kept_row_product;
 };
 
 // Sparse must promise this much less than dense to be taken.
 constexpr double kMargin = 0.95;
 
 constexpr Costs kCosts[] = {
-    {arch::avx512amx, 1.0, 100, 5.2, 165, 60, 64},
-    {arch::avx512vnni, 4.6, 140, 5.2, 165, 60, 64},
-    {arch::avxvnni, 7, 430, 18, 650, 250, 4},
-    {arch::avx2, 17, 430, 18, 650, 250, 4},
+    {arch::avx512amx, 1.0, 100, 5.2, 165, 60, 64, 6.5, 17},
+    {arch::avx512vnni, 4.6, 140, 5.2, 165, 60, 64, 6.5, 17},
+    {arch::avxvnni, 7, 430, 18, 650, 250, 4, 0, 0},
+    {arch::avx2, 17, 430, 18, 650, 250, 4, 0, 0},
     // Instructions of the inner loops at 2 a cycle and 2 GHz: sdot by element against sdot with a
     // load each.
-    {arch::neoni8mm, 20, 300, 32, 900, 120, 16},
-    {arch::neondot, 20, 300, 32, 900, 120, 16},
+    {arch::neoni8mm, 20, 300, 32, 900, 120, 16, 0, 0},
+    {arch::neondot, 20, 300, 32, 900, 120, 16, 0, 0},
 };
 // No kernel of its own: plain loops, against which every dense kernel wins.
-constexpr Costs kOthers = {arch::reference, 1, 1, 100, 1000, 1000, 4};
+constexpr Costs kOthers = {arch::reference, 1, 1, 100, 1000, 1000, 4, 0, 0};
 
 const Costs& costs_of(arch::ArchSet archs) {
   for (const Costs& c : kCosts)
@@ -40,8 +43,16 @@ const Costs& costs_of(arch::ArchSet archs) {
 
 }  // namespace
 
+bool sparse_by_row(const SparseLayer& layer, arch::ArchSet archs) {
+  return layer.pixels == 1 && layer.taps == 1 && sparse_row_kernel(archs) != nullptr;
+}
+
 int64_t sparse_nanoseconds(const SparseLayer& layer, arch::ArchSet archs) {
   const Costs& c = costs_of(archs);
+  if (sparse_by_row(layer, archs)) {
+    return static_cast<int64_t>(static_cast<double>(layer.kept) * 4 * c.kept_row_product / 1000 +
+                                layer.out_c * c.dense_output / 1000);
+  }
   const int64_t lanes = sparse_kernel(archs).lanes;
   const double pixels = static_cast<double>((layer.pixels + lanes - 1) / lanes * lanes);
   const int64_t row = (int64_t{layer.in_c} + c.run - 1) / c.run * c.run;
@@ -55,7 +66,8 @@ int64_t dense_nanoseconds(const SparseLayer& layer, arch::ArchSet archs) {
   const Costs& c = costs_of(archs);
   const double depth = static_cast<double>(layer.taps) * layer.in_c;
   const double outputs = static_cast<double>(layer.pixels) * layer.out_c;
-  return static_cast<int64_t>(outputs / 1000 * (depth * c.dense_product + c.dense_output));
+  const double product = sparse_by_row(layer, archs) ? c.dense_row_product : c.dense_product;
+  return static_cast<int64_t>(outputs / 1000 * (depth * product + c.dense_output));
 }
 
 bool sparse_chosen(SparseUse use, const SparseLayer& layer, arch::ArchSet archs) {

@@ -20,6 +20,9 @@ struct SparseLayer {
   int64_t kept;
 };
 
+// Whether a single output pixel has a kernel of its own, to which SparseSpec::by_row leads.
+bool sparse_by_row(const SparseLayer& layer, arch::ArchSet archs);
+
 // Rough nanoseconds on one fast core, by the best instruction set that may run.
 int64_t sparse_nanoseconds(const SparseLayer& layer, arch::ArchSet archs);
 int64_t dense_nanoseconds(const SparseLayer& layer, arch::ArchSet archs);

@@ -1,5 +1,6 @@
 // The kernels of the sparse family. Pixels lie across a vector and one block of four weights is
-// broadcast to all of them, so that a kernel does the kept blocks' products and no others.
+// broadcast to all of them, so that a kernel does the kept blocks' products and no others; for a
+// single pixel see SparseRow.
 
 #ifndef INT8X_KERNELS_SPARSE_LEAF_H_
 #define INT8X_KERNELS_SPARSE_LEAF_H_
@@ -63,6 +64,29 @@ struct SparseKernel {
   void (*run_requantize)(const SparseBlock& block, const SparseOutput& output);
 };
 
+// For a single pixel 16 output channels lie across a vector instead, each with kept blocks of its
+// own. Blocks go in chunks, whose pixels two registers hold. Entry n of a chunk is each channel's
+// n-th kept block there; channels with fewer are filled up with weights of zero.
+constexpr int kSparseRowChunk = 32, kSparseRowPanel = 16;
+
+struct SparseRow {
+  const uint8_t* lhs;  // [chunks][kSparseRowChunk][4], pixels + 128
+  int chunks, panels;
+  const uint8_t* counts;  // [panels][chunks]: entries
+  const uint8_t* places;  // [entries][kSparseRowPanel]: numbers of blocks in the chunk
+  const int8_t* weights;  // [entries][kSparseRowPanel][4], aligned to 64
+  int32_t* sums;          // [panels][kSparseRowPanel]
+};
+
+struct SparseRowKernel {
+  const char* name;
+  arch::Arch arch;
+  void (*run)(const SparseRow& row);
+};
+
+// The best kernel for these instruction sets, or null where none has one.
+const SparseRowKernel* sparse_row_kernel(arch::ArchSet archs);
+
 // The best kernel for these instruction sets.
 const SparseKernel& sparse_kernel(arch::ArchSet archs);
 
@@ -75,8 +99,10 @@ const SparseKernel* sparse_kernels(int* count);
   void name(const SparseBlock& block);                                             \
   void name##_pack(const int8_t* const* pixels, int count, int blocks, void* lhs); \
   FUSED(name##_requantize)
+#define INT8X_SPARSE_ROW_KERNEL(arch, name) void name(const SparseRow& row);
 #include "delegate/kernels/sparse/kernels.inc"
 #undef INT8X_SPARSE_KERNEL
+#undef INT8X_SPARSE_ROW_KERNEL
 #undef INT8X_SPARSE_FUSED
 #undef INT8X_SPARSE_NONE
 

@@ -19,17 +19,34 @@ bool kept(const int8_t* four) {
 
 // The parts of one allocation.
 struct Parts {
-  int64_t ends, list, weights, bias, scales, bytes;
+  int64_t ends, list, weights, counts, bias, scales, bytes;
 };
 
-Parts parts_of(const SparseSpec& spec, const SparseKernel& kernel, int64_t chunks, int64_t kept) {
+// Bytes of the parts that depend on the kernel.
+struct Sizes {
+  int64_t ends, list, weights, counts;
+};
+
+Sizes sizes_of(const SparseSpec& spec, const SparseKernel& kernel, int64_t chunks, int64_t kept) {
+  return {chunks * (spec.out_c + 1) * 4, kept, kept * 4 * bytes_of(kernel.format), 0};
+}
+
+Sizes sizes_of(const SparseSpec& spec, const std::vector<uint8_t>& counts) {
+  int64_t blocks = 0;
+  for (uint8_t count : counts) blocks += int64_t{count} * kSparseRowPanel;
+  return {int64_t{sparse_panels(spec.out_c) + 1} * 4, blocks, blocks * 4,
+          static_cast<int64_t>(counts.size())};
+}
+
+Parts parts_of(const SparseSpec& spec, const Sizes& sizes) {
   const int64_t columns = round_up(spec.out_c, kRequantizeColumns);
   const int64_t scale = spec.multipliers != nullptr ? sizeof(Multiplier) : sizeof(double);
   Parts p;
   p.ends = round_up(sizeof(SparseWeights), kAlignment);
-  p.list = p.ends + round_up(chunks * (spec.out_c + 1) * 4, kAlignment);
-  p.weights = p.list + round_up(kept, kAlignment);
-  p.scales = p.weights + round_up(kept * 4 * bytes_of(kernel.format), kAlignment);
+  p.list = p.ends + round_up(sizes.ends, kAlignment);
+  p.weights = p.list + round_up(sizes.list, kAlignment);
+  p.counts = p.weights + round_up(sizes.weights, kAlignment);
+  p.scales = p.counts + round_up(sizes.counts, kAlignment);
   p.bias = p.scales + round_up(columns * scale, kAlignment);
   p.bytes = p.bias + round_up(columns * 4, kAlignment);
   return p;
@@ -99,9 +116,15 @@ SparseWeightsPtr sparse_pack(const SparseSpec& spec, arch::ArchSet archs) {
   const int64_t blocks = int64_t{spec.taps} * (spec.in_c / 4);
   const int64_t rows = int64_t{spec.out_c} * spec.taps;
   if (blocks > INT32_MAX / 1024 || blocks * spec.out_c > UINT32_MAX / 8) return nullptr;
-  const int64_t chunks = (blocks + kSparseChunk - 1) / kSparseChunk;
+  const SparseRowKernel* by_row =
+      spec.by_row && spec.taps == 1 ? sparse_row_kernel(archs) : nullptr;
+  const int chunk = by_row != nullptr ? kSparseRowChunk : kSparseChunk;
+  const int64_t chunks = (blocks + chunk - 1) / chunk;
   const int64_t kept = sparse_kept_blocks(spec.weights, rows, spec.in_c);
-  const Parts parts = parts_of(spec, kernel, chunks, kept);
+  const std::vector<uint8_t> counts =
+      by_row != nullptr ? sparse_row_counts(spec) : std::vector<uint8_t>();
+  const Parts parts = parts_of(
+      spec, by_row != nullptr ? sizes_of(spec, counts) : sizes_of(spec, kernel, chunks, kept));
   void* memory = std::aligned_alloc(kAlignment, static_cast<size_t>(parts.bytes));
   if (memory == nullptr) return nullptr;
 
@@ -109,8 +132,15 @@ SparseWeightsPtr sparse_pack(const SparseSpec& spec, arch::ArchSet archs) {
   uint32_t* ends = reinterpret_cast<uint32_t*>(base + parts.ends);
   int32_t* bias = reinterpret_cast<int32_t*>(base + parts.bias);
   std::memset(base + parts.scales, 0, static_cast<size_t>(parts.bytes - parts.scales));
-  write_lists(spec, kernel.format, ends, base + parts.list, base + parts.weights);
-  const bool narrow = write_bias(spec, lhs_offset(kernel.format), bias);
+  if (by_row != nullptr) {
+    std::memcpy(base + parts.counts, counts.data(), counts.size());
+    write_sparse_rows(spec, counts, ends, base + parts.list,
+                      reinterpret_cast<int8_t*>(base + parts.weights));
+  } else {
+    write_lists(spec, kernel.format, ends, base + parts.list, base + parts.weights);
+  }
+  const int32_t offset = by_row != nullptr ? 128 : lhs_offset(kernel.format);
+  const bool narrow = write_bias(spec, offset, bias);
   Multiplier* multipliers = nullptr;
   double* scales = nullptr;
   if (spec.multipliers != nullptr) {
@@ -141,13 +171,17 @@ SparseWeightsPtr sparse_pack(const SparseSpec& spec, arch::ArchSet archs) {
                                                      base + parts.weights,
                                                      bias,
                                                      multipliers,
-                                                     scales});
+                                                     scales,
+                                                     by_row,
+                                                     base + parts.counts});
 }
 
 size_t sparse_weights_bytes(const SparseWeights& weights) { return weights.bytes; }
 
 int64_t sparse_weights_kept(const SparseWeights& weights) { return weights.kept; }
 
-const char* sparse_kernel_name(const SparseWeights& weights) { return weights.kernel->name; }
+const char* sparse_kernel_name(const SparseWeights& weights) {
+  return weights.by_row != nullptr ? weights.by_row->name : weights.kernel->name;
+}
 
 }  // namespace int8x

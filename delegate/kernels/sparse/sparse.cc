@@ -135,17 +135,22 @@ class Run {
 }  // namespace
 
 size_t sparse_scratch_bytes(const SparseWeights& weights, const SparseGeometry& geometry) {
+  if (weights.by_row != nullptr) return sparse_row_scratch_bytes(weights);
   return static_cast<size_t>(2 * kSumsBytes + kPointersBytes + padding_bytes(weights) +
                              sparse_cut(weights, geometry).lhs_bytes);
 }
 
 int64_t sparse_tiles(const SparseWeights& weights, const SparseGeometry& geometry) {
+  if (weights.by_row != nullptr) return sparse_row_tiles(weights, geometry);
   const SparseCut cut = sparse_cut(weights, geometry);
   return cut.pixel_tiles * cut.channel_tiles;
 }
 
 void sparse_run(const SparseWeights& weights, const SparseGeometry& geometry, const int8_t* input,
                 int8_t* output, int64_t tile_begin, int64_t tile_end, void* scratch) {
+  if (weights.by_row != nullptr) {
+    return sparse_row_run(weights, geometry, input, output, tile_begin, tile_end, scratch);
+  }
   Run(weights, geometry, input, output, scratch).tiles(tile_begin, tile_end);
 }
 

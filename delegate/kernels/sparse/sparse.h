@@ -33,6 +33,7 @@ struct SparseSpec {
   int scale_count;                              // 1 or out_c
   int32_t input_zero_point, output_zero_point;  // in [-128, 127]
   int32_t activation_min, activation_max;       // in [-128, 127], min <= max
+  bool by_row = false;  // for a single output pixel of one tap: sparse_by_row() of choice.h
 };
 
 // How output pixels see the input. FULLY_CONNECTED on r rows is a 1x1 kernel on a line of r pixels.

@@ -3,6 +3,8 @@
 #ifndef INT8X_KERNELS_SPARSE_SPARSE_WEIGHTS_H_
 #define INT8X_KERNELS_SPARSE_SPARSE_WEIGHTS_H_
 
+#include <vector>
+
 #include "delegate/kernels/requantize/requantize.h"
 #include "delegate/kernels/sparse/leaf.h"
 #include "delegate/kernels/sparse/sparse.h"
@@ -26,7 +28,23 @@ struct SparseWeights {
   const int32_t* bias;            // with all of acc that does not depend on the input
   const Multiplier* multipliers;  // one for each channel, or null
   const double* scales;           // the same
+  // With a row kernel chunks are of kSparseRowChunk blocks, and weights, list and counts are what
+  // SparseRow says; `ends` are the entries before each panel, [panels + 1].
+  const SparseRowKernel* by_row;
+  const uint8_t* counts;
 };
+
+constexpr int sparse_panels(int out_c) { return (out_c + kSparseRowPanel - 1) / kSparseRowPanel; }
+
+// The parts of sparse_pack(), sparse_run() and what goes with it for a row kernel.
+std::vector<uint8_t> sparse_row_counts(const SparseSpec& spec);
+void write_sparse_rows(const SparseSpec& spec, const std::vector<uint8_t>& counts, uint32_t* ends,
+                       uint8_t* places, int8_t* weights);
+size_t sparse_row_scratch_bytes(const SparseWeights& weights);
+int64_t sparse_row_tiles(const SparseWeights& weights, const SparseGeometry& geometry);
+void sparse_row_run(const SparseWeights& weights, const SparseGeometry& geometry,
+                    const int8_t* input, int8_t* output, int64_t tile_begin, int64_t tile_end,
+                    void* scratch);
 
 // Tiles are pixels by channels; pixels are those of all images, numbered through.
 struct SparseCut {
