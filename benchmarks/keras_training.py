@@ -30,16 +30,20 @@ def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
     import keras
     from quality.case import accuracy
     from quality.measure import outputs_of
+    from training import emotions
     from training.columns import COLUMNS
     from training.fit import images
     from training.start import Start
 
-    mark = COLUMNS[column].fingerprint
+    if net == emotions.NET and column not in emotions.COLUMNS:
+        return
+    mark = COLUMNS[column].fingerprint(net)
     wanted = (net, seed, column, epochs)
     if any(row.key == wanted and row.fingerprint == mark for row in load(path)):
         return
     start = time.perf_counter()
-    model = COLUMNS[column].make(Start(net, seed, epochs))
+    where = emotions.Transferred if net == emotions.NET else Start
+    model = COLUMNS[column].make(where(net, seed, epochs))
     seconds = round(time.perf_counter() - start, 1)
     keras.backend.clear_session()
     _, _, x, y = images()
@@ -71,7 +75,7 @@ def print_table(path: Path, epochs: int, nets: list[str], document: Path | None)
     else:
         document.write_text(into(document.read_text(encoding="utf-8"), text), encoding="utf-8")
     rows = load(path)
-    old = sum(row.fingerprint != COLUMNS[row.column].fingerprint for row in rows)
+    old = sum(row.fingerprint != COLUMNS[row.column].fingerprint(row.net) for row in rows)
     print(f"{old} of {len(rows)} results are of older sources", file=sys.stderr)
 
 
@@ -116,11 +120,13 @@ def _ratios(net: str, mine: dict[str, float], theirs: dict[str, float]) -> None:
 
 
 def arguments() -> argparse.Namespace:
+    from training import emotions
     from training.columns import COLUMNS
     from training.nets import NETS
 
+    nets = [*NETS, emotions.NET]
     parser = argparse.ArgumentParser(description="Accuracy and cost of training for int8.")
-    parser.add_argument("--nets", nargs="+", metavar="NAME", choices=NETS, default=list(NETS))
+    parser.add_argument("--nets", nargs="+", metavar="NAME", choices=nets)
     parser.add_argument(
         "--columns", nargs="+", metavar="NAME", choices=COLUMNS, default=list(COLUMNS)
     )
@@ -132,7 +138,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--into", type=Path, metavar="FILE.md", help="with --table: the document")
     parser.add_argument("--steps", action="store_true", help="time training steps instead")
     parser.add_argument("--memory", action="store_true", help="measure the memory of fits instead")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.nets = options.nets or (list(NETS) if options.steps or options.memory else nets)
+    return options
 
 
 def main() -> None:

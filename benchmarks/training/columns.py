@@ -13,6 +13,7 @@ import numpy as np
 from quality.case import Case, accuracy
 from quality.environments import environment
 from quality.peers import tensorflow
+from training import emotions
 from training.fit import fit, images
 from training.sources import PACKAGE, fingerprint, imported
 from training.start import Start
@@ -140,10 +141,10 @@ class Column:
     sources: frozenset[Path]
     against: str = "float"
 
-    @property
-    def fingerprint(self) -> str:
-        """One for the code that makes its results."""
-        return fingerprint(self.make, self.sources)
+    def fingerprint(self, net: str) -> str:
+        """One for the code that makes its results for a net."""
+        more = {HERE / "emotions.py"} if net == emotions.NET else set()
+        return fingerprint(self.make, self.sources | more)
 
 
 def _qat(title: str, **settings: Any) -> Column:

@@ -14,7 +14,7 @@ from training.fit import JIT, images
 from training.nets import NETS
 
 BATCH = 64
-ROUNDS, STEPS, WARM_UP = 5, 24, 4  # steps a round; the first of each are not counted
+ROUNDS, STEPS, WARM_UP = 2, 24, 4  # steps an epoch; the first of each are not counted
 
 Kind = Callable[[], tuple[Any, tuple[Any, ...]]]  # gives a model and its callbacks
 
@@ -77,7 +77,7 @@ def time_steps(keras: Any, kinds: dict[str, Kind]) -> dict[str, float]:
     made = {name: _compiled(keras, kind) for name, kind in kinds.items()}
     clock = _clock(keras)
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
-    for number in range(ROUNDS + 1):
+    for _ in range(ROUNDS):
         for name, (model, callbacks) in made.items():
             count = BATCH * STEPS
             clock.seconds = []
@@ -89,9 +89,8 @@ def time_steps(keras: Any, kinds: dict[str, Kind]) -> dict[str, float]:
                 verbose=0,
                 callbacks=[*callbacks, clock],
             )
-            if number:  # the first round traces
-                for epoch in range(2, 4):  # learned ranges have begun by then
-                    seconds[name] += clock.seconds[epoch * STEPS + WARM_UP : (epoch + 1) * STEPS]
+            for epoch in range(2, 4):  # all is traced, and learned ranges have begun, by then
+                seconds[name] += clock.seconds[epoch * STEPS + WARM_UP : (epoch + 1) * STEPS]
     return {name: statistics.median(each) for name, each in seconds.items()}
 
 
