@@ -276,7 +276,7 @@ def updates_done(optimizer: Any) -> int:
 
 def whole(number: Any) -> int:
     """The value of a variable or tensor of one whole number, under a distribution strategy too."""
-    return int(keras.ops.convert_to_tensor(number))
+    return int(keras.ops.convert_to_numpy(number))
 
 
 def patch_updates(
