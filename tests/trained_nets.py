@@ -62,7 +62,7 @@ def steps_of_operators(model, graph, images):
     handle.run_watched(images, lambda site, x, y: rounded.append((site, np.asarray(y))))
     seen = [_integers(y, *handle.ranges.constants(site)) for site, y in rounded]
     (source,) = graph.main.inputs
-    values = {source: images if source.quant is None else _closest(seen, source, None)}
+    values = {source: images[:, None] if source.quant is None else _closest(seen, source, None)}
     for op in graph.main.operators:
         came = _alone(graph, op, values)
         (sink,) = op.outputs
@@ -84,7 +84,7 @@ def _closest(seen, tensor, came):
         return None
     grid = np.float32(tensor.quant.scale), tensor.quant.zero_point
     fitting = [
-        values.reshape(-1, *tensor.shape[1:])
+        values.reshape(-1, *tensor.shape)
         for (scale, zero_point), values in seen
         if (np.float32(scale), zero_point) == grid and values[0].size == tensor.size
     ]
@@ -110,7 +110,7 @@ def _alone(graph, op, values):
     rows = []
     for sample in zip(*(values[a] for a, _ in read), strict=True):
         for source, part in zip(sources, sample, strict=True):
-            interpreter.set_tensor(source["index"], part[None].astype(source["dtype"]))
+            interpreter.set_tensor(source["index"], part.astype(source["dtype"]))
         interpreter.invoke()
-        rows.append(interpreter.get_tensor(sink["index"])[0].astype(int))
+        rows.append(interpreter.get_tensor(sink["index"]).astype(int))
     return np.array(rows)

@@ -1,4 +1,4 @@
-"""What TFLite's int32 accumulators do to a result, where INT4 weights make it matter.
+"""What TFLite's int32 accumulators do to a result.
 
 A step of the accumulator, and of the bias, is M = scale_in * scale_w / scale_out steps of the
 output. With 127 steps of weights M is about a hundredth, and what is rounded there training need
@@ -9,6 +9,8 @@ step. FULLY_CONNECTED rounds but once.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import keras
 from keras import ops
@@ -25,25 +27,24 @@ _OFF_TIE = 2.0**-11  # of an output step: above float32's error, below any first
 
 
 class Accumulators:
-    """The roundings of calls whose kernel has 4 bits, as the file's operators make them."""
+    """The roundings of the file's operators: in training of those whose kernel has 4 bits, else of
+    all.
+    """
 
     def __init__(self, ranges: Ranges, kernels: KernelGrids) -> None:
         self.ranges, self.kernels = ranges, kernels
 
-    def rounds(self, plan: CallPlan, first: bool = False) -> bool:
-        """Whether training sees the accumulator of this call's kernel, or of the first of two."""
-        return self._source(plan, first) is not None and self._grid(plan, first).bits == 4
-
-    def rounds_twice(self, plan: CallPlan, first: bool = False) -> bool:
-        """Whether it sees two roundings of a result: FULLY_CONNECTED makes one, of acc * M."""
-        return self.rounds(plan, first) and not isinstance(plan.operation, keras.layers.Dense)
+    def rounds(self, plan: CallPlan, training: bool, first: bool = False) -> bool:
+        """Whether a run sees the accumulator of this call's kernel, or of the first of two."""
+        if not plan.sources or self._source(plan, first) is None or self.ranges.bits == 16:
+            return False
+        return not training or self._grid(plan, first).bits == 4
 
     def bias_error(self, plan: CallPlan, bias: Tensor) -> Tensor:
         """What rounding adds to a bias [output channels], with BatchNormalization folded in, no
         gradient; zero until the input has a range.
         """
-        assert plan.source is not None
-        scale, _, seen = self.ranges.params(plan.source)
+        scale, _, seen = self.ranges.params(self._source(plan, False))
         step = scale * self._weight_scales(plan)
         error = ops.round(bias / step) * step - bias
         return ops.stop_gradient(ops.where(seen > 0.0, error, ops.zeros_like(error)))
@@ -56,15 +57,45 @@ class Accumulators:
         return self.bias_error(plan, offset)
 
     def requantized(self, plan: CallPlan, y: Tensor, group: int, first: bool = False) -> Tensor:
-        """The result of the call's kernel, or of the first of two, after the first rounding of its
-        accumulator, halves on their way to the second one moved off the tie; the gradient passes
-        through. group: of the output.
+        """The result of the call's kernel, or of the first of two, as its accumulator leaves it.
+
+        group: of the output.
         """
-        source = self._source(plan, first)
-        assert source is not None
-        scale_in, _, seen = self.ranges.params(source)
+        if isinstance(plan.operation, keras.layers.Dense):  # FULLY_CONNECTED
+            return y
+        scale_in, _, seen = self.ranges.params(self._source(plan, first))
+        return self._twice(y, scale_in * self._weight_scales(plan, first), seen, group)
+
+    def leaky(self, plan: CallPlan, x: Tensor, y: Tensor, group: int) -> Tensor:
+        """LEAKY_RELU of x, two products: by 1 and by the slope."""
+        scale, _, seen = self.ranges.params(self._source(plan, True))
+        slope = plan.operation.negative_slope
+        below = self._twice(y, scale * slope, seen, group)
+        return ops.where(x < 0.0, below, self._twice(y, scale, seen, group))
+
+    def product(self, plan: CallPlan, y: Tensor, group: int) -> Tensor:
+        """MUL of two tensors."""
+        one, _, seen = self.ranges.params(self._source(plan, True))
+        two, _, seen_too = self.ranges.params(self._source(plan, False))
+        return self._twice(y, one * two, ops.minimum(seen, seen_too), group)
+
+    def affine(
+        self, plan: CallPlan, x: Tensor, factor: Tensor, offset: Tensor, scale: Tensor, group: Any
+    ) -> Tensor:
+        """x * factor + offset as a depthwise convolution of one point, factor being on the grid of
+        `scale`. group: of the output; None where a ReLU follows.
+        """
+        scale_in, _, seen = self.ranges.params(self._source(plan, True))
+        step = scale_in * scale
+        y = x * factor + ops.where(seen > 0.0, ops.round(offset / step) * step, offset)
+        return y if group is None else self._twice(y, step, seen, group)
+
+    def _twice(self, y: Tensor, step: Tensor, seen: Tensor, group: int) -> Tensor:
+        """y, a multiple of `step`, after the first of two roundings, halves on their way to the
+        second one moved off the tie; the gradient passes through. seen: 0 while there is no step.
+        """
         scale, _, seen_out = self.ranges.params(group)
-        bits = tensors.bits_of(scale_in * self._weight_scales(plan, first) / scale)
+        bits = tensors.bits_of(step / scale)
         shift = ops.maximum(126 - bits // _EXPONENT, 0)
         grid = scale * tensors.float_of((127 - shift) * _EXPONENT)  # 2^-shift of a step
         wide = ops.cast(y, "float32")
@@ -72,8 +103,8 @@ class Accumulators:
         rounded = ops.where((seen > 0.0) & (seen_out > 0.0), rounded, wide)
         return ops.cast(wide + ops.stop_gradient(rounded - wide), y.dtype)
 
-    def _source(self, plan: CallPlan, first: bool) -> int | None:
-        return plan.first_source if first else plan.source
+    def _source(self, plan: CallPlan, first: bool) -> Any:
+        return plan.sources[0 if first else -1]
 
     def _grid(self, plan: CallPlan, first: bool = False) -> KernelGrid:
         names = kernels(plan)

@@ -98,7 +98,8 @@ def _fake_quant_16(x: Tensor, scale: Tensor, high: Tensor):  # type: ignore[no-u
 
 @ops.custom_gradient
 def fake_quant_average(x: Tensor, scale: Tensor, zero_point: Tensor):  # type: ignore[no-untyped-def]
-    """Averages of grid points as AVERAGE_POOL_2D rounds them: q half away from the integer zero.
+    """Averages of grid points as AVERAGE_POOL_2D and RESIZE_BILINEAR round them: q half away from
+    the integer zero.
 
     Halves are common among averages of four, so which way they go matters. The gradient passes
     through.

@@ -140,8 +140,12 @@ class Forward:
             y = _resize(plan.operation, args[0])
         elif exporting and self._clips_by_range(plan):
             y = ops.relu(args[0])
+        elif isinstance(plan.operation, keras.layers.Activation):
+            y = self._activated(plan.operation.activation, args[0])
         else:
             y = original(*args, **kwargs)
+            if not exporting:
+                y = self._multiplied(plan, args, y)
         if plan.ends is not None and 0 in plan.outputs:
             y = self._requantize(plan.ends, y, plan.outputs[0])
         return self.round_all(plan.outputs, y)
@@ -175,7 +179,7 @@ class Forward:
             if own:
                 return original(*args, **kwargs)
             y = original(*args, **{**kwargs, "training": False})
-            if not self.accumulators.rounds(plan.folds_into):
+            if not self.accumulators.rounds(plan.folds_into, self.run.training):
                 return y
             return y + ops.cast(self.accumulators.folded_error(plan.folds_into), y.dtype)
         factor, offset = affine(layer)
@@ -189,7 +193,12 @@ class Forward:
         if own:
             y = original(*args, **kwargs)
             return y + ops.cast(wide * ops.stop_gradient(rounded - factor), y.dtype)
-        return ops.cast(wide * rounded + offset, x.dtype)
+        if self.run.training or self.bits == 16 or None in plan.sources:
+            return ops.cast(wide * rounded + offset, x.dtype)
+        group = plan.outputs[0].group if 0 in plan.outputs else None
+        scale = fake_quant.weight_scale(factor, axes)
+        y = self.accumulators.affine(plan, wide, rounded, offset, scale, group)
+        return ops.cast(y, x.dtype)
 
     def _normalizes_batches(self, layer: Any, kwargs: dict[str, Any]) -> bool:
         training = kwargs.get("training")
@@ -276,9 +285,7 @@ class Forward:
             **common,
         )
         assert plan.middle is not None
-        if self.run.mode != EXPORT and self.accumulators.rounds_twice(plan, first=True):
-            y = self.accumulators.requantized(plan, y, plan.middle.group, first=True)
-        y = self.round(plan.middle, y)
+        y = self.round(plan.middle, self._requantize(plan, y, plan.middle, first=True))
         y = keras.ops.conv(y, ops.cast(pointwise, y.dtype), strides=1, **common)
         bias = private.master_value(layer.bias) if layer.use_bias else None
         if offset is not None:
@@ -291,7 +298,12 @@ class Forward:
 
     def _rounds_bias(self, plan: CallPlan) -> bool:
         """Not of a folded BatchNormalization's layer: that rounds both together."""
-        return self.run.mode != EXPORT and plan.norm is None and self.accumulators.rounds(plan)
+        return plan.norm is None and self._sees_accumulator(plan)
+
+    def _sees_accumulator(self, plan: CallPlan, first: bool = False) -> bool:
+        if self.run.mode == EXPORT:
+            return False
+        return self.accumulators.rounds(plan, self.run.training, first)
 
     def _merge(self, plan: CallPlan, terms: list[Tensor]) -> Tensor:
         """Add or Multiply of more than two tensors: in TFLite a chain that rounds each time."""
@@ -301,18 +313,40 @@ class Forward:
             y = join(self.round(site, y), term)
         return y
 
-    def _requantize(self, plan: CallPlan, y: Tensor, site: Site) -> Tensor:
-        """y, which lies where the call's operator ends, as its kernel's accumulator leaves it."""
-        if self.run.mode == EXPORT or not self.accumulators.rounds_twice(plan):
+    def _requantize(self, plan: CallPlan, y: Tensor, site: Site, first: bool = False) -> Tensor:
+        """y, which lies where the call's operator ends, or the first of two, as its kernel's
+        accumulator leaves it.
+        """
+        if not self._sees_accumulator(plan, first):
             return y
-        if plan.norm is not None and self._normalizes_batches(plan.norm, {}):
+        if plan.norm is not None and not first and self._normalizes_batches(plan.norm, {}):
             return y
-        return self.accumulators.requantized(plan, y, site.group)
+        return self.accumulators.requantized(plan, y, site.group, first)
+
+    def _multiplied(self, plan: CallPlan, args: tuple[Any, ...], y: Tensor) -> Tensor:
+        """The result of LeakyReLU or of a product of two tensors, when nothing is trained, as its
+        operator rounds it.
+        """
+        if self.run.training or self.bits == 16 or None in plan.sources or 0 not in plan.outputs:
+            return y
+        if isinstance(plan.operation, keras.layers.LeakyReLU) and args:
+            return self.accumulators.leaky(plan, args[0], y, plan.outputs[0].group)
+        if isinstance(plan.operation, keras.layers.Multiply) and len(plan.sources) == 2:
+            return self.accumulators.product(plan, y, plan.outputs[0].group)
+        return y
 
     def _activate(self, plan: CallPlan, activation: Callable[..., Any] | None, y: Tensor) -> Tensor:
         if plan.inner is not None:
             y = self.round(plan.inner, self._requantize(plan, y, plan.inner))
-        return y if activation is None else activation(y)
+        return y if activation is None else self._activated(activation, y)
+
+    def _activated(self, activation: Callable[..., Any], x: Tensor) -> Tensor:
+        """An activation; of swish, which the file has as LOGISTIC and MUL, the first is rounded."""
+        if kinds.activation_name(activation) != "silu" or self.run.mode == EXPORT:
+            return activation(x)
+        grid = kinds.FIXED_GRID_16 if self.bits == 16 else kinds.FIXED_GRIDS["sigmoid"]
+        scale, zero_point = (ops.convert_to_tensor(number, "float32") for number in grid)
+        return x * fake_quant.fake_quant(ops.sigmoid(x), scale, zero_point, self.bits)
 
 
 def _mark_float(y: Any) -> Any:

@@ -43,10 +43,10 @@ class Site:
 class CallPlan:
     """What to do at one call: positions count the floating tensors of its arguments or results.
 
-    `source` is the group of the tensor that the kernel (of two the second) reads, if it is rounded,
-    `first_source` that of the first of two; `middle` lies between the two kernels of a separable
-    convolution, `inner` before an inline activation that does not fuse, `partial` are the sums (or
-    products) on the way of an Add (or Multiply) of more than two tensors.
+    `sources` are the groups of the tensors that its operators read, of a separable convolution that
+    of each kernel's, None for one that is not rounded; `middle` lies between those two kernels,
+    `inner` before an inline activation that does not fuse, `partial` are the sums (or products) on
+    the way of an Add (or Multiply) of more than two tensors.
     """
 
     operation: Any
@@ -58,8 +58,7 @@ class CallPlan:
     outputs: dict[int, Site] = field(default_factory=dict)
     norm: Any = None  # the BatchNormalization that folds into this call's kernel
     folds_into: CallPlan | None = None  # this call is such a BatchNormalization
-    source: int | None = None
-    first_source: int | None = None
+    sources: tuple[int | None, ...] = ()
     ends: CallPlan | None = None  # the call with a kernel whose operator ends at this call's output
     last: bool = False  # of kind FLOAT: an operator of the integer file reads the result
 
@@ -167,12 +166,10 @@ class _Planner:
     def _find_sources(self) -> None:
         rounded = {site.group for site in self.plan.sites()}
         for call, plan in zip(self.record.calls, self.plan.calls, strict=True):
-            if plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE) and call.inputs:
-                group = self.groups.find(call.inputs[0])
-                plan.source = group if group in rounded else None
-            if plan.kind == kinds.SEPARABLE:
-                plan.first_source = plan.source
-                plan.source = plan.middle.group if plan.middle is not None else None
+            groups = (self.groups.find(value) for value in call.inputs)
+            plan.sources = tuple(group if group in rounded else None for group in groups)
+            if plan.middle is not None:
+                plan.sources += (plan.middle.group,)
             if plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE) and plan.inner is None:
                 self._end(plan, call.outputs[0]).ends = plan
 
@@ -306,7 +303,7 @@ class _Planner:
                 continue
             host, name = self._host(number, f"output{call.turn}_{position}")
             site = self._site(value, host, name, observe=plan.kind != kinds.SAME_ROUNDED)
-            plan.outputs[position] = replace(site, average=_averages(plan))
+            plan.outputs[position] = replace(site, average=plan.kind == kinds.SAME_ROUNDED)
 
     def _inside(self, host: keras.Layer, name: str) -> Site:
         self.next_group += 1
@@ -345,12 +342,6 @@ class _Planner:
 
 def _activation(plan: CallPlan) -> str:
     return kinds.activation_name(plan.operation.activation)
-
-
-def _averages(plan: CallPlan) -> bool:
-    return plan.kind == kinds.SAME_ROUNDED and not isinstance(
-        plan.operation, keras.layers.UpSampling2D
-    )
 
 
 def _output_grid(plan: CallPlan) -> tuple[float, int] | None:
