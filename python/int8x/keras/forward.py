@@ -93,7 +93,7 @@ class Forward:
         return tensors.READS_IN_TRACE and self.run.training
 
     def _rounded(self, grid: KernelGrid, weight: Tensor) -> Tensor:
-        return grid.rounded(weight, self._traces_training() and grid.begun)
+        return grid.rounded(weight, grid.begun if self._traces_training() else None)
 
     def _learns(self, site: Site) -> bool:
         """Whether this run moves the site's range by gradients."""

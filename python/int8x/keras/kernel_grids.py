@@ -87,13 +87,15 @@ class KernelGrid:
         """The kernel's integers, as float32."""
         return fake_quant.weight_steps(weight, self.scale(weight), self.bits)
 
-    def rounded(self, weight: Tensor, begun: bool = False) -> Tensor:
-        """The kernel on its grid, with gradients for the kernel and for learned scales."""
-        if self.learns:
-            from int8x.keras import learned  # of TensorFlow alone
+    def rounded(self, weight: Tensor, begun: bool | None = None) -> Tensor:
+        """The kernel on its grid, with gradients for the kernel and for learned scales; begun: what
+        `begun` is known to be, if it is.
+        """
+        if not self.learns or begun is False:
+            return fake_quant.fake_quant_weight(weight, self.axes, self.bits)
+        from int8x.keras import learned  # of TensorFlow alone
 
-            return learned.learned_weight(weight, self.scale(weight, begun), self.bits)
-        return fake_quant.fake_quant_weight(weight, self.axes, self.bits)
+        return learned.learned_weight(weight, self.scale(weight, bool(begun)), self.bits)
 
 
 class KernelGrids:
