@@ -8,6 +8,15 @@ from int8x.keras.handle import handle_of
 from keras import layers as L
 
 X, Y, X_TEST, _ = nets.digits(128, 48)
+MOVES = (
+    "MAX_POOL_2D",
+    "PAD",
+    "PADV2",
+    "RESHAPE",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "TRANSPOSE",
+    "QUANTIZE",
+)
 KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
@@ -66,7 +75,7 @@ def steps_of_operators(model, graph, images):
     for op in graph.main.operators:
         came = _alone(graph, op, values)
         (sink,) = op.outputs
-        wanted = _closest(seen, sink, came)
+        wanted = None if op.kind in MOVES else _closest(seen, sink, came)
         if wanted is not None:
             yield op, np.abs(came - wanted)
         values[sink] = came if wanted is None else wanted  # it only moves values

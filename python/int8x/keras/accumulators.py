@@ -66,38 +66,63 @@ class Accumulators:
         scale_in, _, seen = self.ranges.params(self._source(plan, first))
         return self._twice(y, scale_in * self._weight_scales(plan, first), seen, group)
 
-    def leaky(self, plan: CallPlan, x: Tensor, y: Tensor, group: int) -> Tensor:
+    def leaky(self, plan: CallPlan, x: Tensor, y: Tensor) -> Tensor:
         """LEAKY_RELU of x, two products: by 1 and by the slope."""
         scale, _, seen = self.ranges.params(self._source(plan, True))
-        slope = plan.operation.negative_slope
-        below = self._twice(y, scale * slope, seen, group)
-        return ops.where(x < 0.0, below, self._twice(y, scale, seen, group))
+        below = self._twice(y, scale * plan.operation.negative_slope, seen, plan.end)
+        return ops.where(x < 0.0, below, self._twice(y, scale, seen, plan.end))
 
-    def product(self, plan: CallPlan, y: Tensor, group: int) -> Tensor:
+    def product(self, plan: CallPlan, y: Tensor) -> Tensor:
         """MUL of two tensors."""
         one, _, seen = self.ranges.params(self._source(plan, True))
         two, _, seen_too = self.ranges.params(self._source(plan, False))
-        return self._twice(y, one * two, ops.minimum(seen, seen_too), group)
+        return self._twice(y, one * two, ops.minimum(seen, seen_too), plan.end)
+
+    def mean(self, plan: CallPlan, y: Tensor, count: int) -> Tensor:
+        """MEAN of `count` numbers, which is a product by a multiplier shifted by log2 of them."""
+        scale_in, _, seen = self.ranges.params(self._source(plan, True))
+        assert plan.end is not None
+        scale, _, _ = self.ranges.params(plan.end)
+        shift = self._shift(scale_in / scale, count.bit_length() - 1)
+        return self._first(y, shift, seen, plan.end)
+
+    def rescaled(self, plan: CallPlan, terms: list[Tensor]) -> list[Tensor]:
+        """Tensors that are joined on another grid than their own, by QUANTIZE."""
+        moved = []
+        for term, source in zip(terms, plan.sources, strict=True):
+            assert source is not None
+            scale, _, seen = self.ranges.params(source)
+            moved.append(term if source == plan.end else self._twice(term, scale, seen, plan.end))
+        return moved
 
     def affine(
-        self, plan: CallPlan, x: Tensor, factor: Tensor, offset: Tensor, scale: Tensor, group: Any
+        self, plan: CallPlan, x: Tensor, factor: Tensor, offset: Tensor, scale: Tensor
     ) -> Tensor:
         """x * factor + offset as a depthwise convolution of one point, factor being on the grid of
-        `scale`. group: of the output; None where a ReLU follows.
+        `scale`.
         """
         scale_in, _, seen = self.ranges.params(self._source(plan, True))
         step = scale_in * scale
         y = x * factor + ops.where(seen > 0.0, ops.round(offset / step) * step, offset)
-        return y if group is None else self._twice(y, step, seen, group)
+        return self._twice(y, step, seen, plan.end)
 
-    def _twice(self, y: Tensor, step: Tensor, seen: Tensor, group: int) -> Tensor:
-        """y, a multiple of `step`, after the first of two roundings, halves on their way to the
-        second one moved off the tie; the gradient passes through. seen: 0 while there is no step.
+    def _twice(self, y: Tensor, step: Tensor, seen: Tensor, group: Any) -> Tensor:
+        """y, a multiple of `step`, after the first of two roundings. seen: 0 while there is no
+        step.
+        """
+        scale, _, _ = self.ranges.params(group)
+        return self._first(y, self._shift(step / scale, 0), seen, group)
+
+    def _shift(self, ratio: Tensor, more: int) -> Tensor:
+        """s of ratio = m * 2^-s, m in [1/2, 1), and `more`, at least 0."""
+        return ops.maximum(126 + more - tensors.bits_of(ratio) // _EXPONENT, 0)
+
+    def _first(self, y: Tensor, shift: Tensor, seen: Tensor, group: Any) -> Tensor:
+        """y rounded at 2^-shift of an output step, halves on their way to the second rounding moved
+        off the tie; the gradient passes through.
         """
         scale, _, seen_out = self.ranges.params(group)
-        bits = tensors.bits_of(step / scale)
-        shift = ops.maximum(126 - bits // _EXPONENT, 0)
-        grid = scale * tensors.float_of((127 - shift) * _EXPONENT)  # 2^-shift of a step
+        grid = scale * tensors.float_of((127 - shift) * _EXPONENT)
         wide = ops.cast(y, "float32")
         rounded = ops.sign(wide) * (ops.floor(ops.abs(wide) / grid + 0.5) * grid + scale * _OFF_TIE)
         rounded = ops.where((seen > 0.0) & (seen_out > 0.0), rounded, wide)

@@ -6,6 +6,7 @@ and writes BatchNormalization into the kernels, as the converter would, but on t
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from int8x.keras.settings import Settings
 from int8x.keras.tensors import Tensor
 
 TRAIN, INFER, EXPORT = "train", "infer", "export"
+_MEANS = (keras.layers.GlobalAveragePooling1D, keras.layers.GlobalAveragePooling2D)
 
 
 @dataclass
@@ -143,9 +145,7 @@ class Forward:
         elif isinstance(plan.operation, keras.layers.Activation):
             y = self._activated(plan.operation.activation, args[0])
         else:
-            y = original(*args, **kwargs)
-            if not exporting:
-                y = self._multiplied(plan, args, y)
+            y = self._plain(plan, original, args, kwargs)
         if plan.ends is not None and 0 in plan.outputs:
             y = self._requantize(plan.ends, y, plan.outputs[0])
         return self.round_all(plan.outputs, y)
@@ -193,12 +193,10 @@ class Forward:
         if own:
             y = original(*args, **kwargs)
             return y + ops.cast(wide * ops.stop_gradient(rounded - factor), y.dtype)
-        if self.run.training or self.bits == 16 or None in plan.sources:
+        if not self._sees_products(plan):
             return ops.cast(wide * rounded + offset, x.dtype)
-        group = plan.outputs[0].group if 0 in plan.outputs else None
         scale = fake_quant.weight_scale(factor, axes)
-        y = self.accumulators.affine(plan, wide, rounded, offset, scale, group)
-        return ops.cast(y, x.dtype)
+        return ops.cast(self.accumulators.affine(plan, wide, rounded, offset, scale), x.dtype)
 
     def _normalizes_batches(self, layer: Any, kwargs: dict[str, Any]) -> bool:
         training = kwargs.get("training")
@@ -323,16 +321,33 @@ class Forward:
             return y
         return self.accumulators.requantized(plan, y, site.group, first)
 
-    def _multiplied(self, plan: CallPlan, args: tuple[Any, ...], y: Tensor) -> Tensor:
-        """The result of LeakyReLU or of a product of two tensors, when nothing is trained, as its
-        operator rounds it.
+    def _sees_products(self, plan: CallPlan) -> bool:
+        """Whether operators without a kernel round here as the file's do: when nothing is trained,
+        of 8 bits, between grids that are known.
         """
-        if self.run.training or self.bits == 16 or None in plan.sources or 0 not in plan.outputs:
-            return y
-        if isinstance(plan.operation, keras.layers.LeakyReLU) and args:
-            return self.accumulators.leaky(plan, args[0], y, plan.outputs[0].group)
-        if isinstance(plan.operation, keras.layers.Multiply) and len(plan.sources) == 2:
-            return self.accumulators.product(plan, y, plan.outputs[0].group)
+        inferring = self.run.mode == INFER and self.bits == 8
+        return inferring and plan.end is not None and None not in plan.sources
+
+    def _plain(
+        self,
+        plan: CallPlan,
+        original: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """A call that its plan does not change, but for how its operator rounds."""
+        seen = bool(args) and kwargs.get("mask") is None and self._sees_products(plan)
+        if seen and plan.kind == kinds.JOIN and isinstance(args[0], (list, tuple)):
+            return original(self.accumulators.rescaled(plan, list(args[0])), *args[1:], **kwargs)
+        y = original(*args, **kwargs)
+        if seen and isinstance(plan.operation, keras.layers.LeakyReLU):
+            return self.accumulators.leaky(plan, args[0], y)
+        if seen and isinstance(plan.operation, keras.layers.Multiply) and len(plan.sources) == 2:
+            return self.accumulators.product(plan, y)
+        if seen and isinstance(plan.operation, _MEANS):
+            sizes = args[0].shape[1:-1]
+            if None not in sizes and plan.operation.data_format == "channels_last":
+                return self.accumulators.mean(plan, y, math.prod(sizes))
         return y
 
     def _activate(self, plan: CallPlan, activation: Callable[..., Any] | None, y: Tensor) -> Tensor:

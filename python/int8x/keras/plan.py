@@ -46,7 +46,8 @@ class CallPlan:
     `sources` are the groups of the tensors that its operators read, of a separable convolution that
     of each kernel's, None for one that is not rounded; `middle` lies between those two kernels,
     `inner` before an inline activation that does not fuse, `partial` are the sums (or products) on
-    the way of an Add (or Multiply) of more than two tensors.
+    the way of an Add (or Multiply) of more than two tensors; `end` is the group in which the
+    operator of a call without a kernel ends.
     """
 
     operation: Any
@@ -59,6 +60,7 @@ class CallPlan:
     norm: Any = None  # the BatchNormalization that folds into this call's kernel
     folds_into: CallPlan | None = None  # this call is such a BatchNormalization
     sources: tuple[int | None, ...] = ()
+    end: int | None = None
     ends: CallPlan | None = None  # the call with a kernel whose operator ends at this call's output
     last: bool = False  # of kind FLOAT: an operator of the integer file reads the result
 
@@ -172,6 +174,9 @@ class _Planner:
                 plan.sources += (plan.middle.group,)
             if plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE) and plan.inner is None:
                 self._end(plan, call.outputs[0]).ends = plan
+            elif call.outputs and plan.folds_into is None:
+                last = self._end(plan, call.outputs[0])
+                plan.end = last.outputs[0].group if 0 in last.outputs else None
 
     def _end(self, plan: CallPlan, value: int) -> CallPlan:
         """The call at whose output the operator ends that begins with `plan` and makes `value`."""
