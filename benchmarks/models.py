@@ -15,12 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import layer_networks
 import networks
 import wide_networks
 from int8x import benchmark_tables, benchmarking
 from int8x.progress import bar
 
-NETWORKS = {**networks.NETWORKS, **wide_networks.NETWORKS}
+SOURCES = (networks, layer_networks, wide_networks)
+NETWORKS = {name: network for source in SOURCES for name, network in source.NETWORKS.items()}
 
 
 def default_cache() -> Path:
@@ -29,7 +31,7 @@ def default_cache() -> Path:
 
 def model_file(name: str, cache: Path) -> Path:
     """The network's .tflite, built on first use and again when what builds it has changed."""
-    source = wide_networks if name in wide_networks.NETWORKS else networks
+    source = next(source for source in SOURCES if name in source.NETWORKS)
     recipe = Path(networks.__file__).read_bytes()
     if source is not networks:
         recipe += Path(source.__file__).read_bytes()

@@ -2,8 +2,8 @@
 
     python benchmarks/performance_table.py [benchmarks/epyc_vnni.json]
 
-The first table is made from the file that is given, the others from epyc_vnni_sparse.json and
-epyc_vnni_16x8.json beside this script. Each stands between two marks; what is around them is left
+The first table is made from the file that is given, the others from epyc_vnni_layers.json,
+epyc_vnni_sparse.json and epyc_vnni_16x8.json beside this script. Each stands between two marks; what is around them is left
 alone.
 """
 
@@ -23,6 +23,7 @@ NAMES = {"int8x": "int8x", "dense": "dense", "xnnpack": "XNNPACK", "stock": "sto
 # Table: its file, the runners whose times are shown, those that int8x is compared with.
 TABLES = {
     "table": ("epyc_vnni.json", ("int8x", "xnnpack", "stock"), ("xnnpack",)),
+    "layers table": ("epyc_vnni_layers.json", ("int8x", "xnnpack"), ("xnnpack",)),
     "sparse table": ("epyc_vnni_sparse.json", ("int8x", "dense", "xnnpack"), ("dense", "xnnpack")),
     "16x8 table": ("epyc_vnni_16x8.json", ("int8x", "stock"), ("stock",)),
 }
