@@ -126,6 +126,23 @@ TEST(ThreadPool, AThreadThatIsLateHoldsNobodyUp) {
   EXPECT_TRUE(came) << "the second thread never came";
 }
 
+// A sleeper takes longer to wake than this run takes.
+TEST(ThreadPool, SmallRunsStopWakingSleepersInVain) {
+  ThreadPool pool(2);
+  int alone = 0;
+  for (int i = 0; i < 40; ++i) {
+    usleep(2000);
+    Count c(2);
+    ThreadPool::Session session(&pool, true);
+    session.run(2, 1, 2, count, &c);
+    for (const std::atomic<int>& done : c.done) ASSERT_EQ(done, 1);
+    alone += session.threads() == 1;
+  }
+  EXPECT_GT(alone, 10);
+  ThreadPool::Session session(&pool);
+  EXPECT_EQ(session.threads(), 2) << "a large run wakes them all the same";
+}
+
 TEST(ThreadPool, WithoutAPoolTheCallerDoesItAll) {
   Count c(10);
   ThreadPool::Session session(nullptr);

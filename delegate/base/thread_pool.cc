@@ -26,6 +26,8 @@ inline void pause_cpu() {
 constexpr int kSpins = 2000;
 // And this often before it takes another thread's pieces: about a microsecond.
 constexpr int kPatience = 32;
+// Small graphs that wake workers in vain do so ever more rarely, up to once in 2^kMostMisses.
+constexpr int kMostMisses = 4;
 
 }  // namespace
 
@@ -46,6 +48,10 @@ struct ThreadPool::State {
     int kept_off = -1;
   };
   Attendance attendance[kMaxThreads];
+  // Sessions in a row for which workers were woken in vain, and those that have not woken them
+  // since; whether this one may.
+  int misses = 0, skipped = 0;
+  bool waking = false;
 
   alignas(WorkShares::kApart) std::atomic<bool> stop{false};
   std::atomic<int> sleepers{0};
@@ -111,22 +117,45 @@ struct ThreadPool::State {
     pthread_mutex_unlock(&mutex);
   }
 
-  // A worker that did nothing in a whole session may be waiting for the caller's own CPU.
-  void begin_session() {
+  // False where the caller should not count on anybody: everybody sleeps, and waking them for so
+  // little work has been in vain lately.
+  bool begin_session(bool small) {
+    const bool attended = take_attendance();
+    if (attended) {
+      misses = 0;
+    } else if (waking && misses < kMostMisses) {
+      ++misses;
+    }
+    const int asleep = sleepers.load(std::memory_order_relaxed);
+    waking = !small || asleep == 0 || misses == 0 || ++skipped >= 1 << misses;
+    if (!waking) return asleep < worker_count;
+    skipped = 0;
+    wake_sleepers();
+    return true;
+  }
+
+  // Whether anybody worked in the last session. A worker that did not may be waiting for the
+  // caller's own CPU.
+  bool take_attendance() {
     const int cpu = current_cpu();
+    bool attended = false;
     for (int i = 1; i <= worker_count; ++i) {
       Attendance& a = attendance[i];
       const uint64_t done = shares.done(i);
       const int32_t id = ids[i].load(std::memory_order_relaxed);
-      if (done == a.done && a.kept_off != cpu && id != 0) keep_off(id, cpu, &a.kept_off);
+      if (done != a.done) {
+        attended = true;
+      } else if (a.kept_off != cpu && id != 0) {
+        keep_off(id, cpu, &a.kept_off);
+      }
       a.done = done;
     }
-    wake_sleepers();
+    return attended;
   }
 
   void run(int64_t tiles, int64_t grain, int sharers, Task task, void* context) {
     shares.open(tiles, grain, sharers, task, context);
-    wake_sleepers();
+    if (waking) wake_sleepers();
     shares.own_first_piece();
     shares.work(0, 0);
     const int patience = absent ? 0 : kPatience;
@@ -192,16 +221,15 @@ bool ThreadPool::start() {
   return state_->worker_count > 0;
 }
 
-ThreadPool::Session::Session(ThreadPool* pool) : pool_(nullptr) {
+ThreadPool::Session::Session(ThreadPool* pool, bool small) : pool_(nullptr) {
   if (pool == nullptr || pool->threads_ == 1 || pool->state_ == nullptr) return;
   if (pool->state_->session.exchange(true, std::memory_order_acquire)) {
     // Busy, unless this is a child that was forked while its parent ran.
     const pid_t process = pool->state_->process.load();
     if (process == getpid() || process == 0) return;
   }
-  if (pool->start()) {
+  if (pool->start() && pool->state_->begin_session(small)) {
     pool_ = pool;
-    pool->state_->begin_session();
   } else {
     pool->state_->session.store(false, std::memory_order_release);
   }

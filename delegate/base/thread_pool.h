@@ -29,13 +29,14 @@ class ThreadPool {
   // Holds the pool for the many run() calls of one graph.
   class Session {
    public:
-    // `pool` may be null: then everything runs in the caller.
-    explicit Session(ThreadPool* pool);
+    // `pool` may be null: then everything runs in the caller. So it does where the graph is small,
+    // over about as soon as a sleeping thread is awake, and waking them has been in vain lately.
+    explicit Session(ThreadPool* pool, bool small = false);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    // How many threads run() uses: 1 when the pool was busy.
+    // How many threads run() uses: 1 when the pool was busy or is better left alone.
     int threads() const { return pool_ == nullptr ? 1 : pool_->threads_; }
 
     // Calls `task` until each tile in [0, tiles) was done once, and returns when all are done. Each

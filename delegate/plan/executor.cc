@@ -13,6 +13,8 @@ constexpr int64_t kLeastShare = 750;
 // A share of so much is cut into pieces that others can take when its thread is late.
 constexpr int64_t kPiece = 4000;
 constexpr int64_t kMostPieces = 4;
+// A graph of less is over about as soon as a sleeping thread is awake.
+constexpr int64_t kSmall = 40000;
 
 int sharers_of(const Step& step, int threads) {
   const int64_t worth = std::min<int64_t>(step.cost() / kLeastShare, threads);
@@ -52,11 +54,14 @@ bool Executor::load(Plan plan, int threads, bool profile) {
   times_.assign(plan_.steps.size(), StepTime());
   jobs_.clear();
   threaded_ = false;
+  int64_t cost = 0;
   for (const std::unique_ptr<Step>& step : plan_.steps) {
     const int sharers = sharers_of(*step, threads);
     jobs_.push_back({step.get(), step->tiles(), grain_of(*step, sharers), sharers});
     threaded_ = threaded_ || sharers > 1;
+    cost += step->cost();
   }
+  small_ = cost < kSmall;
   data_.assign(plan_.values.size(), nullptr);
   bound_alias_.clear();
   for (size_t v = 0; v < plan_.values.size(); ++v) {
@@ -103,7 +108,7 @@ void Executor::run(ThreadPool* pool) {
     run_all(nullptr);
     return;
   }
-  ThreadPool::Session session(pool);
+  ThreadPool::Session session(pool, small_);
   run_all(session.threads() > 1 ? &session : nullptr);
 }
 

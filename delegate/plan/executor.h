@@ -50,6 +50,7 @@ class Executor {
   std::vector<Job> jobs_;             // by step
   std::vector<StepTime> times_;
   bool profile_ = false;
+  bool small_ = false;
   bool threaded_ = false;  // some step is worth it; otherwise the pool is left alone
 };
 
