@@ -26,6 +26,19 @@ int kept_of(const SparseSpec& spec, int channel, int chunk, uint8_t* numbers) {
 
 int chunks_of(int in_c) { return (in_c / 4 + kSparseRowChunk - 1) / kSparseRowChunk; }
 
+// The pixel + 128, and 128 up to the end of the last chunk, eight bytes at a time.
+void copy_pixel(const int8_t* from, int in_c, int chunks, uint8_t* lhs) {
+  const int bytes = chunks * kSparseRowChunk * 4;
+  std::memcpy(lhs, from, static_cast<size_t>(in_c));
+  std::memset(lhs + in_c, 0, static_cast<size_t>(bytes - in_c));
+  for (int i = 0; i < bytes; i += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, lhs + i, 8);
+    eight ^= 0x8080808080808080;
+    std::memcpy(lhs + i, &eight, 8);
+  }
+}
+
 int64_t panel_tiles(const SparseWeights& w) {
   return (sparse_panels(w.out_c) + kTilePanels - 1) / kTilePanels;
 }
@@ -94,8 +107,6 @@ void sparse_row_run(const SparseWeights& w, const SparseGeometry& g, const int8_
   int8_t* padding = reinterpret_cast<int8_t*>(sums + kTilePanels * kSparseRowPanel);
   uint8_t* lhs = reinterpret_cast<uint8_t*>(padding) + round_up(w.in_c, kAlignment);
   std::memset(padding, w.input_zero_point & 0xff, static_cast<size_t>(w.in_c));
-  const size_t lhs_bytes = static_cast<size_t>(w.chunks) * kSparseRowChunk * 4;
-  std::memset(lhs + w.in_c, 0, lhs_bytes - static_cast<size_t>(w.in_c));
   int64_t copied = -1;
   for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
     const int64_t pixel = tile / panel_tiles(w);
@@ -103,7 +114,7 @@ void sparse_row_run(const SparseWeights& w, const SparseGeometry& g, const int8_
     if (pixel != copied) {
       const int8_t* from;
       sparse_pixels(g, w.in_c, 0, 0, input, padding, pixel, 1, &from);
-      for (int i = 0; i < w.in_c; ++i) lhs[i] = static_cast<uint8_t>(from[i] ^ 0x80);
+      copy_pixel(from, w.in_c, w.chunks, lhs);
       copied = pixel;
     }
     const int left = sparse_panels(w.out_c) - panel;
