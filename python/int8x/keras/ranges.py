@@ -131,7 +131,7 @@ class Ranges:
         if len(each) > 1:
             reach, seen = ops.max(ops.stack(each), axis=0), ops.max(ops.stack(counts))
         if self.bits == 16:
-            reach = ops.stack([ops.max(reach)] * 2)  # TensorFlow's graphs lose a broadcast shape
+            reach = ops.maximum(reach, ops.flip(reach, axis=0))
         return reach, seen
 
     def params(self, group: int) -> tuple[Tensor, Tensor, Tensor]:
