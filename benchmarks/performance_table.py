@@ -3,8 +3,8 @@
     python benchmarks/performance_table.py [benchmarks/epyc_vnni.json]
 
 The first table is made from the file that is given, the others from epyc_vnni_layers.json,
-epyc_vnni_sparse.json and epyc_vnni_16x8.json beside this script. Each stands between two marks; what is around them is left
-alone.
+epyc_vnni_sparse.json and epyc_vnni_16x8.json beside this script. Each stands between two marks;
+what is around them is left alone.
 """
 
 import json
