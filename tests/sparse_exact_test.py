@@ -77,8 +77,11 @@ def test_the_cost_table_takes_few_blocks_sparse_and_many_dense(arch, kernel):
     assert few.startswith("gemm_" if arch in ("reference", "neon") else "sparse_")
 
 
-def test_one_pixel_is_left_dense():
-    assert kernel_of(layer(0.25, size=1)).startswith("gemm_")
+@pytest.mark.parametrize("arch", [a for a in archs.on_this_cpu() if a != "avx512amx"])
+def test_one_pixel_is_sparse_where_a_kernel_for_rows_wins(arch):
+    few, many = (kernel_of(layer(kept, size=1), arch=arch) for kept in (0.2, 0.6))
+    assert many.startswith("gemm_")
+    assert few.startswith("sparse_s8_s8_s32_1x16x4_" if arch == "avx512vnni" else "gemm_")
 
 
 def test_channels_that_do_not_make_blocks_stay_dense():
