@@ -33,8 +33,8 @@ void add_binaries() {
                          [&] { add_run(p, b.lhs, b.rhs, b.output, 0, add_tiles(p), nullptr); });
     });
   };
-  sum("add", {0.02f, 0.03f, 0.04f, 1, 2, 3, -128, 127});
-  sum("add_with_ties", {0.5f, 0.5f, 1.0f, 1, 2, 3, -128, 127});
+  sum("add", {0.0217f, 0.0331f, 0.0473f, 1, 2, 3, -128, 127});
+  sum("add_with_ties", {0.02f, 0.03f, 0.04f, 1, 2, 3, -128, 127});
   add_element_lines("mul", [](State& s, arch::ArchSet archs, const Buffers& b) {
     MulParams p;
     make_mul_params({0.02f, 0.03f, 0.04f, 1, 2, 3, -128, 127}, kShape, 3, kShape, 3, archs, &p);
