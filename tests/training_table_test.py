@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import keras_training
 from quality import markdown
-from training import results, sources
+from training import emotions, results, sources
 from training.nets import NETS
 from training.results import Result
 
@@ -20,7 +20,7 @@ RESULTS = _ROOT / "benchmarks" / "keras_training.json"
 
 def test_the_table_in_the_document_is_that_of_the_file():
     document = (_ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    shown = keras_training.shown(RESULTS, 4, list(NETS))
+    shown = keras_training.shown(RESULTS, 4, [*NETS, emotions.NET])
     assert markdown.into(document, shown) == document
 
 
