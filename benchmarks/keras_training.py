@@ -5,6 +5,7 @@
     python benchmarks/keras_training.py --table [--into docs/training.md]    the results, Markdown
     python benchmarks/keras_training.py --steps      how long a training step takes
     python benchmarks/keras_training.py --memory     how much memory a fit needs
+    python benchmarks/keras_training.py --agreement  how far files are from the nets in Keras
 
 Each seed trains a float checkpoint; every column goes on from it for the same epochs, rates and
 batches, the float one too. Each result is kept in the file at once, under the fingerprint of the
@@ -109,6 +110,19 @@ def print_memory(nets: list[str]) -> None:
         _ratios(net, mine, theirs)
 
 
+def print_agreement(nets: list[str], seeds: list[int], epochs: int) -> None:
+    """In percent of 10,000 test images, or of their logits: each net in Keras and its file."""
+    from training.agreement import agreement
+    from training.start import Start
+
+    for number, (net, seed) in enumerate((net, seed) for net in nets for seed in seeds):
+        found = agreement(Start(net, seed, epochs))
+        if not number:
+            print(f"| % | seed | {' | '.join(found)} |\n" + "|---" * (len(found) + 2) + "|")
+        shares = " | ".join(f"{share:.2f}" for share in found.values())
+        print(f"| {net} | {seed} | {shares} |", flush=True)
+
+
 def _head(what: str) -> None:
     print(f"| {what} | float | average | lsq | tf_keras float | TFMOT |\n" + "|---" * 6 + "|")
 
@@ -138,8 +152,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--into", type=Path, metavar="FILE.md", help="with --table: the document")
     parser.add_argument("--steps", action="store_true", help="time training steps instead")
     parser.add_argument("--memory", action="store_true", help="measure the memory of fits instead")
+    parser.add_argument(
+        "--agreement", action="store_true", help="compare nets in Keras with their files instead"
+    )
     options = parser.parse_args()
-    options.nets = options.nets or (list(NETS) if options.steps or options.memory else nets)
+    without_fer = options.steps or options.memory or options.agreement
+    options.nets = options.nets or (list(NETS) if without_fer else nets)
     return options
 
 
@@ -151,6 +169,8 @@ def main() -> None:
         print_steps(options.nets)
     elif options.memory:
         print_memory(options.nets)
+    elif options.agreement:
+        print_agreement(options.nets, options.seeds, options.epochs)
     else:
         for seed in options.seeds:
             for net in options.nets:
