@@ -43,6 +43,7 @@ RECIPES: dict[str, str | dict[str, Any]] = {
     },
     "int8x int8_w4": "int8_w4",
     "int8x int8_w4 nearest": {**_PLAIN, "compute": "int8_w4", "observer": "mse"},
+    "int8x weight_only": "weight_only",
     "int8x auto": "auto",
     "int8x float layernorm": {
         **_PLAIN,
