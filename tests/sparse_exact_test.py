@@ -7,13 +7,16 @@ import cases_weights
 import int8x
 import numpy as np
 import pytest
-from exactness import assert_exact
+from exactness import assert_exact, difference, reference_outputs, run
 from operator_cases import CASES
 from operator_models import ACTIVATIONS, PADDINGS, ModelBuilder
 
 pytest_plugins = ("arch_report",)
 
 OPERATORS = {"CONV_2D": cases_weights.conv_2d, "FULLY_CONNECTED": cases_weights.fully_connected}
+# Size, input channels, kernel and output channels of layers that threads share by pixels or by
+# channels.
+SMALL = ((8, 64, 3, 64), (6, 128, 1, 128), (3, 256, 1, 248), (12, 64, 1, 64), (7, 128, 3, 72))
 
 
 @pytest.mark.parametrize("arch", archs.on_this_cpu())
@@ -82,6 +85,24 @@ def test_one_pixel_is_sparse_where_a_kernel_for_rows_wins(arch):
     few, many = (kernel_of(layer(kept, size=1), arch=arch) for kept in (0.2, 0.6))
     assert many.startswith("gemm_")
     assert few.startswith("sparse_s8_s8_s32_1x16x4_" if arch == "avx512vnni" else "gemm_")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("arch", [a for a in archs.on_this_cpu() if a != "avx512amx"])
+def test_small_layers_equal_the_reference_on_any_number_of_threads(arch, threads):
+    rng = np.random.default_rng(threads)
+    for size, depth, kernel, outputs in SMALL:
+        model = layer(0.25, size, depth, kernel, outputs)
+        feeds = [[rng.integers(-128, 128, (1, size, size, depth), np.int8)] for _ in range(3)]
+        interpreter = int8x.Interpreter(
+            model, num_threads=threads, options={"arch": arch, "sparse": "on"}
+        )
+        assert not difference(reference_outputs(model, feeds), run(interpreter, feeds)), (
+            size,
+            depth,
+            kernel,
+            outputs,
+        )
 
 
 def test_channels_that_do_not_make_blocks_stay_dense():

@@ -97,7 +97,7 @@ void check_kernels(const SparseSpec& spec, const SparseGeometry& geometry,
       ASSERT_NE(weights, nullptr);
       SCOPED_TRACE(sparse_kernel_name(*weights));
       ASSERT_TRUE(!by_row || sparse_kernel_name(*weights) == sparse_row_kernel(archs)->name);
-      for (int64_t at_once : {1, 3, 1000}) {
+      for (int64_t at_once : {1, 2, 3, 7, 1000}) {
         const std::vector<int8_t> out = run(*weights, geometry, input, expected.size(), at_once);
         ASSERT_FALSE(testing::Test::HasFailure());
         for (size_t at = 0; at < out.size(); ++at) ASSERT_EQ(out[at], expected[at]) << "at " << at;
@@ -241,6 +241,22 @@ TEST(SparseKernel, LayersOfManyTilesEqualReference) {
   ASSERT_NO_FATAL_FAILURE(check_conv({1, 14, 14, 256, 512}, Zeros::some, Values::ordinary));
   ASSERT_NO_FATAL_FAILURE(check_conv({1, 20, 21, 64, 96, 3, 3}, Zeros::some, Values::ordinary));
   ASSERT_NO_FATAL_FAILURE(check_conv({4, 7, 7, 96, 300}, Zeros::some, Values::ordinary));
+}
+
+// Cut by pixels, by channels, and by channels where one vector has all pixels. What follows each
+// other is worked through as one, from wherever a thread starts.
+TEST(SparseKernel, SmallLayersAreCutForThreadsAndEqualReferenceHoweverTheyAreShared) {
+  for (const Shape& s :
+       {Shape{1, 8, 8, 64, 64, 3, 3}, Shape{1, 6, 6, 128, 128}, Shape{1, 3, 3, 256, 200},
+        Shape{1, 12, 12, 64, 72}, Shape{3, 5, 5, 32, 96}})
+    ASSERT_NO_FATAL_FAILURE(check_conv(s, Zeros::some, Values::ordinary));
+  const std::vector<int8_t> weights(128 * 128, 1);
+  const std::vector<Multiplier> multipliers(128, quantize_multiplier(0.01));
+  const SparseWeightsPtr packed = sparse_pack(
+      {128, 1, 128, weights.data(), nullptr, multipliers.data(), nullptr, 0, 0, 0, -128, 127},
+      arch::supported());
+  for (int size : {1, 2, 6, 8, 12})
+    EXPECT_GE(sparse_tiles(*packed, {1, size, size, size, size, 1, 1, 1, 1, 1, 1, 0, 0}), 2);
 }
 
 TEST(SparseKernel, FullyConnectedEqualsReference) {

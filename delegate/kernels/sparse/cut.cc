@@ -11,11 +11,40 @@ constexpr int64_t kTileProducts = 1 << 18, kMostTiles = 32;
 constexpr int64_t kLhsBytes = 320 << 10;
 // A tile narrower than this does not pay for copying its left side again.
 constexpr int64_t kLeastChannels = 128;
+// Layers of fewer products and fewer tiles are cut finer, by channels into so many pieces at most,
+// of at least so many channels. One thread takes pieces that follow each other as one.
+constexpr int64_t kSmallProducts = 3 << 20, kFewTiles = 8, kPieceChannels = 16;
+// What an output and a copied block cost, in products, by the table in choice.cc.
+constexpr int64_t kOutputProducts = 32, kCopiedProducts = 46;
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Cuts the tiles of a small layer into vectors of pixels, or into channels, for each of which all
+// pixels are copied: whichever leaves the later of two threads with less. A block of weights is
+// broadcast at the price of one more vector.
+void cut_finer(const SparseWeights& w, int64_t vectors, int64_t most, SparseCut* c) {
+  const int64_t products = w.kept * 4, outputs = w.out_c * kOutputProducts;
+  const int64_t copied = w.blocks * kCopiedProducts, half = ceil_div(vectors, 2);
+  const int64_t by_pixels = products * (half + 1) + half * (outputs + copied);
+  const int64_t groups = ceil_div(w.out_c, kPieceChannels);
+  const int64_t by_channels =
+      (products * (vectors + 1) + vectors * outputs) * ceil_div(groups, 2) / groups +
+      vectors * copied;
+  if (c->pixel_tiles == 1 && by_channels < by_pixels) {
+    const int64_t piece = round_up(ceil_div(w.out_c, kFewTiles), kPieceChannels);
+    c->tile_channels = static_cast<int>(piece);
+    c->channel_tiles = static_cast<int>(ceil_div(w.out_c, piece));
+    return;
+  }
+  c->block_tiles = static_cast<int>(min(most, vectors));
+  c->tile_pixels = w.kernel->lanes;
+  c->pixel_tiles = vectors;
+  c->tile_channels = static_cast<int>(round_up(w.out_c, kSparseChannels));
+  c->channel_tiles = 1;
+}
 
 }  // namespace
 
@@ -37,7 +66,10 @@ SparseCut sparse_cut(const SparseWeights& w, const SparseGeometry& g) {
   const int64_t columns = max(kLeastChannels, ceil_div(w.out_c, ceil_div(wanted, c.pixel_tiles)));
   c.tile_channels = static_cast<int>(round_up(columns, kSparseChannels));
   c.channel_tiles = static_cast<int>(ceil_div(w.out_c, c.tile_channels));
-  c.lhs_bytes = c.tile_pixels * pixel_bytes;
+  c.block_tiles = 1;
+  const bool few = c.pixel_tiles * c.channel_tiles < kFewTiles;
+  if (few && products < kSmallProducts) cut_finer(w, vectors, most, &c);
+  c.lhs_bytes = int64_t{c.block_tiles} * c.tile_pixels * pixel_bytes;
   return c;
 }
 

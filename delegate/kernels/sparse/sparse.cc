@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kAlignment = 64;
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Scratch: sums by channel, the same by pixel (fused kernels keep bytes there), pointers to pixels,
@@ -58,20 +59,23 @@ class Run {
     std::memset(padding_, w.input_zero_point & 0xff, static_cast<size_t>(w.in_c));
   }
 
-  // Channels turn fastest: neighbours see the same pixels, which are copied once.
+  // Channels turn fastest: neighbours see the same pixels, which are copied once. Tiles of pixels
+  // become blocks of about the same size.
   void tiles(int64_t begin, int64_t end) {
-    int64_t copied = -1;
-    for (; begin < end; ++begin) {
+    while (begin < end) {
       const int64_t pixel_tile = begin / cut_.channel_tiles;
+      const int64_t channel_tile = begin % cut_.channel_tiles;
+      const int64_t columns = min(end - begin, cut_.channel_tiles - channel_tile);
+      const int64_t left = columns < cut_.channel_tiles ? 1 : (end - begin) / columns;
+      const int64_t lines = ceil_div(left, ceil_div(left, cut_.block_tiles));
       first_ = pixel_tile * cut_.tile_pixels;
-      valid_ = static_cast<int>(min(cut_.tile_pixels, cut_.pixels - first_));
+      valid_ = static_cast<int>(min(lines * cut_.tile_pixels, cut_.pixels - first_));
       padded_ = static_cast<int>(round_up(valid_, w_.kernel->lanes));
-      if (pixel_tile != copied) copy();
-      copied = pixel_tile;
-      const int channel = static_cast<int>(begin % cut_.channel_tiles) * cut_.tile_channels;
-      const int last = static_cast<int>(min(channel + cut_.tile_channels, w_.out_c));
-      for (int c = channel; c < last; c += kSparseChannels)
-        channels(c, static_cast<int>(min(kSparseChannels, last - c)));
+      copy();
+      const int64_t last = min((channel_tile + columns) * cut_.tile_channels, w_.out_c);
+      for (int64_t c = channel_tile * cut_.tile_channels; c < last; c += kSparseChannels)
+        channels(static_cast<int>(c), static_cast<int>(min(kSparseChannels, last - c)));
+      begin += lines * columns;
     }
   }
 

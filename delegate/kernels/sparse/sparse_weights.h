@@ -50,8 +50,9 @@ void sparse_row_run(const SparseWeights& weights, const SparseGeometry& geometry
 struct SparseCut {
   int64_t pixels, pixel_tiles;
   int tile_pixels;  // a multiple of the kernel's lanes
+  int block_tiles;  // neighbours in pixels that become one where a thread has all their channels
   int tile_channels, channel_tiles;
-  int64_t lhs_bytes;
+  int64_t lhs_bytes;  // of a block
 };
 
 // All zero when the output is empty.
