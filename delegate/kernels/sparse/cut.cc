@@ -23,15 +23,15 @@ int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // Cuts the tiles of a small layer into vectors of pixels, or into channels, for each of which all
-// pixels are copied: whichever leaves the later of two threads with less. A block of weights is
-// broadcast at the price of one more vector.
+// pixels are copied: whichever leaves the later of two threads with less. What a block of weights
+// costs whatever the pixels is as much as two more vectors.
 void cut_finer(const SparseWeights& w, int64_t vectors, int64_t most, SparseCut* c) {
   const int64_t products = w.kept * 4, outputs = w.out_c * kOutputProducts;
   const int64_t copied = w.blocks * kCopiedProducts, half = ceil_div(vectors, 2);
-  const int64_t by_pixels = products * (half + 1) + half * (outputs + copied);
+  const int64_t by_pixels = products * (half + 2) + half * (outputs + copied);
   const int64_t groups = ceil_div(w.out_c, kPieceChannels);
   const int64_t by_channels =
-      (products * (vectors + 1) + vectors * outputs) * ceil_div(groups, 2) / groups +
+      (products * (vectors + 2) + vectors * outputs) * ceil_div(groups, 2) / groups +
       vectors * copied;
   if (c->pixel_tiles == 1 && by_channels < by_pixels) {
     const int64_t piece = round_up(ceil_div(w.out_c, kFewTiles), kPieceChannels);
