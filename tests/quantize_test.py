@@ -368,3 +368,17 @@ def test_statistics_without_a_tensor_are_like_none():
     holes = dataclasses.replace(stats, tensors={**stats.tensors, "conv_2d2": empty()})
     with pytest.raises(int8x.QuantizeError, match="no range is known for 'conv_2d2'"):
         int8x.quantize(small_network(), holes)
+
+
+@pytest.mark.parametrize(("kind", "bound"), [("MINIMUM", 1e12), ("MAXIMUM", -1e12)])
+def test_a_bound_that_nothing_reaches_stretches_no_grid(kind, bound):
+    net = Net(0)
+    x = net.input(1, 4, 4, 8)
+    limit = net.constant(np.float32([bound]))
+    graph = net.done(net.add(kind, [x, limit], *x.shape, options="MaximumMinimumOptions"))
+    data = np.random.default_rng(0).uniform(-3, 5, (16, *x.shape[1:])).astype(np.float32)
+    plain = int8x.Recipe(io="int8", observer="minmax")
+    coded = int8x.quantize(graph, data=data, recipe=plain)
+    grid = coded.main.outputs[0].quant
+    assert grid.scale == pytest.approx((data.max() - data.min()) / 255, rel=1e-6)
+    assert coded.main.operators[0].inputs[1].values.item() == (127 if bound > 0 else -128)

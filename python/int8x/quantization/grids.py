@@ -199,6 +199,9 @@ class _Decision:
         known = all(real or t.is_constant for t, real in zip(tensors, reals, strict=True))
         if home.pin is not None or not known:
             return
+        # A bound that nothing reaches, as of 1e12, stretches no grid: there it saturates.
+        met = [real for real in (*reals, home.real()) if real is not None]
+        bounds = op.kind in ("MINIMUM", "MAXIMUM") and len(met) > 0
         if len(home.tensors) == 1:
             home.range = None
         for tensor, real in zip(tensors, reals, strict=True):
@@ -207,6 +210,9 @@ class _Decision:
             else:
                 values = tensor.values[np.abs(tensor.values) < _LARGEST_CONSTANT]
                 ends = float(values.min(initial=0)), float(values.max(initial=0))
+                if bounds:
+                    low, high = min(real[0] for real in met), max(real[1] for real in met)
+                    ends = min(max(ends[0], low), high), min(max(ends[1], low), high)
                 home.cover(*ends, "its constant inputs")
 
     def join(self, home: _Group, source: Tensor, result: Tensor, op: Operator) -> bool:
