@@ -79,8 +79,12 @@ TEST(ThreadPool, EachThreadBeginsWithItsOwnPart) {
   struct Meeting : Parts {
     std::atomic<int> come{0};
   };
+  // Now and then one is late, and another takes its part; of parts that any may take, each would
+  // get its own once in 24 rounds.
+  constexpr int kRounds = 40;
+  int own = 0;
   ThreadPool pool(kThreads);
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     Meeting m;
     ThreadPool::Session session(&pool);
     session.run(
@@ -92,10 +96,13 @@ TEST(ThreadPool, EachThreadBeginsWithItsOwnPart) {
           for (int64_t i = begin; i < end; ++i) meeting.by[i] = thread;
         },
         &m);
+    int64_t right = 0;
     for (int64_t i = 0; i < Parts::kTiles; ++i) {
-      ASSERT_EQ(m.by[i], i / (Parts::kTiles / kThreads)) << "tile " << i;
+      right += m.by[i] == i / (Parts::kTiles / kThreads);
     }
+    own += right == Parts::kTiles;
   }
+  EXPECT_GT(own, kRounds / 2);
 }
 
 // A thread that does not come in time loses its share to those that are there.
