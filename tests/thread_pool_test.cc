@@ -73,7 +73,7 @@ struct Parts {
   std::atomic<int> by[kTiles] = {};
 };
 
-// Holds up each thread until all are there, so that none can help another.
+// Holds up each thread until all are there, so that each takes one part.
 TEST(ThreadPool, EachThreadBeginsWithItsOwnPart) {
   constexpr int kThreads = 4;
   struct Meeting : Parts {
