@@ -9,6 +9,7 @@ import numpy as np
 
 from int8x.calibration.observer import Stats
 from int8x.errors import QuantizeError, RecipeError
+from int8x.quantization.attention_masks import ROOM, unmasked
 from int8x.quantization.precision import Precision
 from int8x.quantization.precision_rules import fixed_output
 from int8x.quantization.range_choice import choose
@@ -37,13 +38,15 @@ class Grids:
     """The decision. nominal: each activation's grid, by tensor and bits. reads, writes: where an
     operator needs another one, by (operator, index).
 
-    missing: activations for which nothing gave a range.
+    missing: activations for which nothing gave a range. floors: where a constant operand may be cut
+    off from below, by (operator, index).
     """
 
     nominal: dict[tuple[Tensor, int], QuantParams]
     reads: dict[tuple[Operator, int], QuantParams]
     writes: dict[tuple[Operator, int], QuantParams]
     missing: list[Tensor]
+    floors: dict[tuple[Operator, int], float]
 
 
 def decide(
@@ -105,6 +108,7 @@ class _Decision:
         self.groups: dict[tuple[Tensor, int], _Group] = {}
         self.cut_reads: list[tuple[Operator, int, _Group]] = []
         self.cut_writes: list[tuple[Operator, int, _Group]] = []
+        self.floors: dict[tuple[Operator, int], float] = {}
         operators = [
             (op, bits) for op in subgraph.operators if (bits := precision.bits(op)) is not None
         ]
@@ -124,6 +128,7 @@ class _Decision:
                 self.share(op, bits)
         for tensor, bits in self.groups:
             self.cut(tensor, self.groups[tensor, bits])
+            self.unmask(tensor, self.groups[tensor, bits])
         for op, bits in operators:
             self.least_scale(op, bits)
             self.refuse_negative(op, bits)
@@ -284,6 +289,29 @@ class _Decision:
             group.range = max(low, 0.0), min(max(high, 0.0), most)
             group.source += f", cut as {readers[0].kind} does"
 
+    def unmask(self, tensor: Tensor, group: _Group) -> None:
+        """What only SOFTMAX reads holds its logits, and masked values a little below them; so a
+        constant mask that is added need not reach below what the sum saturates at.
+        """
+        readers = self.links.consumers(tensor)
+        seen = None if self.stats is None else self.stats.tensors.get(tensor.name)
+        if group.pin is not None or tensor in self.subgraph.outputs or not readers or seen is None:
+            return
+        rest = unmasked(seen) if all(op.kind == "SOFTMAX" for op in readers) else None
+        if rest is None:
+            return
+        recipe = self.precision.recipe_for(tensor)
+        observer = "minmax" if "average" in recipe.observer else recipe.observer
+        (low, high), source = choose(rest, observer, percentile=recipe.percentile, bits=group.bits)
+        beta = min(getattr(op.options, "beta", 1.0) for op in readers)
+        group.range = low - ROOM / max(beta, 1e-6), high
+        group.source = f"{source}, without what is masked"
+        for op in {p for t in group.tensors if (p := self.links.producer(t)) is not None}:
+            for i, other in ((0, 1), (1, 0)) if op.kind == "ADD" else ():
+                beside = self.groups.get((op.inputs[other], group.bits))
+                if op.inputs[i].is_constant and beside and (real := beside.real()) is not None:
+                    self.floors[op, i] = group.range[0] - max(real[1], 0.0)
+
     def least_scale(self, op: Operator, bits: int) -> None:
         """Some kernels abort or wrap when the output's scale is far below the inputs': keep it
         above what they take.
@@ -370,7 +398,7 @@ class _Decision:
             {(op, i): grid for op, i, group in cut if (grid := self.grid(group)) is not None}
             for cut in (self.cut_reads, self.cut_writes)
         ]
-        return Grids(nominal, cuts[0], cuts[1], list(dict.fromkeys(missing)))
+        return Grids(nominal, cuts[0], cuts[1], list(dict.fromkeys(missing)), self.floors)
 
 
 def _width(real: Range) -> float:

@@ -1,6 +1,7 @@
 """Rewrites a float subgraph at the precision of each operator, once every grid is chosen."""
 
 import dataclasses
+import math
 from typing import Any
 
 from int8x.quantization.constants import Constants
@@ -206,7 +207,9 @@ class _Lowering:
         for i in self.data_inputs[op]:
             tensor = op.inputs[i]
             if tensor.is_constant:
-                op.inputs[i] = self.constants.operand(tensor, self.constant_grid(op, tensor, bits))
+                floor = self.grids.floors.get((op, i), -math.inf)
+                grid = self.constant_grid(op, tensor, bits, floor)
+                op.inputs[i] = self.constants.operand(tensor, grid)
             else:
                 grid = self.grids.reads.get((op, i), self.grids.nominal[tensor, bits])
                 op.inputs[i] = self.form(tensor, grid)
@@ -224,15 +227,17 @@ class _Lowering:
             op.options.potScaleInt16 = False
         op.version = version_for(op, read) if bits == 8 else int16_version(op)
 
-    def constant_grid(self, op: Operator, tensor: Tensor, bits: int) -> QuantParams:
-        """The grid of a constant operand: its own, or the operator's where all must share one."""
+    def constant_grid(self, op: Operator, tensor: Tensor, bits: int, floor: float) -> QuantParams:
+        """The grid of a constant operand: its own, or the operator's where all must share one.
+        floor: what it need not reach below.
+        """
         if RULES[op.kind].scales == "same":
             return self.written(op, next(i for i, t in enumerate(op.outputs) if t.is_float))
         given = tensor.range
         if given is not None and given.axis is None and given.bits == bits:
             return given
         low, high = float(tensor.values.min(initial=0)), float(tensor.values.max(initial=0))
-        return from_range(low, high, "its values", bits)
+        return from_range(max(low, floor), high, "its values", bits)
 
 
 def _store_weights(subgraph: Subgraph, precision: Precision) -> dict[Tensor, QuantParams]:
