@@ -81,6 +81,49 @@ def test_the_gradient_of_a_range_is_that_of_its_ends(jit):
     assert np.asarray(by_x).tolist() == [[0.0, 2.0, 3.0, 0.0]]
 
 
+@pytest.mark.parametrize("what", ["range", "scale"])
+def test_the_forward_pass_computes_no_array_for_the_backward_pass_to_wait_for(what):
+    """Each array of the gradient comes after its upstream: what can be computed earlier TensorFlow
+    computes earlier, and a net then keeps it for every layer at once.
+    """
+    size = (48, 3)
+
+    @tf.function
+    def gradients(x, learned_from, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch([x, learned_from])
+            if what == "range":
+                y = learned.learned_activation(x, learned_from, 8)
+            else:
+                y = learned.learned_weight(x, learned_from, 8)
+        return y, tape.gradient(y, [x, learned_from], upstream)
+
+    shape = (2,) if what == "range" else (1, 3)
+    given = [tf.TensorSpec(s, tf.float32) for s in (size, shape, size)]
+    graph = gradients.get_concrete_function(*given).graph
+    y, *found = (t.op for t in graph.outputs)
+    after = {graph.inputs[2].op}
+    for op in graph.get_operations():  # in the order in which they were made
+        if any(before in after for before in (*(t.op for t in op.inputs), *op.control_inputs)):
+            after.add(op)
+    computed = before_and(found) - before_and([y]) - {graph.inputs[2].op}
+    computed = {op for op in computed if op.type != "Identity"}
+    arrays = {op for op in computed for t in op.outputs if t.shape == size and t.dtype == "float32"}
+    assert arrays
+    assert not [op.name for op in arrays - after]
+
+
+def before_and(operations):
+    """The operations and all that they need."""
+    found, pending = set(), [*operations]
+    while pending:
+        op = pending.pop()
+        if op not in found:
+            found.add(op)
+            pending += [*(t.op for t in op.inputs), *op.control_inputs]
+    return found
+
+
 def test_the_scale_to_begin_with_has_less_error_than_the_largest_weight_gives():
     weight = np.random.default_rng(3).standard_t(3, (3, 3, 8, 6)).astype(np.float32)
     errors = []

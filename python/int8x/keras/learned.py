@@ -73,7 +73,9 @@ def learned_activation(x: tf.Tensor, reach: tf.Tensor, bits: int) -> tf.Tensor:
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             inside, by_low, by_high = _split(upstream, v, least, most, bits)
-            by_scale = _dot(inside, y - v) / (scale * levels)
+            with tf.control_dependencies([upstream]):  # else forward has it, and keeps it till here
+                error = y - v
+            by_scale = _dot(inside, error) / (scale * levels)
             return inside, _finite(share * (tf.stack([-by_low, by_high]) + by_scale))
 
         return y, gradient
