@@ -17,6 +17,8 @@ from typing import Any
 import keras
 from keras.src.backend.common.stateless_scope import get_stateless_scope
 
+from int8x.keras import heap
+
 OLDEST = (3, 8)
 _CHOOSE = "set KERAS_BACKEND=tensorflow before Keras is imported"
 _STEPS = ("train_step", "test_step")
@@ -352,10 +354,9 @@ def _state_layers(layer: keras.Layer) -> list[StateLayer]:
 
 def remake_train_function(model: keras.Model) -> None:
     """Traces the train step anew within a fit, which reads `train_function` before each step."""
-    model.test_function = None
-    model.predict_function = None
-    _renew_steps(model)
-    model.make_train_function(force=True)
+    reset_functions(model)
+    heap.give_back()
+    model.make_train_function()
 
 
 def walk_models(model: keras.Model) -> Iterator[keras.Model]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from int8x.keras import private
+from int8x.keras import heap, private
 from int8x.keras.course import Course, check_share
 from int8x.keras.handle import Handle, attach
 
@@ -39,6 +39,7 @@ class Session:
             key = tuple(vars(self.handle.switches).values())
             if key not in made:
                 made.clear()
+                heap.give_back()
                 made[key] = tf.function(function, jit_compile=jit_compile)
             return made[key](*args, **kwargs)
 
