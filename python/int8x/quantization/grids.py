@@ -9,7 +9,8 @@ import numpy as np
 
 from int8x.calibration.observer import Stats
 from int8x.errors import QuantizeError, RecipeError
-from int8x.quantization.attention_masks import ROOM, unmasked
+from int8x.quantization.attention_masks import Masks
+from int8x.quantization.grid_group import GridGroup, Range
 from int8x.quantization.precision import Precision
 from int8x.quantization.precision_rules import fixed_output
 from int8x.quantization.range_choice import choose
@@ -26,7 +27,6 @@ _JOIN_FACTOR = 2.0
 # range.
 _LARGEST_CONSTANT = 1e30
 
-Range = tuple[float, float]
 _NO_RULE = Rule()
 _RELU6 = 3  # ActivationFunctionType.RELU6
 # The largest value that each activation lets through; it makes negative ones zero.
@@ -38,15 +38,15 @@ class Grids:
     """The decision. nominal: each activation's grid, by tensor and bits. reads, writes: where an
     operator needs another one, by (operator, index).
 
-    missing: activations for which nothing gave a range. floors: where a constant operand may be cut
-    off from below, by (operator, index).
+    missing: activations for which nothing gave a range. needed: beyond which range a constant
+    operand may be cut off, by (operator, index).
     """
 
     nominal: dict[tuple[Tensor, int], QuantParams]
     reads: dict[tuple[Operator, int], QuantParams]
     writes: dict[tuple[Operator, int], QuantParams]
     missing: list[Tensor]
-    floors: dict[tuple[Operator, int], float]
+    needed: dict[tuple[Operator, int], Range]
 
 
 def decide(
@@ -75,24 +75,16 @@ def observed_range(
     )
 
 
-class _Group:
-    """Tensors on one grid of 8 or 16 bits. pin: the grid they must have, if any."""
-
-    def __init__(self, tensor: Tensor, bits: int):
-        self.tensors = [tensor]
-        self.bits = bits
-        self.pin: QuantParams | None = None
-        self.range: Range | None = None
-        self.source = ""
-        self.least_scale = 0.0
-
-    def cover(self, low: float, high: float, source: str = "") -> None:
-        if self.range is not None:
-            low, high = min(low, self.range[0]), max(high, self.range[1])
-        self.range, self.source = (low, high), self.source or source
-
-    def real(self) -> Range | None:
-        return real_range(self.pin) if self.pin is not None else self.range
+def constant_grid(tensor: Tensor, bits: int, least: float, most: float) -> QuantParams:
+    """The grid of a constant operand: the one it was given, or its values', cut off at least and
+    most. Zeros get a fine one: a scale of 1 would coarsen the result.
+    """
+    given = tensor.range
+    if given is not None and given.axis is None and given.bits == bits:
+        return given
+    low, high = float(tensor.values.min(initial=0)), float(tensor.values.max(initial=0))
+    low, high = max(low, least), min(high, most)
+    return from_range(low, 1.0 if low == high else high, "its values", bits)
 
 
 class _Decision:
@@ -105,10 +97,9 @@ class _Decision:
     ):
         self.subgraph, self.precision, self.stats = subgraph, precision, stats
         self.links = subgraph.links()
-        self.groups: dict[tuple[Tensor, int], _Group] = {}
-        self.cut_reads: list[tuple[Operator, int, _Group]] = []
-        self.cut_writes: list[tuple[Operator, int, _Group]] = []
-        self.floors: dict[tuple[Operator, int], float] = {}
+        self.groups: dict[tuple[Tensor, int], GridGroup] = {}
+        self.cut_reads: list[tuple[Operator, int, GridGroup]] = []
+        self.cut_writes: list[tuple[Operator, int, GridGroup]] = []
         operators = [
             (op, bits) for op in subgraph.operators if (bits := precision.bits(op)) is not None
         ]
@@ -128,7 +119,9 @@ class _Decision:
                 self.share(op, bits)
         for tensor, bits in self.groups:
             self.cut(tensor, self.groups[tensor, bits])
-            self.unmask(tensor, self.groups[tensor, bits])
+        masks = Masks(subgraph, precision, stats, self.groups)
+        masks.take_out()
+        self.needed = masks.needed
         for op, bits in operators:
             self.least_scale(op, bits)
             self.refuse_negative(op, bits)
@@ -137,7 +130,7 @@ class _Decision:
         """A group of the tensor alone, with what is known of its range."""
         if (tensor, bits) in self.groups:
             return
-        group = self.groups[tensor, bits] = _Group(tensor, bits)
+        group = self.groups[tensor, bits] = GridGroup(tensor, bits)
         asked, given = self.precision.ranges.get(tensor), tensor.range
         if asked is not None:
             group.pin = from_range(*asked, "range of the recipe", bits)
@@ -197,7 +190,7 @@ class _Decision:
             elif self.groups[tensor, bits] is not home:
                 home = self.merge(home, self.groups[tensor, bits])
 
-    def cover_inputs(self, op: Operator, data: list[int], home: _Group) -> None:
+    def cover_inputs(self, op: Operator, data: list[int], home: GridGroup) -> None:
         """An unpinned result covers what its operator reads: that holds all it can be."""
         tensors = [op.inputs[i] for i in data]
         reals = [None if t.is_constant else self.groups[t, home.bits].real() for t in tensors]
@@ -220,7 +213,7 @@ class _Decision:
                     ends = min(max(ends[0], low), high), min(max(ends[1], low), high)
                 home.cover(*ends, "its constant inputs")
 
-    def join(self, home: _Group, source: Tensor, result: Tensor, op: Operator) -> bool:
+    def join(self, home: GridGroup, source: Tensor, result: Tensor, op: Operator) -> bool:
         """One input: the result takes the input's grid, or the input the result's, where nothing
         else reads the input.
         """
@@ -234,7 +227,7 @@ class _Decision:
         self.merge(home, other)
         return True
 
-    def may_read_on(self, home: _Group, tensor: Tensor, op: Operator) -> bool:
+    def may_read_on(self, home: GridGroup, tensor: Tensor, op: Operator) -> bool:
         """Whether an input may take the grid of an operator with several inputs for its own."""
         group = self.groups[tensor, home.bits]
         if group.pin is not None:
@@ -247,7 +240,7 @@ class _Decision:
         covers = shared[0] <= mine[0] and mine[1] <= shared[1]
         return covers and _width(shared) <= _JOIN_FACTOR * _width(mine)
 
-    def read_outside(self, group: _Group, op: Operator) -> bool:
+    def read_outside(self, group: GridGroup, op: Operator) -> bool:
         """Whether anything but `op` and operators within the group read its tensors."""
         inside = {
             id(op),
@@ -261,7 +254,7 @@ class _Decision:
             if r is not op
         )
 
-    def merge(self, a: _Group, b: _Group) -> _Group:
+    def merge(self, a: GridGroup, b: GridGroup) -> GridGroup:
         a.pin = a.pin or b.pin
         if b.range is not None:
             a.cover(*b.range, b.source)
@@ -273,7 +266,7 @@ class _Decision:
             cuts[:] = [(op, i, a if group is b else group) for op, i, group in cuts]
         return a
 
-    def cut(self, tensor: Tensor, group: _Group) -> None:
+    def cut(self, tensor: Tensor, group: GridGroup) -> None:
         """A calibrated range ends where all readers, RELU and its kin, cut values off: the kernel
         that writes the tensor saturates there, which is what they would do next.
         """
@@ -289,40 +282,16 @@ class _Decision:
             group.range = max(low, 0.0), min(max(high, 0.0), most)
             group.source += f", cut as {readers[0].kind} does"
 
-    def unmask(self, tensor: Tensor, group: _Group) -> None:
-        """What only SOFTMAX reads holds its logits, and masked values a little below them; so a
-        constant mask that is added need not reach below what the sum saturates at.
-        """
-        readers = self.links.consumers(tensor)
-        seen = None if self.stats is None else self.stats.tensors.get(tensor.name)
-        if group.pin is not None or tensor in self.subgraph.outputs or not readers or seen is None:
-            return
-        rest = unmasked(seen) if all(op.kind == "SOFTMAX" for op in readers) else None
-        if rest is None:
-            return
-        recipe = self.precision.recipe_for(tensor)
-        observer = "minmax" if "average" in recipe.observer else recipe.observer
-        (low, high), source = choose(rest, observer, percentile=recipe.percentile, bits=group.bits)
-        beta = min(getattr(op.options, "beta", 1.0) for op in readers)
-        group.range = low - ROOM / max(beta, 1e-6), high
-        group.source = f"{source}, without what is masked"
-        for op in {p for t in group.tensors if (p := self.links.producer(t)) is not None}:
-            for i, other in ((0, 1), (1, 0)) if op.kind == "ADD" else ():
-                beside = self.groups.get((op.inputs[other], group.bits))
-                if op.inputs[i].is_constant and beside and (real := beside.real()) is not None:
-                    self.floors[op, i] = group.range[0] - max(real[1], 0.0)
-
     def least_scale(self, op: Operator, bits: int) -> None:
         """Some kernels abort or wrap when the output's scale is far below the inputs': keep it
         above what they take.
         """
         output = self.groups.get((op.outputs[0], bits))
-        inputs = [
-            self.groups[t, bits]
-            for i in RULES[op.kind].data_inputs(op)
-            if ((t := op.inputs[i]), bits) in self.groups
+        scales = [
+            scale
+            for place in RULES[op.kind].data_inputs(op)
+            if (scale := self.scale(op, place, bits)) is not None
         ]
-        scales = [grid.scale for group in inputs if (grid := self.grid(group)) is not None]
         if output is None or not scales:
             return
         least = 0.0
@@ -330,6 +299,8 @@ class _Decision:
             least = max(scales) * (2.0**-18 if bits == 8 else 2.0**-13)
         elif op.kind == "SQUARED_DIFFERENCE":  # (2 max)^2 / (2^14 scale) < 1
             least = max(scales) ** 2 * 2.0**-11
+        elif op.kind == "MUL":  # the product, shifted left, must fit int32
+            least = math.prod(scales) * (2.0**-14 if bits == 8 else 1.0)
         elif op.kind == "HARD_SWISH":  # input / 128 / scale < 1
             least = scales[0] / 64
         if op.kind == "RELU6" or getattr(op.options, "fusedActivationFunction", 0) == _RELU6:
@@ -339,9 +310,20 @@ class _Decision:
             "SOFTMAX",
             "LOG_SOFTMAX",
         ):  # the kernels abort unless beta * scale * 2^26 > 1
-            self.raise_scale(
-                inputs[0], 2.0**-25 / max(getattr(op.options, "beta", 1.0), 2.0**-20), op
-            )
+            beta = max(getattr(op.options, "beta", 1.0), 2.0**-20)
+            self.raise_scale(self.groups[op.inputs[0], bits], 2.0**-25 / beta, op)
+
+    def scale(self, op: Operator, place: int, bits: int) -> float | None:
+        """That of an operand, None where it is not known."""
+        tensor = op.inputs[place]
+        if tensor.is_constant:
+            if not np.isfinite(tensor.values).all():
+                return None  # its operator's result will be refused
+            needed = self.needed.get((op, place), (-math.inf, math.inf))
+            return float(constant_grid(tensor, bits, *needed).scale)
+        group = self.groups.get((tensor, bits))
+        grid = None if group is None else self.grid(group)
+        return None if grid is None else float(grid.scale)
 
     def refuse_negative(self, op: Operator, bits: int) -> None:
         """The kernels of SQRT and RSQRT fail, when they run, on what lies below zero."""
@@ -354,7 +336,7 @@ class _Decision:
                     f"{low:g}: the int8 kernel fails below zero"
                 )
 
-    def raise_scale(self, group: _Group, least: float, op: Operator) -> None:
+    def raise_scale(self, group: GridGroup, least: float, op: Operator) -> None:
         group.least_scale = max(group.least_scale, least)
         if group.pin is not None and group.pin.scale < least:
             raise QuantizeError(
@@ -363,7 +345,7 @@ class _Decision:
                 f"{least:g} here"
             )
 
-    def grid(self, group: _Group) -> QuantParams | None:
+    def grid(self, group: GridGroup) -> QuantParams | None:
         if group.pin is not None:
             return group.pin
         if group.range is None:
@@ -398,7 +380,7 @@ class _Decision:
             {(op, i): grid for op, i, group in cut if (grid := self.grid(group)) is not None}
             for cut in (self.cut_reads, self.cut_writes)
         ]
-        return Grids(nominal, cuts[0], cuts[1], list(dict.fromkeys(missing)), self.floors)
+        return Grids(nominal, cuts[0], cuts[1], list(dict.fromkeys(missing)), self.needed)
 
 
 def _width(real: Range) -> float:

@@ -5,12 +5,12 @@ import math
 from typing import Any
 
 from int8x.quantization.constants import Constants
-from int8x.quantization.grids import Grids
+from int8x.quantization.grids import Grids, constant_grid
 from int8x.quantization.precision import BITS, Precision
 from int8x.quantization.precision_rules import int16_version
 from int8x.quantization.rules import RULES, version_for
 from int8x.tflite.graph import Graph
-from int8x.tflite.quant_params import QuantParams, from_range
+from int8x.tflite.quant_params import QuantParams
 from int8x.tflite.schema import make
 from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
@@ -207,8 +207,7 @@ class _Lowering:
         for i in self.data_inputs[op]:
             tensor = op.inputs[i]
             if tensor.is_constant:
-                floor = self.grids.floors.get((op, i), -math.inf)
-                grid = self.constant_grid(op, tensor, bits, floor)
+                grid = self.constant_grid(op, i, bits)
                 op.inputs[i] = self.constants.operand(tensor, grid)
             else:
                 grid = self.grids.reads.get((op, i), self.grids.nominal[tensor, bits])
@@ -227,17 +226,12 @@ class _Lowering:
             op.options.potScaleInt16 = False
         op.version = version_for(op, read) if bits == 8 else int16_version(op)
 
-    def constant_grid(self, op: Operator, tensor: Tensor, bits: int, floor: float) -> QuantParams:
-        """The grid of a constant operand: its own, or the operator's where all must share one.
-        floor: what it need not reach below.
-        """
+    def constant_grid(self, op: Operator, place: int, bits: int) -> QuantParams:
+        """The grid of a constant operand: its own, or the operator's where all must share one."""
         if RULES[op.kind].scales == "same":
             return self.written(op, next(i for i, t in enumerate(op.outputs) if t.is_float))
-        given = tensor.range
-        if given is not None and given.axis is None and given.bits == bits:
-            return given
-        low, high = float(tensor.values.min(initial=0)), float(tensor.values.max(initial=0))
-        return from_range(max(low, floor), high, "its values", bits)
+        needed = self.grids.needed.get((op, place), (-math.inf, math.inf))
+        return constant_grid(op.inputs[place], bits, *needed)
 
 
 def _store_weights(subgraph: Subgraph, precision: Precision) -> dict[Tensor, QuantParams]:

@@ -16,8 +16,8 @@ from int8x.tflite.graph import Graph
 from int8x.tflite.quant_params import QuantParams
 from int8x.tflite.subgraph import Tensor
 
-# Values of this size and beyond stand for "lowest" or "nothing here" (PADV2 before a max-pool,
-# attention masks): they saturate on purpose, and one of them would hide every other error.
+# Values of this size and beyond stand for "lowest" or "nothing here", as PADV2 has before a
+# max-pool: they saturate on purpose, and one of them would hide every other error.
 LARGEST_COMPARED = 1e30
 
 
@@ -29,7 +29,7 @@ class Figures:
     not. max_error: max |x - y|. cosine: of x and y. saturated: share of x beyond y's grid by more
     than half a step. steps: integers from the smallest to the largest that occurred; of_steps: how
     many the type has, 256 or 65,536 (both 0 for floats). left_out: values that were not compared,
-    being NaN, infinite or beyond 1e30 on either side.
+    being NaN, infinite or beyond 1e30 on either side, or masked from a SOFTMAX.
     """
 
     sqnr_db: float

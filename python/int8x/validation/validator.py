@@ -11,6 +11,7 @@ from int8x.calibration.gathering import keeps_state
 from int8x.data import Samples, input_specs
 from int8x.errors import DataError
 from int8x.progress import Progress, silent
+from int8x.quantization.attention_masks import MASKED, before_softmax
 from int8x.runtime.coding import as_inputs, as_real
 from int8x.runtime.runner import Runner
 from int8x.tflite.graph import Graph, load
@@ -65,20 +66,28 @@ def validate(
     own = {} if shadow is None else {w.operator: w.covers for w in shadow.watched}
     operators = _OperatorRows(tested, own)
     stateful = keeps_state(reference)  # the runs on trial would change what the next one sees
-    effects = Effects(
-        reference, {} if stateful else _places(reference, tested, shadow), num_threads
-    )
+    stands_for = _places(reference, tested, shadow)
+    effects = Effects(reference, {} if stateful else stands_for, num_threads)
     runners = (
         Runner(reference.to_bytes(), reference.origin, num_threads),
         Runner(tested.to_bytes(), tested.origin, num_threads, resolver),
     )
     places = {tensor: index for index, tensor in enumerate(tested.main.tensors)}
+    path = before_softmax(reference.main)
+    masked = {t: index for index, t in enumerate(reference.main.tensors) if t in path}
 
     def value(tensor: Tensor) -> np.ndarray:
         return runners[1].value(places[tensor])
 
     def real(tensor: Tensor) -> np.ndarray:
         return as_real(value(tensor), tensor.quant)
+
+    def unmasked(tensor: Tensor | None, wanted: np.ndarray) -> np.ndarray:
+        """What stands for `tensor`, NaN (not compared) where that holds masked values."""
+        if tensor not in masked:
+            return wanted
+        logits = np.abs(runners[0].value(masked[tensor])) < -MASKED
+        return np.where(logits.reshape(wanted.shape), wanted, np.float32(np.nan))
 
     samples = Samples(data, input_specs(reference))
     outputs = [row for row in tensors if row.outputs]
@@ -88,13 +97,14 @@ def validate(
             runners[0].run(sample)
             runners[1].run(as_inputs(sample, tested.main.inputs))
             for row in tensors:
-                row.add(runners[0].value(row.index), value(row.coded))
+                row.add(unmasked(row.tensor, runners[0].value(row.index)), value(row.coded))
             for op in operators.conversions:
                 wanted = as_real(value(op.inputs[0]), op.inputs[0].quant)
                 operators.add(op, wanted, value(op.outputs[0]))
                 effects.note(op, op.outputs[0], wanted, real(op.outputs[0]))
             if shadow_run is not None:
-                for op, tensor, wanted in shadow_run.run(value):
+                for op, tensor, result in shadow_run.run(value):
+                    wanted = unmasked(stands_for.get((op, tensor)), result)
                     operators.add(op, wanted, value(tensor))
                     effects.note(op, tensor, wanted, real(tensor))
             effects.run(sample)
