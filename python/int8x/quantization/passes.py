@@ -12,6 +12,7 @@ import numpy as np
 
 from int8x.methods.equalization import equalize
 from int8x.quantization.equivalents import replace_operators
+from int8x.quantization.flattened_dense import keep_ranks
 from int8x.quantization.markers import recover_weight_grids, strip_markers
 from int8x.quantization.recipe import Recipe, resolve
 from int8x.quantization.rules import RULES, Weights
@@ -30,6 +31,7 @@ __all__ = [
     "fold_reshape_shapes",
     "fold_sparse",
     "fuse_activations",
+    "keep_ranks",
     "prepare",
     "recover_weight_grids",
     "remove_dead",
@@ -51,6 +53,8 @@ FUSES = (
     "AVERAGE_POOL_2D",
     "MAX_POOL_2D",
 )
+# Operators that do nothing but compute their results.
+_PURE = {*RULES, "CAST", "FILL", "RANGE", "RANK", "REDUCE_PROD", "ZEROS_LIKE"}
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
@@ -226,10 +230,10 @@ def remove_dead(graph: Graph, recipe: Recipe | None = None) -> None:
     for subgraph in graph.subgraphs:
         needed = set(subgraph.outputs)
         for op in reversed(subgraph.operators):
-            if op.kind not in RULES or any(tensor in needed for tensor in op.outputs):
+            if op.kind not in _PURE or any(tensor in needed for tensor in op.outputs):
                 needed.update(tensor for tensor in op.inputs if tensor is not None)
         subgraph.remove(
-            [op for op in subgraph.operators if op.kind in RULES and needed.isdisjoint(op.outputs)]
+            [op for op in subgraph.operators if op.kind in _PURE and needed.isdisjoint(op.outputs)]
         )
 
 
@@ -252,6 +256,7 @@ PASSES: list[Callable[[Graph, Recipe], None]] = [
     replace_operators,
     strip_markers,
     fold_reshape_shapes,
+    keep_ranks,
     remove_dead,
     remove_no_ops,
     fold_multiply_add,
