@@ -41,7 +41,8 @@ void set_rounding(const WideConvWeights& w, int o, int slot, WideRounding* r) {
   r->bias[slot] = static_cast<int32_t>(w.bias[static_cast<size_t>(o)]);
   r->half[slot] = m.multiplier < 0x7fff0000 ? (m.multiplier + (1 << 15)) >> 16 : 0x7fff;
   r->right[slot] = right;
-  (slot % 2 == 0 ? r->nudge_even : r->nudge_odd)[slot / 2] = nudge;
+  int64_t* nudges = slot % 2 == 0 ? r->nudge_even : r->nudge_odd;
+  nudges[slot / 2] = nudge;
   r->offset[slot] = static_cast<int32_t>(static_cast<uint32_t>(int64_t{1} << (62 - right)));
 }
 
