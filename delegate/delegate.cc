@@ -81,8 +81,9 @@ Delegate::Delegate(Options options) : options_(std::move(options)) {
   room_.delegate.Prepare = claim_graph;
   // With dynamic tensors allowed but shapes not propagated, a resize would leave the shapes inside
   // a partition as they were.
-  room_.delegate.flags =
-      kTfLiteDelegateFlagsAllowDynamicTensors | kTfLiteDelegateFlagsRequirePropagatedShapes;
+  room_.delegate.flags = kTfLiteDelegateFlagsAllowDynamicTensors |
+                         kTfLiteDelegateFlagsRequirePropagatedShapes |
+                         kTfLiteDelegateFlagsPerOperatorProfiling;
 }
 
 Delegate::~Delegate() {

@@ -1,8 +1,25 @@
 #include "delegate/partition.h"
 
 #include "delegate/plan/passes.h"
+#include "delegate/tflite/profiler_abi.h"
 
 namespace int8x {
+namespace {
+
+// Tells the runtime's profiler of each step, as XNNPACK does.
+class ToProfiler final : public StepObserver {
+ public:
+  explicit ToProfiler(void* profiler) : profiler_(static_cast<TfLiteProfiler*>(profiler)) {}
+  void ran(const Step& step, int64_t microseconds) override {
+    profiler_->vtable->AddEvent(profiler_, step.op, kTfLiteProfilerDelegateProfiledOperatorInvoke,
+                                static_cast<uint64_t>(microseconds), step.node, 0);
+  }
+
+ private:
+  TfLiteProfiler* const profiler_;
+};
+
+}  // namespace
 
 bool Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
                      const Resources& resources, Text* error) {
@@ -101,7 +118,12 @@ bool Partition::invoke(TfLiteContext* context) {
     }
     executor_.bind(binding.value, tensor.data);
   }
-  executor_.run(pool_);
+  if (context->profiler == nullptr) {
+    executor_.run(pool_);
+  } else {
+    ToProfiler observer(context->profiler);
+    executor_.run(pool_, &observer);
+  }
   return true;
 }
 

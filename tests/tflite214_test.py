@@ -3,11 +3,14 @@ today's reference.
 """
 
 import os
+from pathlib import Path
 
 import int8x
 import numpy as np
 import pytest
-from int8x.runtime.interpreter import load_runtime
+from int8x.runtime import claims
+from int8x.runtime.interpreter import load_runtime, open_interpreter
+from profilers import SubgraphProfiler, attach
 from written_cases import read
 
 THREADS = (1, 2, 4)
@@ -60,6 +63,23 @@ def test_what_int8x_writes_loads_in_the_oldest_runtime_and_computes_the_same(cas
             got = interpreter.get_tensor(detail["index"])
             allowed = 1 if case.name.startswith("FULLY_CONNECTED") else 0
             assert np.abs(got.astype(int) - wanted.astype(int)).max() <= allowed, case.name
+
+
+def test_the_runtime_s_profiler_is_told_of_each_step_of_each_run(cases):
+    import tflite_runtime
+
+    runtime, (case, _) = load_runtime(), next(c for c in cases if c[0].operator == "graph")
+    library = Path(tflite_runtime.__file__).parent / "_pywrap_tensorflow_interpreter_wrapper.so"
+    profiler = SubgraphProfiler(str(library), 7)
+    delegate = runtime.load_delegate(int8x.delegate_path(), {})
+    kept = attach(delegate, profiler.address)
+    interpreter = open_interpreter(runtime, case.model, 1, "stock", [delegate])
+    for _ in range(3):
+        interpreter.invoke()
+    steps = claims.of_delegate(delegate, int8x.delegate_path()).steps
+    events = profiler.operators()
+    assert [(e.op, e.node, e.subgraph) for e in events] == [(s.op, s.node, 7) for s in steps] * 3
+    del interpreter, delegate, kept
 
 
 def test_a_wrong_option_is_a_value_error(cases):

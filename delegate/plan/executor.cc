@@ -92,15 +92,25 @@ void Executor::run_job(const Job& job, ThreadPool::Session* session) {
   session->run(job.tiles, job.grain, job.sharers, run_tiles, &call);
 }
 
-void Executor::run(ThreadPool* pool) {
+void Executor::clock_job(size_t step, ThreadPool::Session* session, StepObserver* observer) {
+  StepTime& time = times_[step];
+  const int64_t told = time.nanoseconds / 1000;
+  const int64_t start = now();
+  run_job(jobs_[step], session);
+  time.nanoseconds += now() - start;
+  ++time.runs;
+  if (observer != nullptr) observer->ran(*jobs_[step].step, time.nanoseconds / 1000 - told);
+}
+
+void Executor::run(ThreadPool* pool, StepObserver* observer) {
   for (ValueId v : bound_alias_) data_[v] = data_[plan_.root(v)];
-  const auto run_all = [this](ThreadPool::Session* session) {
+  const bool clocked = profile_ || observer != nullptr;
+  const auto run_all = [this, clocked, observer](ThreadPool::Session* session) {
     for (size_t i = 0; i < jobs_.size(); ++i) {
-      const int64_t start = profile_ ? now() : 0;
-      run_job(jobs_[i], session);
-      if (profile_) {
-        times_[i].nanoseconds += now() - start;
-        ++times_[i].runs;
+      if (clocked) {
+        clock_job(i, session, observer);
+      } else {
+        run_job(jobs_[i], session);
       }
     }
   };

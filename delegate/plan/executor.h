@@ -16,6 +16,16 @@ struct StepTime {
   int64_t runs = 0;
 };
 
+// Is told of each step that has run, by the thread that called run(). Microseconds are whole: what
+// is cut off one run's is added to a later one's.
+class StepObserver {
+ public:
+  virtual void ran(const Step& step, int64_t microseconds) = 0;
+
+ protected:
+  ~StepObserver() = default;
+};
+
 class Executor {
  public:
   // Takes a plan that finish() has passed for `threads`. False when there is no memory for its
@@ -25,11 +35,11 @@ class Executor {
   // Where a value of storage input or output lies for the next run().
   void bind(ValueId value, void* data) { data_[value] = data; }
 
-  // `pool` may be null.
-  void run(ThreadPool* pool);
+  // `pool` and `observer` may be null.
+  void run(ThreadPool* pool, StepObserver* observer = nullptr);
 
   const Plan& plan() const { return plan_; }
-  // One for each step; all zero unless profiling.
+  // One for each step; of runs that were profiled or observed.
   const std::vector<StepTime>& times() const { return times_; }
 
  private:
@@ -42,6 +52,7 @@ class Executor {
   };
 
   void run_job(const Job& job, ThreadPool::Session* session);
+  void clock_job(size_t step, ThreadPool::Session* session, StepObserver* observer);
 
   Plan plan_;
   Block arena_;

@@ -226,6 +226,10 @@ struct TfLiteContext {
                                                         const TfLiteIntArray* nodes_to_replace,
                                                         TfLiteDelegate* delegate);
   int recommended_num_threads;
+  void* (*GetExternalContext)(TfLiteContext*, int type);
+  void (*SetExternalContext)(TfLiteContext*, int type, void* context);
+  bool allow_fp32_relax_to_fp16;
+  void* profiler;  // nullptr, or a TfLiteProfiler (profiler_abi.h)
 };
 
 // `opaque_delegate_builder` is read by runtimes >= 2.12 out of the delegate's own object.
@@ -242,6 +246,8 @@ struct TfLiteDelegate {
 enum TfLiteDelegateFlags : int {
   kTfLiteDelegateFlagsAllowDynamicTensors = 1,
   kTfLiteDelegateFlagsRequirePropagatedShapes = 2,
+  // The delegate tells a profiler of its operators; the runtime leaves out the kernel around them.
+  kTfLiteDelegateFlagsPerOperatorProfiling = 4,
 };
 
 struct TfLiteConvParams {
@@ -421,6 +427,8 @@ INT8X_OFFSET(TfLiteContext, ReportError, 40, 20);
 INT8X_OFFSET(TfLiteContext, GetNodeAndRegistration, 56, 28);
 INT8X_OFFSET(TfLiteContext, ReplaceNodeSubsetsWithDelegateKernels, 64, 32);
 INT8X_OFFSET(TfLiteContext, recommended_num_threads, 72, 36);
+INT8X_OFFSET(TfLiteContext, allow_fp32_relax_to_fp16, 96, 48);
+INT8X_OFFSET(TfLiteContext, profiler, 104, 52);
 
 INT8X_SIZE(TfLiteConvParams, 24, 24);
 INT8X_SIZE(TfLiteDepthwiseConvParams, 28, 28);
