@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kKeys = "num_threads, allow_ops, deny_ops, arch, sparse, profile, log_level";
 constexpr const char* kArchs =
-    "auto, reference, avx2, avxvnni, avx512vnni, avx512amx, neon, neondot, neoni8mm";
+    "auto, reference, avx2, avxvnni, avx512vnni, avx512vbmi, avx512amx, neon, neondot, neoni8mm";
 
 bool equal(const char* a, const char* b) { return std::strcmp(a, b) == 0; }
 

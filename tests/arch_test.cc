@@ -27,8 +27,9 @@ TEST(Arch, EveryNameParsesToTheArchThatPrintsIt) {
 }
 
 TEST(Arch, NamesAreTheOnesTheOptionTakes) {
-  const std::vector<std::string> wanted = {"reference", "avx2", "avxvnni", "avx512vnni",
-                                           "avx512amx", "neon", "neondot", "neoni8mm"};
+  const std::vector<std::string> wanted = {"reference",  "avx2",       "avxvnni",
+                                           "avx512vnni", "avx512vbmi", "avx512amx",
+                                           "neon",       "neondot",    "neoni8mm"};
   std::vector<std::string> got;
   for (Arch a : every_arch()) got.push_back(name(a));
   ASSERT_EQ(got, wanted);
@@ -48,7 +49,7 @@ TEST(Arch, ReferenceIsAlwaysSupportedAndDetectionIsStable) {
 }
 
 TEST(Arch, ThisCpuSupportsOnlyItsOwnFamily) {
-  const ArchSet x86 = bit(avx2) | bit(avxvnni) | bit(avx512vnni) | bit(avx512amx);
+  const ArchSet x86 = bit(avx2) | bit(avxvnni) | bit(avx512vnni) | bit(avx512vbmi) | bit(avx512amx);
   const ArchSet arm = bit(neon) | bit(neondot) | bit(neoni8mm);
 #if defined(__x86_64__)
   ASSERT_EQ(supported() & arm, 0u);
@@ -63,6 +64,7 @@ TEST(Arch, HigherRungsImplyTheOnesTheyAreBuiltOn) {
   const ArchSet set = supported();
   ASSERT_TRUE(!has(set, avxvnni) || has(set, avx2));
   ASSERT_TRUE(!has(set, avx512vnni) || has(set, avx2));
+  ASSERT_TRUE(!has(set, avx512vbmi) || has(set, avx512vnni));
   ASSERT_TRUE(!has(set, avx512amx) || has(set, avx512vnni));
   ASSERT_TRUE(!has(set, neondot) || has(set, neon));
   ASSERT_TRUE(!has(set, neoni8mm) || has(set, neondot));

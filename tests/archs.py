@@ -12,6 +12,7 @@ NEEDED_FLAGS = {
         "avx2": {"avx2", "fma"},
         "avxvnni": {"avx2", "fma", "avx_vnni"},
         "avx512vnni": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"},
+        "avx512vbmi": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni", "avx512vbmi"},
         "avx512amx": {"avx512_vnni", "amx_tile", "amx_int8"},
     },
     "aarch64": {
@@ -21,7 +22,8 @@ NEEDED_FLAGS = {
         "neoni8mm": {"asimd", "asimddp", "i8mm"},
     },
 }
-ALL = ("reference", "avx2", "avxvnni", "avx512vnni", "avx512amx", "neon", "neondot", "neoni8mm")
+ALL = ("reference", "avx2", "avxvnni", "avx512vnni", "avx512vbmi", "avx512amx")
+ALL += ("neon", "neondot", "neoni8mm")
 
 
 def _flags() -> set[str]:

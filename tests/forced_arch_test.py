@@ -18,7 +18,7 @@ from random_graphs import random_graph
 pytest_plugins = ("arch_report",)
 
 LADDERS = (
-    ("reference", "avx2", "avxvnni", "avx512vnni", "avx512amx"),
+    ("reference", "avx2", "avxvnni", "avx512vnni", "avx512vbmi", "avx512amx"),
     ("reference", "neon", "neondot", "neoni8mm"),
 )
 # What the GEMM family has a kernel of its own for.

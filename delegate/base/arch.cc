@@ -17,7 +17,8 @@ namespace int8x::arch {
 namespace {
 
 constexpr const char* kNames[kArchCount] = {
-    "reference", "avx2", "avxvnni", "avx512vnni", "avx512amx", "neon", "neondot", "neoni8mm",
+    "reference", "avx2", "avxvnni", "avx512vnni", "avx512vbmi",
+    "avx512amx", "neon", "neondot", "neoni8mm",
 };
 
 #if defined(__x86_64__)
@@ -58,6 +59,7 @@ ArchSet detect() {
   if ((state & 0xe6) != 0xe6 || (leaf7_b & kAvx512) != kAvx512 || !(leaf7_c & (1u << 11)))
     return set;
   set |= bit(avx512vnni);
+  if (leaf7_c & (1u << 1)) set |= bit(avx512vbmi);
   constexpr uint32_t kAmx = (1u << 24) | (1u << 25);  // AMX-TILE, AMX-INT8
   constexpr uint64_t kTileState = 0x60000;
   if ((leaf7_d & kAmx) == kAmx && (state & kTileState) == kTileState && tiles_granted())

@@ -16,6 +16,7 @@ enum Arch : uint8_t {
   avx2,
   avxvnni,
   avx512vnni,
+  avx512vbmi,
   avx512amx,
   neon,
   neondot,

@@ -3,6 +3,7 @@
 #include "delegate/ops/operator.h"
 #include "delegate/ops/quantized.h"
 #include "delegate/ops/wide.h"
+#include "delegate/plan/cost.h"
 #include "delegate/plan/steps.h"
 
 namespace int8x {
@@ -56,7 +57,7 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
   }
   const char* name = find_operator(node.builtin())->name;
   builder->add(std::make_unique<LutStep>(name, std::vector<ValueId>{input}, output, params,
-                                         Work{0, elements / 4}));
+                                         Work{0, table_nanoseconds(elements, resources.archs)}));
   return nullptr;
 }
 

@@ -1,6 +1,7 @@
 #include <array>
 #include <cstring>
 
+#include "delegate/plan/cost.h"
 #include "delegate/plan/passes.h"
 #include "delegate/plan/steps.h"
 
@@ -52,8 +53,9 @@ void chain_tables(Plan* plan, arch::ArchSet archs) {
       LutParams params;
       const int64_t count = plan->values[step->output].shape.elements();
       if (!make_lut_params(table, count, archs, &params)) continue;
-      auto joined = std::make_unique<LutStep>(step->op, std::vector<ValueId>{made.root},
-                                              step->output, params, Work{0, count / 4});
+      auto joined =
+          std::make_unique<LutStep>(step->op, std::vector<ValueId>{made.root}, step->output, params,
+                                    Work{0, table_nanoseconds(count, archs)});
       joined->node = step->node;
       step = std::move(joined);
     }

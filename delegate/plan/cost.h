@@ -29,6 +29,13 @@ inline int64_t depthwise_nanoseconds(int64_t macs, arch::ArchSet archs) {
   return macs;
 }
 
+// Bytes looked up in a table of 256.
+inline int64_t table_nanoseconds(int64_t bytes, arch::ArchSet archs) {
+  if (arch::has(archs, arch::avx512vbmi)) return bytes / 50;
+  if (arch::has(archs, arch::avx512vnni)) return bytes / 9;
+  return bytes / 4;
+}
+
 }  // namespace int8x
 
 #endif  // INT8X_PLAN_COST_H_

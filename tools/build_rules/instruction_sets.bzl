@@ -8,6 +8,7 @@ INSTRUCTION_SETS = {
     "x86_avx2": "-mavx2 -mfma",
     "x86_avxvnni": "-mavx2 -mfma -mavxvnni",
     "x86_avx512vnni": "-mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni",
+    "x86_avx512vbmi": "-mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512vbmi",
     "x86_avx512amx": "-mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mamx-tile -mamx-int8",
     "arm64_neon": "",
     "arm64_neondot": "-march=armv8.2-a+dotprod",

@@ -36,6 +36,16 @@ void fill(bool tanh, uint32_t* entries) {
   entries[255] = (tanh ? 65535u : 65534u) << 16;
 }
 
+void split_bytes(WideSigmoidParams* p) {
+  for (int i = 0; i < 256; ++i) {
+    const uint32_t value = p->table[i] >> 16, step = p->table[i] & 0xffff;
+    p->bytes.value_low[i] = static_cast<uint8_t>(value);
+    p->bytes.value_high[i] = static_cast<uint8_t>(value >> 8 ^ (p->tanh ? 0x80 : 0));
+    p->bytes.step_low[i] = static_cast<uint8_t>(step);
+    if (i < 64) p->bytes.step_high[i] = static_cast<uint8_t>(step >> 8);
+  }
+}
+
 // Whether scale is 2^*log2, to the reference's tolerance.
 bool power_of_two(float scale, int* log2) {
   const float log = std::log(scale) * (1.0f / std::log(2.0f));
@@ -71,6 +81,7 @@ bool make_wide_sigmoid_params(bool tanh, float input_scale, int64_t count, arch:
     p.multiplier = static_cast<int32_t>(multiplier);
   }
   fill(tanh, p.table);
+  split_bytes(&p);
   if (p.multiplier > kMostSigmoidMultiplier) archs = 0;
   p.kernel = kKernels;
   archs |= arch::bit(arch::reference);

@@ -130,12 +130,19 @@ inline const char* wide_pool_kernel_name(const WidePoolParams& params) {
 
 struct WideSigmoidKernel;
 
+// The table's bytes apart. Only the first 64 steps have more than 8 bits.
+struct WideSigmoidBytes {
+  alignas(64) uint8_t value_low[256], value_high[256];  // of TANH less 2^15
+  alignas(64) uint8_t step_low[256], step_high[64];
+};
+
 struct WideSigmoidParams {
   bool tanh;  // else the logistic function
   int32_t multiplier, shift;
   int64_t count;
   // Value in the high half, the step to the next one in the low half.
   uint32_t table[256];
+  WideSigmoidBytes bytes;
   const WideSigmoidKernel* kernel;
 };
 

@@ -23,6 +23,18 @@ void tabulate(double (*f)(double), double low, double high, int16_t* table) {
   table[kIntervals] = static_cast<int16_t>(clamp16(std::round(f(high) * inverse)));
 }
 
+void split_bytes(WideSoftmaxParams* p) {
+  for (int i = 0; i + 1 < kWideTable; ++i) {
+    const auto value = static_cast<uint16_t>(p->exponential[i]);
+    const auto slope = static_cast<uint16_t>(p->slope[i]);
+    const int odd = i % 2, at = i / 2;
+    p->bytes.value_low[odd][at] = static_cast<uint8_t>(value);
+    p->bytes.value_high[odd][at] = static_cast<uint8_t>(value >> 8);
+    p->bytes.slope_low[odd][at] = static_cast<uint8_t>(slope);
+    if (at >= 192) p->bytes.slope_high[odd][at - 192] = static_cast<uint8_t>(slope >> 8);
+  }
+}
+
 constexpr WideSoftmaxKernel kKernels[] = {
 #define INT8X_WIDE_SOFTMAX_KERNEL(arch, name) {arch, #name, name},
 #include "delegate/kernels/wide/kernels.inc"
@@ -52,6 +64,7 @@ bool make_wide_softmax_params(float input_scale, float beta, int64_t rows, int64
   for (int i = 0; i + 1 < kWideTable; ++i) {
     out->slope[i] = static_cast<int16_t>(out->exponential[i + 1] - out->exponential[i]);
   }
+  split_bytes(out);
   constexpr double kUnit = 1.0 / 65535.0;
   tabulate([](double x) { return 1.0 / (1.0 + x); }, kUnit * (-32768 + 32768),
            kUnit * (32767 + 32768), out->reciprocal);

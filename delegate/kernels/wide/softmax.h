@@ -24,11 +24,19 @@ constexpr int kWideTable = 513;
 
 struct WideSoftmaxKernel;
 
+// The bytes of exponential and slope apart, those of entries at even and at odd places too. Only
+// the last 128 slopes have more than 8 bits.
+struct WideSoftmaxBytes {
+  alignas(64) uint8_t value_low[2][256], value_high[2][256];
+  alignas(64) uint8_t slope_low[2][256], slope_high[2][64];
+};
+
 struct WideSoftmaxParams {
   int64_t rows, depth;
   Multiplier multiplier;
   alignas(64) int16_t exponential[kWideTable];
   alignas(64) int16_t slope[kWideTable - 1];  // exponential[i + 1] - exponential[i], wrapping
+  WideSoftmaxBytes bytes;
   int16_t reciprocal[kWideTable];
   const WideSoftmaxKernel* kernel;
 };
