@@ -137,6 +137,7 @@ bool finish(Plan* plan, int threads, arch::ArchSet archs) {
   fold_pads(plan);
   chain_tables(plan, archs);
   drop_unread(plan);
+  pair_steps(plan, threads);
   find_lifetimes(plan);
   place_in_arena(plan, threads);
   return true;

@@ -23,6 +23,10 @@ void drop_unread(Plan* plan);
 // become one table of x, exact since all 256 bytes are put through them.
 void chain_tables(Plan* plan, arch::ArchSet archs);
 
+// On several threads, depthwise convolutions and the 1x1 convolutions that alone read them become
+// one step over blocks of output rows, where that pays.
+void pair_steps(Plan* plan, int threads);
+
 // Gives every value its first and last step; values behind aliases share those of their root.
 void find_lifetimes(Plan* plan);
 

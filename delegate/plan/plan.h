@@ -67,6 +67,7 @@ enum class StepKind : uint8_t {
   pad,
   move,
   concatenate,
+  pair,
   view,
 };
 

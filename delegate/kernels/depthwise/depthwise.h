@@ -93,6 +93,10 @@ int64_t depthwise_tiles(const DepthwiseParams& params);
 void depthwise_run(const DepthwiseParams& params, const int8_t* input, int8_t* output,
                    int64_t tile_begin, int64_t tile_end, void* scratch);
 
+// Output rows [row_begin, row_end) of image `batch`, all channels; `output` holds these rows alone.
+void depthwise_run_rows(const DepthwiseParams& params, const int8_t* input, int8_t* output,
+                        int32_t batch, int32_t row_begin, int32_t row_end, void* scratch);
+
 const char* depthwise_kernel_name(const DepthwiseParams& params);
 
 }  // namespace int8x

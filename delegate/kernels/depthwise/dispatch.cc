@@ -171,6 +171,21 @@ void depthwise_run(const DepthwiseParams& params, const int8_t* input, int8_t* o
   }
 }
 
+void depthwise_run_rows(const DepthwiseParams& params, const int8_t* input, int8_t* output,
+                        int32_t batch, int32_t row_begin, int32_t row_end, void* scratch) {
+  const DepthwiseWeights& w = *params.weights;
+  const DepthwiseGeometry& g = params.geometry;
+  // Kernels count rows and images from the start of the tensor.
+  const int64_t row = int64_t{g.out_w} * w.channels;
+  int8_t* start = output - (int64_t{batch} * g.out_h + row_begin) * row;
+  for (int32_t channel = 0; channel < w.channels; channel += params.channels_per_tile) {
+    const int32_t end = channel + params.channels_per_tile;
+    const DepthwiseTile tile = {batch, row_begin, row_end, channel,
+                                end < w.channels ? end : w.channels};
+    w.kernel->run(params, input, start, tile, scratch);
+  }
+}
+
 const char* depthwise_kernel_name(const DepthwiseParams& params) {
   return params.weights->kernel->name;
 }
