@@ -5,6 +5,7 @@
 
 #include "delegate/plan/executor.h"
 #include "delegate/plan/passes.h"
+#include "delegate/plan/sparse_step.h"
 #include "delegate/plan/steps.h"
 #include "gtest/gtest.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 struct Case {
   int32_t batch, size, channels, outputs, kernel, stride;
+  bool sparse;  // the 1x1 convolution's weights are
 };
 
 ValueId add_value(Plan* plan, Storage storage, const Shape& shape) {
@@ -58,6 +60,16 @@ Plan plan_of(const Case& c, std::mt19937* rng, arch::ArchSet archs, bool read_tw
   for (int8_t& x : weights) x = byte();
   const std::vector<Multiplier> multipliers(static_cast<size_t>(c.outputs),
                                             quantize_multiplier(0.003));
+  if (c.sparse) {
+    std::shared_ptr<const SparseWeights> packed =
+        sparse_pack({c.outputs, 1, c.channels, weights.data(), nullptr, multipliers.data(), nullptr,
+                     0, -3, byte(), low, high, false},
+                    archs);
+    plan.steps.push_back(std::make_unique<SparseStep>(
+        "CONV_2D", packed, between, output,
+        SparseGeometry{c.batch, out, out, out, out, 1, 1, 1, 1, 1, 1, 0, 0}, Work{1, 5000}));
+    return plan;
+  }
   std::shared_ptr<const ConvWeights> pointwise =
       conv_pack({c.outputs, 1, 1, c.channels, 1, weights.data(), nullptr, multipliers.data(), -3,
                  byte(), low, high},
@@ -112,7 +124,7 @@ void run_plan(Plan plan, int threads, Bytes* bytes) {
 }
 
 TEST(PairStep, GivesTheSameBytesOnEveryArchAndNumberOfThreads) {
-  int paired = 0;
+  int paired = 0, sparse = 0;
   for (uint32_t seed = 0; seed < 150; ++seed) {
     for (int a = 0; a < arch::kArchCount; ++a) {
       arch::ArchSet archs = 0;
@@ -128,7 +140,8 @@ TEST(PairStep, GivesTheSameBytesOnEveryArchAndNumberOfThreads) {
                       4 * pick({1, 3, 4, 8, 15, 16, 17, 40}),
                       pick({1, 8, 16, 33, 64, 100}),
                       pick({1, 3, 5}),
-                      pick({1, 2})};
+                      pick({1, 2}),
+                      seed % 3 == 0};
       const std::mt19937 start = rng;
       Plan whole = plan_of(c, &rng, archs, false);
       Bytes wanted = bytes_of(whole);
@@ -141,7 +154,7 @@ TEST(PairStep, GivesTheSameBytesOnEveryArchAndNumberOfThreads) {
         if (threads == 1) {
           ASSERT_EQ(plan.steps.size(), 2u);
         }
-        paired += plan.steps.size() == 1;
+        (c.sparse ? sparse : paired) += plan.steps.size() == 1;
         Bytes given = bytes_of(plan);
         given[0] = wanted[0];
         run_plan(std::move(plan), threads, &given);
@@ -151,11 +164,12 @@ TEST(PairStep, GivesTheSameBytesOnEveryArchAndNumberOfThreads) {
     }
   }
   ASSERT_GT(paired, 100);
+  ASSERT_GT(sparse, 50);
 }
 
 TEST(PairStep, IsNotMadeWhereAnotherStepReadsWhatLiesBetween) {
   std::mt19937 rng(7);
-  const Case c = {1, 14, 64, 64, 3, 1};
+  const Case c = {1, 14, 64, 64, 3, 1, false};
   Plan alone = plan_of(c, &rng, arch::supported(), false);
   ASSERT_TRUE(finish(&alone, 2, arch::supported()));
   ASSERT_EQ(alone.steps.size(), 1u);

@@ -14,32 +14,25 @@ namespace int8x {
 
 class PairStep : public Step {
  public:
-  // Blocks of `rows` output rows; `pointwise` reads what `depthwise` writes, pixel by pixel.
-  PairStep(std::unique_ptr<const DepthwiseStep> depthwise,
-           std::unique_ptr<const ConvStep> pointwise, int32_t rows);
+  // Blocks of `rows` output rows. `pointwise` has a for_rows(), reads what `depthwise` writes and
+  // writes pixels of out_c bytes.
+  PairStep(std::unique_ptr<const DepthwiseStep> depthwise, const Step& pointwise, int32_t rows,
+           int32_t between_c, int32_t out_c);
 
   const char* kernel() const override { return kernel_.c_str(); }
-  int64_t macs() const override { return depthwise_->macs() + pointwise_->macs(); }
-  int64_t cost() const override { return depthwise_->cost() + pointwise_->cost(); }
-  int64_t tiles() const override;
+  int64_t macs() const override { return macs_; }
+  int64_t cost() const override { return cost_; }
+  int64_t tiles() const override { return int64_t{depthwise_->params.geometry.batch} * blocks_; }
   size_t scratch_bytes() const override;
   void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
 
  private:
-  // The 1x1 convolution of so many rows.
-  struct Block {
-    Block(const ConvStep& step, int32_t rows);
-    ConvGeometry geometry;
-    ConvLayout layout;
-    int64_t tiles;
-  };
-
-  size_t between_bytes() const;
-
   const std::unique_ptr<const DepthwiseStep> depthwise_;
-  const std::unique_ptr<const ConvStep> pointwise_;
-  const int32_t rows_;
-  const Block block_, last_;
+  const int32_t rows_, blocks_;  // of one image
+  const std::unique_ptr<const Step> block_, last_;
+  const size_t between_bytes_;
+  const int64_t out_row_;  // bytes
+  const int64_t macs_, cost_;
   const std::string kernel_;
 };
 

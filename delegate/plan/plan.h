@@ -112,6 +112,9 @@ class Step {
   virtual std::unique_ptr<Step> without_pad(ValueId /*input*/, const Frame& /*frame*/) const {
     return nullptr;
   }
+  // This step for one image of so many rows, from value 0 to value 1; null where an output pixel
+  // needs more than the input pixel at its place.
+  virtual std::unique_ptr<Step> for_rows(int32_t /*rows*/) const { return nullptr; }
   // data[v] is where value v lies. Tiles [begin, end) of the output are written and nothing else.
   virtual void run(void* const* data, int64_t begin, int64_t end, void* scratch) const = 0;
 };

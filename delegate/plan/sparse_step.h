@@ -29,6 +29,16 @@ class SparseStep : public Step {
   int64_t cost() const override { return work_.nanoseconds; }
   int64_t tiles() const override { return sparse_tiles(*weights, geometry); }
   size_t scratch_bytes() const override { return sparse_scratch_bytes(*weights, geometry); }
+  std::unique_ptr<Step> for_rows(int32_t rows) const override {
+    SparseGeometry g = geometry;
+    if (g.kernel_h * g.kernel_w * g.stride_h * g.stride_w != 1 || g.pad_top + g.pad_left != 0 ||
+        g.in_h != g.out_h || g.in_w != g.out_w) {
+      return nullptr;
+    }
+    g.batch = 1;
+    g.in_h = g.out_h = rows;
+    return std::make_unique<SparseStep>(op, weights, 0, 1, g, work_);
+  }
   void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override {
     sparse_run(*weights, geometry, static_cast<const int8_t*>(data[inputs[0]]),
                static_cast<int8_t*>(data[output]), begin, end, scratch);

@@ -28,6 +28,14 @@ std::unique_ptr<Step> ConvStep::without_pad(ValueId input, const Frame& frame) c
   return std::make_unique<ConvStep>(weights, input, output, inside, work_, op);
 }
 
+std::unique_ptr<Step> ConvStep::for_rows(int32_t rows) const {
+  if (layout.source != ConvSource::in_place) return nullptr;
+  ConvGeometry g = geometry;
+  g.batch = 1;
+  g.in_h = g.out_h = rows;
+  return std::make_unique<ConvStep>(weights, 0, 1, g, work_, op);
+}
+
 std::unique_ptr<Step> DepthwiseStep::without_pad(ValueId input, const Frame& frame) const {
   DepthwiseGeometry inside = params.geometry;
   DepthwiseParams moved;

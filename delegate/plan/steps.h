@@ -194,6 +194,7 @@ class ConvStep : public Step {
   int64_t tiles() const override { return conv_tiles(*weights, geometry); }
   size_t scratch_bytes() const override { return conv_scratch_bytes(*weights, geometry); }
   std::unique_ptr<Step> without_pad(ValueId input, const Frame& frame) const override;
+  std::unique_ptr<Step> for_rows(int32_t rows) const override;
   void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override;
 
  private:
