@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from int8_runs import Reference
 from int8x.keras import PruningCallback, shrink
-from int8x.keras.channels import Channels
+from int8x.keras.channels import channels_of
 from keras import layers as L
 
 X, Y, X_TEST, _ = nets.digits(128, 48)
@@ -164,7 +164,7 @@ def test_flatten_repeats_the_channels_it_flattens():
     model = nets.functional(
         lambda x: L.Dense(2, name="d")(L.Flatten()(L.Conv2D(3, 7, name="a")(x)))
     )
-    channels = Channels(model)
+    channels = channels_of(model)
     made = channels.makes[id(model.get_layer("a"))]
     assert np.array_equal(channels.reads[id(model.get_layer("d"))], np.tile(made, 4))
 

@@ -41,25 +41,35 @@ _DEPTHWISE = (_L.DepthwiseConv1D, _L.DepthwiseConv2D)
 _SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
 
 
+def channels_of(model: keras.Model) -> Channels:
+    """The channels of a built model; ValueError when its structure cannot be recorded."""
+    struct = private.input_struct(model)
+    if struct is None:
+        raise ValueError(f"{model.name}: a built model was wanted, got one not called yet")
+    return Channels(record(model, struct))
+
+
 class Channels:
     """The channel numbers of a built model's layers.
 
     `reads` and `makes` hold, by id of the layer, the numbers of its input and output channels;
-    depthwise and normalization layers have `reads` alone. ValueError for a model whose structure
-    cannot be recorded.
+    depthwise and normalization layers have `reads` alone.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        struct = private.input_struct(model)
-        if struct is None:
-            raise ValueError(f"{model.name}: a built model was wanted, got one not called yet")
+    activations: frozenset[str] = _ZERO_AT_ZERO
+    layers_passed: tuple[type, ...] = _PASS
+    operations_passed: frozenset[str] = _PASS_OPERATIONS
+    layers_joined: tuple[type, ...] = _JOIN
+    operations_joined: frozenset[str] = _JOIN_OPERATIONS
+
+    def __init__(self, taken: Record) -> None:
         self.layers: dict[int, Any] = {}
         self.reads: dict[int, np.ndarray] = {}
         self.makes: dict[int, np.ndarray] = {}
         self._parent: list[int] = []
         self._pinned: set[int] = set()
         self._ids: dict[int, np.ndarray] = {}
-        self._record: Record = record(model, struct)
+        self._record = taken
         for value in self._record.inputs:
             self._pin(self._value(value))
         for call in self._record.calls:
@@ -67,7 +77,7 @@ class Channels:
         for value, readers in self._record.readers.items():
             if RAW in readers or value in self._record.outputs:
                 self._pin(self._value(value))
-        for value in self._record.outputs:
+        for value in (*self._record.outputs, *self._record.moved):
             self._pin(self._value(value))
 
     def classes(self, numbers: np.ndarray) -> np.ndarray:
@@ -136,7 +146,7 @@ class Channels:
             return self._kernel(operation, sources[0])
         if isinstance(operation, _DEPTHWISE):
             self._note(operation, sources[0])
-            if kinds.activation_name(operation.activation) not in _ZERO_AT_ZERO:
+            if kinds.activation_name(operation.activation) not in self.activations:
                 return None
             return np.repeat(sources[0], operation.depth_multiplier)
         if isinstance(operation, _L.BatchNormalization):
@@ -144,7 +154,7 @@ class Channels:
             self._note(operation, sources[0])
             return sources[0] if last else None
         if isinstance(operation, _L.Activation):
-            known = kinds.activation_name(operation.activation) in _ZERO_AT_ZERO
+            known = kinds.activation_name(operation.activation) in self.activations
             return sources[0] if known else None
         if isinstance(operation, _L.Flatten):
             sizes = [size or 0 for size in self._record.shapes[call.inputs[0]][1:-1]]
@@ -152,13 +162,13 @@ class Channels:
         if isinstance(operation, _L.Concatenate):
             last = operation.axis in (-1, len(self._record.shapes[call.inputs[0]]) - 1)
             return np.concatenate(sources) if last else None
-        if isinstance(operation, _JOIN) or name in _JOIN_OPERATIONS:
+        if isinstance(operation, self.layers_joined) or name in self.operations_joined:
             if len(sources) < 2:  # one side is a constant: zero does not stay zero
                 return None
             for other in sources[1:]:
                 self._unite(sources[0], other)
             return sources[0] if len({len(part) for part in sources}) == 1 else None
-        if isinstance(operation, _PASS) or name in _PASS_OPERATIONS:
+        if isinstance(operation, self.layers_passed) or name in self.operations_passed:
             return sources[0]
         return None
 
@@ -170,7 +180,7 @@ class Channels:
         if id(layer) not in self.makes:
             self.makes[id(layer)] = self._fresh(kernel.channels[0])
         made = self.makes[id(layer)]
-        if kinds.activation_name(layer.activation) not in _ZERO_AT_ZERO:
+        if kinds.activation_name(layer.activation) not in self.activations:
             self._pin(made)
         multiplier = getattr(layer, "depth_multiplier", 1)
         if len(source) * multiplier != kernel.channels[1] or getattr(layer, "groups", 1) > 1:

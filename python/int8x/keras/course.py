@@ -19,6 +19,13 @@ def check_share(name: str, share: Any) -> float:
     return float(share)
 
 
+def check_switch(who: str, name: str, value: Any) -> bool:
+    """The value; ValueError unless it is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{who}: {name} must be True or False, got {value!r}")
+    return value
+
+
 class Course:
     """Decides before each step what moves in it, and turns the handle's switches.
 

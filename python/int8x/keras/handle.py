@@ -18,12 +18,14 @@ import numpy as np
 from keras import ops
 
 from int8x.keras import jax_limits, masks, private, tensors
+from int8x.keras.equalization import even_out
 from int8x.keras.forward import EXPORT, INFER, TRAIN, Forward, Switches
 from int8x.keras.kernel_grids import KernelGrids
 from int8x.keras.plan import CallPlan, Plan, make_plan
 from int8x.keras.prunable import excluded
 from int8x.keras.qat_wrapper import wrapped_settings
 from int8x.keras.ranges import Ranges
+from int8x.keras.scales import Scales, leaves_out
 from int8x.keras.settings import Settings
 from int8x.keras.trace import record
 
@@ -45,6 +47,8 @@ class Handle:
         self.ranges: Ranges | None = None
         self.kernels: KernelGrids | None = None
         self.forward: Forward | None = None
+        self.equalized: dict[str, int] = {}  # channels rescaled, by the layer that makes them
+        self._scales: Scales | None = None
         self._in_train_step = False
         self._learning = False
         self._planning = False
@@ -68,7 +72,9 @@ class Handle:
         try:
             left_out = excluded(self.model, self.settings.exclude, "QATCallback")
             bits = self.settings.activation_bits
-            self.plan = make_plan(record(self.model, self.struct, left_out), bits, left_out)
+            taken = record(self.model, self.struct, left_out)
+            self._scales = None if leaves_out(self.model, taken, left_out) else Scales(taken)
+            self.plan = make_plan(taken, bits, left_out)
         finally:
             self._planning = False
         with private.scope_of(self.model):
@@ -157,6 +163,18 @@ class Handle:
         for name in changed:
             setattr(self.switches, name, switches[name])
         return bool(changed)
+
+    def equalize(self, optimizer: Any = None) -> None:
+        """Evens out uneven channels, unless a batch has been seen: ranges are of the channels as
+        they then were. Nothing is done in a model that has not been planned.
+
+        optimizer: the model's, if not given; what it keeps beside the weights goes along.
+        """
+        if self._scales is None or self.ranges is None or self.ranges.begun():
+            return
+        private.sync_variables(self.model)
+        optimizer = optimizer or getattr(self.model, "optimizer", None)
+        self.equalized = even_out(self._scales, optimizer)
 
     def run_watched(self, x: Any, watch: Callable[[Any, Any, Any], None]) -> None:
         """Runs the model on a batch, eagerly; `watch` is told (site, tensor, rounded)."""

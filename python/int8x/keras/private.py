@@ -281,6 +281,28 @@ def whole(number: Any) -> int:
     return int(keras.ops.convert_to_numpy(number))
 
 
+def optimizer_name(optimizer: Any) -> str:
+    """The class of the optimizer that makes the updates."""
+    return type(_updating(optimizer)).__name__
+
+
+def slots_of(optimizer: Any, variable: Any) -> dict[str, Any]:
+    """What a built optimizer keeps beside a variable, by the name of its list; none of a variable
+    that it does not know.
+    """
+    inner = _updating(optimizer)
+    if not inner.built or inner._var_key(variable) not in known_variables(optimizer):
+        return {}
+    index, count = inner._get_variable_index(variable), len(inner._trainable_variables)
+    found = {}
+    for name, slots in vars(inner).items():
+        if name in ("_variables", "_trainable_variables") or not isinstance(slots, list):
+            continue
+        if len(slots) == count and isinstance(slots[index], keras.Variable):
+            found[name] = slots[index]
+    return found
+
+
 def patch_updates(
     optimizer: Any, factor_of: Callable[[Any], float], first_of: Callable[[Any], int]
 ) -> None:

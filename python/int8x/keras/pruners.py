@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from int8x.keras import masks
-from int8x.keras.channels import Channels, is_depthwise
+from int8x.keras.channels import channels_of, is_depthwise
 from int8x.keras.patterns import Pattern, Units, smallest
 from int8x.keras.prunable import Held, Kernel, choose, kernel_of
 from int8x.keras.sensitivity import Curve, allocate, measure
@@ -103,7 +103,7 @@ class FilterPruner:
         chosen, self.dense = choose(model, Pattern(), exclude)
         chosen, unnamed = named(chosen, sparsity)
         self.dense |= unnamed
-        self.channels = Channels(model)
+        self.channels = channels_of(model)
         self.kernels: list[Kernel] = []
         fixed: set[int] = set()  # classes that a layer makes which may not be pruned
         names = {id(kernel.layer) for kernel in chosen}

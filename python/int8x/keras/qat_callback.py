@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from int8x.keras import private
-from int8x.keras.course import Course, check_share
+from int8x.keras.course import Course, check_share, check_switch
 from int8x.keras.epoch_logs import EpochLogs
 from int8x.keras.handle import Handle, attach, handle_of
 from int8x.keras.settings import Settings
@@ -40,6 +40,9 @@ class QATCallback(keras.callbacks.Callback):
             the last of several.
         exclude: names, patterns or classes of layers that stay in float, also in the file, with the
             BatchNormalization and ReLU that fuse into them.
+        equalize: before rounding begins, channels that differ much in scale are evened out where
+            the float model computes the same to the bit (see `equalization`); frozen layers stay as
+            they are. `equalized` tells by layer how many channels were.
         monitor: a batch of inputs on which, after each epoch, the ends, the clipped share and the
             SQNR of each layer's rounding are measured, into `logs`: History and TensorBoard have
             them.
@@ -65,6 +68,7 @@ class QATCallback(keras.callbacks.Callback):
         freeze_batchnorm: float = 0.75,
         freeze_ranges: float = 0.75,
         exclude: tuple[Any, ...] = (),
+        equalize: bool = True,
         monitor: Any = None,
     ) -> None:
         super().__init__()
@@ -76,6 +80,7 @@ class QATCallback(keras.callbacks.Callback):
         self.start_epoch = start_epoch
         self.freeze_batchnorm = check_share("freeze_batchnorm", freeze_batchnorm)
         self.freeze_ranges = check_share("freeze_ranges", freeze_ranges)
+        self.equalize = check_switch("QATCallback", "equalize", equalize)
         self.monitor = monitor
         self._logs = EpochLogs(self._measure)
         self._handle: Handle | None = None
@@ -109,6 +114,8 @@ class QATCallback(keras.callbacks.Callback):
             self._first_epoch = max(epoch, self.start_epoch)
         if epoch >= self.start_epoch:
             self._logs.begin_epoch()
+            if self.equalize:
+                handle.equalize()
             self._retrace_if(handle.turn(active=True))
             if not self.params.get("steps"):
                 self._share = self._share_by_epochs(epoch)
@@ -151,6 +158,11 @@ class QATCallback(keras.callbacks.Callback):
         assert self._handle is not None
         self._course.end(active=began or self._handle.has_ranges())
         private.reset_functions(self.model)
+
+    @property
+    def equalized(self) -> dict[str, int]:
+        """How many channels were rescaled before rounding began, by the layer that makes them."""
+        return {} if self._handle is None else dict(self._handle.equalized)
 
     def _measure(self) -> dict[str, float]:
         assert self._handle is not None

@@ -155,6 +155,10 @@ class Ranges:
         with tensors.outside_trace():
             return float(self.params(group)[2]) > 0
 
+    def begun(self) -> bool:
+        """Whether any group has seen a batch."""
+        return any(self.seen(group) for group in self.members)
+
     def complete(self) -> bool:
         """Whether every group has seen a batch."""
         return all(self.seen(group) for group in self.members)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from int8x.keras.channels import Channels, is_depthwise, is_separable
+from int8x.keras.channels import Channels, channels_of, is_depthwise, is_separable
 from int8x.keras.norms import affine
 from int8x.keras.prunable import kernel_of
 
@@ -38,7 +38,7 @@ def shrink(model: keras.Model) -> keras.Model:
             f"{model.name}: a built Sequential or Functional model was wanted, got "
             f"{type(model).__name__}"
         )
-    channels = Channels(model)
+    channels = channels_of(model)
     gone = dead_classes(channels)
     cut = {key: _Cut(channels, key, gone) for key in channels.layers}
     made: dict[int, tuple[Any, Any]] = {}

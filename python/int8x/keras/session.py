@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from int8x.keras import heap, private
-from int8x.keras.course import Course, check_share
+from int8x.keras.course import Course, check_share, check_switch
 from int8x.keras.handle import Handle, attach
 
 
@@ -67,13 +67,15 @@ def qat(
     optimizer: Any = None,
     freeze_batchnorm: float = 0.75,
     freeze_ranges: float = 0.75,
+    equalize: bool = True,
     **settings: Any,
 ) -> Session:
     """Makes a model quantization-aware for a training loop of one's own, as QATCallback does for
     `fit`; as a context manager, or with `end()` after the last step.
 
     steps: how many there will be; if not given, nothing is frozen before the end. optimizer: the
-    loop's own, with ranges="lsq"; the model's, if not given. settings: weights, weight_bits,
+    loop's own, with ranges="lsq" or once it is built; the model's, if not given. equalize: as
+    QATCallback's. settings: weights, weight_bits,
     activation_bits, ranges, exclude. ValueError for what QATCallback refuses.
 
     Example:
@@ -91,5 +93,8 @@ def qat(
         check_share("freeze_batchnorm", freeze_batchnorm),
         check_share("freeze_ranges", freeze_ranges),
     )
+    equalize = check_switch("qat", "equalize", equalize)
     handle = attach(model, **settings)
+    if equalize:
+        handle.equalize(optimizer)
     return Session(handle, Course(handle, *shares), steps, optimizer)

@@ -124,10 +124,18 @@ def _number(
         return value
 
     def resolve(tensor: tf.Tensor) -> int:
+        transposed = False
         while (
             tensor.ref() not in values and tensor.op.name not in owner and tensor.op.type in VIEWS
         ):
+            transposed = transposed or tensor.op.type == "Transpose"
             tensor = tensor.op.inputs[0]
+        value = made_by(tensor)
+        if transposed:
+            result.moved.add(value)
+        return value
+
+    def made_by(tensor: tf.Tensor) -> int:
         if tensor.ref() in values:
             return values[tensor.ref()]
         for source in tensor.op.inputs:

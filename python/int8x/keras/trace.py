@@ -37,7 +37,7 @@ class Record:
 
     `producer[value]` is a call's number, None for a model input, RAW for a raw operator;
     `readers[value]` the calls' numbers. `raw` names raw operators whose result only another raw
-    operator reads: nothing can be hooked there. `shapes[value]` has None for unknown sizes.
+    operator reads: nothing can be hooked there. `moved` are values that somebody reads transposed. `shapes[value]` has None for unknown sizes.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -46,6 +46,7 @@ class Record:
     producer: dict[int, int | None] = field(default_factory=dict)
     readers: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     raw: list[str] = field(default_factory=list)
+    moved: set[int] = field(default_factory=set)
     shapes: dict[int, tuple[int | None, ...]] = field(default_factory=dict)
 
 
