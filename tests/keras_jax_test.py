@@ -12,7 +12,7 @@ import keras_nets as nets
 import numpy as np
 import pytest
 from int8_runs import Reference
-from int8x.keras.handle import handle_of
+from int8x.keras.handle import handle_of, in_float
 from int8x.keras.handover import trained_kernels
 from int8x.keras.masks import mask_of
 from int8x.keras.prunable import kernels_of
@@ -116,6 +116,28 @@ def test_zeros_of_the_fit_are_zeros_of_the_file(both):
     assert wanted.mean() >= 0.75
     assert (weights["CONV_2D"][wanted] == 0).all()
     assert (weights["FULLY_CONNECTED"].reshape(-1, 4) == 0).all(1).mean() >= 0.75
+
+
+def test_uneven_channels_are_evened_out_and_the_net_stays():
+    nets.seed()
+    model = nets.compiled(net(), learning_rate=0.0)
+    fit(model, epochs=1)  # the optimizer goes on with what it keeps
+    norm = model.get_layer("batch_normalization")
+    for layer in model.layers:
+        if layer.name.startswith("batch_normalization"):
+            layer.gamma.assign(2.0 ** np.resize([-6.0, 0.0, 3.0, 6.0], layer.gamma.shape))
+            norm = layer
+    wanted, gamma = model.predict(X_TEST, verbose=0), norm.gamma.numpy()
+    handle = int8x.keras.attach(model)
+    handle.equalize()
+    assert len(handle.equalized) == 2 and not np.array_equal(norm.gamma.numpy(), gamma)
+    with in_float(model):
+        assert np.array_equal(model.predict(X_TEST, verbose=0), wanted)
+    int8x.keras.strip(model)
+    norm.gamma.assign(gamma)
+    callback = int8x.QATCallback(freeze_batchnorm=1.0)
+    fit(model, callback, epochs=1)
+    assert set(callback.equalized) == {norm.name}
 
 
 OTHER_GRIDS = {

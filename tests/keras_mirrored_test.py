@@ -60,3 +60,12 @@ def test_any_number_of_replicas_takes_steps_of_each_layers_own_rate(tmp_path):
     for key in kernels:
         assert np.array_equal(*two[key].values()), key
         np.testing.assert_allclose(two[key][0], one[key][0], rtol=1e-3, atol=1e-6)
+
+
+def test_uneven_channels_are_evened_out_on_every_replica(tmp_path):
+    """The learning rate is too small to change a power of two by a thousandth."""
+    for equalize, least, most in ((True, 5.5, 7.5), (False, 11.9, 12.1)):
+        found = fit(tmp_path, 2, 1e-8, uneven=True, equalize=equalize)
+        (gammas,) = (parts for (_, name), parts in found.items() if name == "gamma")
+        assert np.array_equal(gammas[0], gammas[1])
+        assert least < np.ptp(np.log2(gammas[0])) < most  # of 12, what reads them takes half

@@ -2,6 +2,7 @@
 
     mirrored_fit.py OUTPUT.npz REPLICAS QAT-ARGUMENTS LEARNING-RATE [RATE-OF-THE-CONVOLUTION]
 
+Of the QAT-ARGUMENTS "uneven" scatters the scales of the net's channels before the fit.
 With a rate of the convolution it is unfrozen late, weights decay, and pruning has a schedule.
 
 TensorFlow remembers the sizes of a process's collective operations: a strategy with others cannot
@@ -28,6 +29,8 @@ def fitted(replicas, settings, learning_rate, rate=None):
         nets.compiled(model, learning_rate=learning_rate)
         if rate is not None:
             model.compile(keras.optimizers.SGD(learning_rate, weight_decay=1.0), model.loss)
+    if settings.pop("uneven", False):
+        model.layers[2].gamma.assign([2.0**-6, 1.0, 2.0**3, 2.0**6])
     callbacks = [PruningCallback(0.5), QATCallback(**settings)]
     if rate is not None:
         transfer = TransferLearningCallback("conv2d*", unfreeze={1: "all"}, rates=rate)

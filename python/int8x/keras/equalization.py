@@ -38,7 +38,7 @@ def even_out(scales: Scales, optimizer: Any = None) -> dict[str, int]:
         if net.sweep(uneven) < _SETTLED:
             break
     powers = np.rint(net.logs)
-    changed = {}
+    changed: dict[str, int] = {}
     for weight in weights:
         rows, columns = net.places(weight.rows), net.places(weight.columns)
         if not (powers[rows].any() or powers[columns].any()):

@@ -25,7 +25,7 @@ from int8x.keras.plan import CallPlan, Plan, make_plan
 from int8x.keras.prunable import excluded
 from int8x.keras.qat_wrapper import wrapped_settings
 from int8x.keras.ranges import Ranges
-from int8x.keras.scales import Scales, leaves_out
+from int8x.keras.scales import Scales, scales_of
 from int8x.keras.settings import Settings
 from int8x.keras.trace import record
 
@@ -73,7 +73,7 @@ class Handle:
             left_out = excluded(self.model, self.settings.exclude, "QATCallback")
             bits = self.settings.activation_bits
             taken = record(self.model, self.struct, left_out)
-            self._scales = None if leaves_out(self.model, taken, left_out) else Scales(taken)
+            self._scales = scales_of(self.model, taken, left_out)
             self.plan = make_plan(taken, bits, left_out)
         finally:
             self._planning = False

@@ -16,6 +16,7 @@ import numpy as np
 
 from int8x.keras import kinds, private
 from int8x.keras.channels import Channels, is_depthwise, is_separable
+from int8x.keras.layer_wrapper import LayerWrapper
 from int8x.keras.masks import MaskConstraint
 from int8x.keras.prunable import is_prunable, kernel_of
 from int8x.keras.trace import Call, Record
@@ -54,13 +55,25 @@ class Weight:
         return values.reshape(sizes)
 
 
+def scales_of(model: keras.Model, taken: Record, excluded: set[int]) -> Scales | None:
+    """The scales of a recorded model; None for one whose training may compute what the recorded run
+    does not show: kernels that it did not use, or that a wrapper of Keras holds.
+
+    excluded: ids of layers whose inside was not looked at.
+    """
+    used = {id(call.operation) for call in taken.calls} | excluded
+    for layer in private.all_layers(model):
+        foreign = isinstance(layer, _L.Wrapper) and not isinstance(layer, LayerWrapper)
+        if foreign or (is_prunable(layer) and id(layer) not in used):
+            return None
+    return Scales(taken)
+
+
 class Scales(Channels):
     """The classes of channels that have one scale; `weights` are all that make or read them."""
 
     activations = frozenset({"linear", "relu", "leaky_relu"})
-    layers_passed = tuple(
-        kind for kind in Channels.layers_passed if kind not in (_L.ReLU, _L.ELU)
-    )
+    layers_passed = tuple(kind for kind in Channels.layers_passed if kind not in (_L.ReLU, _L.ELU))
     operations_passed = frozenset({"Relu", "LeakyRelu"})
     layers_joined = (_L.Add, _L.Subtract, _L.Maximum, _L.Minimum, _L.Average)
     operations_joined = frozenset({"Add", "Subtract", "Maximum", "Minimum"})
@@ -89,6 +102,9 @@ class Scales(Channels):
 
     def _passed_on(self, call: Call) -> np.ndarray | None:
         operation = call.operation
+        own = type(operation).__module__.partition(".")[0] == "keras"
+        if not own:  # a class derived from one of Keras's may compute anything
+            return None
         if not isinstance(operation, (_L.BatchNormalization, _L.ReLU)) and not is_depthwise(
             operation
         ):
@@ -162,9 +178,3 @@ def _changeable(weight: Weight) -> bool:
         if not variable.trainable or constraint is not None:
             return False
     return weight.layer.trainable
-
-
-def leaves_out(model: keras.Model, taken: Record, excluded: set[int]) -> bool:
-    """Whether the model has kernels that the recorded run did not use: in training it may."""
-    used = {id(call.operation) for call in taken.calls} | excluded
-    return any(is_prunable(layer) and id(layer) not in used for layer in private.all_layers(model))

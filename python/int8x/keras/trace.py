@@ -37,7 +37,8 @@ class Record:
 
     `producer[value]` is a call's number, None for a model input, RAW for a raw operator;
     `readers[value]` the calls' numbers. `raw` names raw operators whose result only another raw
-    operator reads: nothing can be hooked there. `moved` are values that somebody reads transposed. `shapes[value]` has None for unknown sizes.
+    operator reads: nothing can be hooked there. `shapes[value]` has None for unknown sizes. `moved`
+    are values that somebody reads transposed.
     """
 
     calls: list[Call] = field(default_factory=list)
