@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -33,9 +32,8 @@ def even_out(scales: Scales, optimizer: Any = None) -> dict[str, int]:
     if not weights:
         return {}
     net = _Net(scales, weights, free)
-    uneven = net.uneven()
-    for _ in range(_SWEEPS if uneven else 0):
-        if net.sweep(uneven) < _SETTLED:
+    for _ in range(_SWEEPS):
+        if net.sweep() < _SETTLED:
             break
     powers = np.rint(net.logs)
     changed: dict[str, int] = {}
@@ -79,27 +77,25 @@ class _Net:
         ]
         self._rows = [self.places(w.rows) for w in weights]
         self._columns = [self.places(w.columns) for w in weights]
+        self._sets = [np.unique(rows[rows > 0]) for rows in self._rows]
+        self._uneven: set[int] = set()
 
     def places(self, numbers: np.ndarray) -> np.ndarray:
         """The place of each number's class."""
         return np.array([self._place.get(n, 0) for n in self._scales.classes(numbers)], int)
 
-    def uneven(self) -> list[np.ndarray]:
-        """The places of each set of channels, those that one weight makes, that are uneven."""
-        step, known = self._step()
-        found = []
-        for rows in self._rows:
-            places = np.unique(rows[rows > 0])
-            places = places[known[places]]
-            if len(places) > 1 and step[places].std() > _EVEN:
-                found.append(places)
-        return found
-
-    def sweep(self, sets: Iterable[np.ndarray]) -> float:
-        """Moves the factors of the sets once; the largest change of log2."""
+    def sweep(self) -> float:
+        """Moves the factors of each set of channels that has been uneven so far, those that one
+        weight makes, once; the largest change of log2.
+        """
         moved = 0.0
-        for places in sets:
-            step, _ = self._step()
+        for number, places in enumerate(self._sets):
+            step, known = self._step()
+            places = places[known[places]]
+            if number not in self._uneven:
+                if len(places) < 2 or step[places].std() <= _EVEN:
+                    continue
+                self._uneven.add(number)
             change = np.zeros_like(self.logs)
             wanted = self.logs[places] + step[places] - step[places].mean()
             change[places] = np.clip(wanted, -_WIDEST, _WIDEST) - self.logs[places]

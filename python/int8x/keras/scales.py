@@ -102,9 +102,10 @@ class Scales(Channels):
 
     def _passed_on(self, call: Call) -> np.ndarray | None:
         operation = call.operation
-        own = type(operation).__module__.partition(".")[0] == "keras"
-        if not own:  # a class derived from one of Keras's may compute anything
-            return None
+        if type(operation).__module__.partition(".")[0] != "keras":
+            return None  # a class derived from one of Keras's may compute anything
+        if getattr(operation, "activity_regularizer", None) is not None:
+            return None  # the loss sees the scale
         if not isinstance(operation, (_L.BatchNormalization, _L.ReLU)) and not is_depthwise(
             operation
         ):
