@@ -78,11 +78,23 @@ class _Net:
         self._rows = [self.places(w.rows) for w in weights]
         self._columns = [self.places(w.columns) for w in weights]
         self._sets = [np.unique(rows[rows > 0]) for rows in self._rows]
+        self._touching = [self._touched(places) for places in self._sets]
         self._uneven: set[int] = set()
 
     def places(self, numbers: np.ndarray) -> np.ndarray:
         """The place of each number's class."""
         return np.array([self._place.get(n, 0) for n in self._scales.classes(numbers)], int)
+
+    def _touched(self, places: np.ndarray) -> list[int]:
+        """The numbers of the weights that make or read any of the places."""
+        chosen = np.zeros(len(self.logs), bool)
+        chosen[places] = True
+        pairs = zip(self._rows, self._columns, strict=True)
+        return [
+            n
+            for n, (rows, columns) in enumerate(pairs)
+            if chosen[rows].any() or chosen[columns].any()
+        ]
 
     def sweep(self) -> float:
         """Moves the factors of each set of channels that has been uneven so far, those that one
@@ -90,7 +102,7 @@ class _Net:
         """
         moved = 0.0
         for number, places in enumerate(self._sets):
-            step, known = self._step()
+            step, known = self._step(self._touching[number])
             places = places[known[places]]
             if number not in self._uneven:
                 if len(places) < 2 or step[places].std() <= _EVEN:
@@ -101,21 +113,23 @@ class _Net:
             change[places] = np.clip(wanted, -_WIDEST, _WIDEST) - self.logs[places]
             self.logs += change
             factors = 2.0**change
-            for n, weight in enumerate(self.weights):
+            for n in self._touching[number]:
+                weight = self.weights[n]
                 if len(self._rows[n]):
                     made = factors[self._rows[n]]
-                    self._biases[n] = self._biases[n] / made
-                    self._sizes[n] = self._sizes[n] / weight.placed(made, weight.row_axes)
+                    self._biases[n] /= made
+                    self._sizes[n] /= weight.placed(made, weight.row_axes)
                 if len(self._columns[n]):
                     read = weight.placed(factors[self._columns[n]], weight.column_axes)
-                    self._sizes[n] = self._sizes[n] * read
+                    self._sizes[n] *= read
             moved = max(moved, float(np.abs(change).max()))
         return moved
 
-    def _step(self) -> tuple[np.ndarray, np.ndarray]:
-        """log2 of sqrt(r1 / r2), and where both are known."""
+    def _step(self, numbers: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """log2 of sqrt(r1 / r2) over some weights, and where both are known."""
         made, read = np.zeros_like(self.logs), np.zeros_like(self.logs)
-        for n, weight in enumerate(self.weights):
+        for n in numbers:
+            weight = self.weights[n]
             if len(self._rows[n]):
                 largest = weight.reach * _over(self._sizes[n], weight.row_axes)
                 np.maximum.at(made, self._rows[n], np.maximum(largest, self._biases[n]))
@@ -134,7 +148,7 @@ def _largest(weight: Weight) -> np.ndarray:
     kept = {axis % rank for axis in (*weight.row_axes, *weight.column_axes)}
     others = tuple(axis for axis in range(rank) if axis not in kept)
     values = np.abs(weight.variable.numpy())
-    return values.max(axis=others, keepdims=True).astype(np.float64)
+    return values.max(axis=others, keepdims=True)
 
 
 def _over(sizes: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
