@@ -8,6 +8,7 @@ import pytest
 from int8_runs import Reference
 from int8x.keras import PruningCallback, shrink
 from int8x.keras.channels import channels_of
+from int8x.keras.handle import handle_of
 from keras import layers as L
 
 X, Y, X_TEST, _ = nets.digits(128, 48)
@@ -89,6 +90,15 @@ def test_a_shrunk_model_trains_on_and_exports(tmp_path):
     run = Reference(tmp_path / "model.tflite")
     off = np.abs(run(X_TEST) - run.steps_from(small.predict(X_TEST, verbose=0)))
     assert off.max() <= 2
+
+
+@pytest.mark.parametrize("first", [PruningCallback, int8x.QATCallback])
+def test_a_fit_with_both_callbacks_prunes_filters_and_learns_ranges(first):
+    model = nets.compiled(nets.functional(residual))
+    callbacks = [PruningCallback(0.5, pattern="filters"), int8x.QATCallback()]
+    fit(model, *(callbacks if first is PruningCallback else callbacks[::-1]), epochs=1)
+    assert (np.abs(model.get_layer("a").kernel.numpy()).sum((0, 1, 2)) == 0).sum() == 4
+    assert handle_of(model).has_ranges()
 
 
 def test_sequential_and_nested_models_shrink():

@@ -42,11 +42,16 @@ _SEPARABLE = (_L.SeparableConv1D, _L.SeparableConv2D)
 
 
 def channels_of(model: keras.Model) -> Channels:
-    """The channels of a built model; ValueError when its structure cannot be recorded."""
+    """The channels of a built model, instrumented or not; ValueError when its structure cannot be
+    recorded.
+    """
+    from int8x.keras.handle import in_float
+
     struct = private.input_struct(model)
     if struct is None:
         raise ValueError(f"{model.name}: a built model was wanted, got one not called yet")
-    return Channels(record(model, struct))
+    with in_float(model):
+        return Channels(record(model, struct))
 
 
 class Channels:

@@ -85,13 +85,16 @@ def recording(
         if id(operation) in whole
         for inner in private.all_layers(operation)
     }
-    patched = []
+    patched: list[tuple[Any, Any]] = []
     try:
         for operation in operations:
             if id(operation) not in inside:
+                before = operation.call if private.is_patched(operation) else None
                 private.patch_call(operation, recorder(operation, operation.call))
-                patched.append(operation)
+                patched.append((operation, before))
         yield
     finally:
-        for operation in patched:
+        for operation, before in patched:
             private.restore_call(operation)
+            if before is not None:  # an instrument's
+                private.patch_call(operation, before)
