@@ -2,8 +2,10 @@
 
 import archs
 import int8x
+import numpy as np
 import pytest
 from exactness import THREADS, difference, reference_outputs, run
+from float_nets import Net
 from random_graphs import UNCLAIMED, random_graph
 
 pytest_plugins = ("arch_report",)
@@ -48,3 +50,24 @@ def test_graphs_cut_into_many_partitions_equal_the_reference(denied):
         assert not different, f"{case.name}: {different}"
         most = max(most, interpreter.claims.partitions)
     assert most >= 3
+
+
+@pytest.mark.parametrize("arch", archs.on_this_cpu())
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("below, beside", [(1, 0), (0, 1), (3, 2)])
+def test_one_pixel_is_read_where_a_pad_put_it(below, beside, stride, arch):
+    """The PAD moves into the 1x1 convolution, which then must not read past its input."""
+    net = Net()
+    frame = net.constant(np.int32([[0, 0], [0, below], [0, beside], [0, 0]]))
+    x = net.input(1, 6, 6, 32)
+    padded = net.add("PAD", [x, frame], 1, 6 + below, 6 + beside, 32, options="PadOptions")
+    graph = net.done(net.conv(padded, 64, size=1, stride=stride))
+    data = np.random.default_rng(0).normal(size=(8, 6, 6, 32)).astype(np.float32)
+    model = int8x.quantize(graph, data=data).to_bytes()
+    feeds = [
+        [np.random.default_rng(seed).integers(-128, 128, (1, 6, 6, 32)).astype(np.int8)]
+        for seed in range(3)
+    ]
+    interpreter = int8x.Interpreter(model, options={"arch": arch})
+    assert [step.op for step in interpreter.claims.steps] == ["CONV_2D"]
+    assert not difference(reference_outputs(model, feeds), run(interpreter, feeds))

@@ -23,9 +23,12 @@ int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // Whether an output pixel is computed from one input pixel that the kernel can read where it lies.
+// A PAD that moved inside may have put rows below the input or columns beside it.
 bool readable_in_place(const ConvWeights& w, const ConvGeometry& g) {
-  return reads_s8(w.kernels.gemm->lhs) && w.kernel_h == 1 && w.kernel_w == 1 && g.pad_top == 0 &&
-         g.pad_left == 0 && w.padded_k == w.row_k;
+  const bool inside = g.pad_top == 0 && g.pad_left == 0 && (g.out_h - 1) * g.stride_h < g.in_h &&
+                      (g.out_w - 1) * g.stride_w < g.in_w;
+  return reads_s8(w.kernels.gemm->lhs) && w.kernel_h == 1 && w.kernel_w == 1 && inside &&
+         w.padded_k == w.row_k;
 }
 
 // Cuts the tiles of a small layer into pieces.
