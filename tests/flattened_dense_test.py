@@ -100,10 +100,34 @@ def run(graph: Graph, batch: int, seed: int = 0) -> np.ndarray:
     return runner.output(0)
 
 
+@pytest.mark.parametrize("recipe", ["int8", "int16x8"])
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("make", GRAPHS)
-def test_the_layer_computes_what_it_did(make, batch):
-    np.testing.assert_array_equal(run(make(), batch), run(prepare(make()), batch))
+def test_the_layer_computes_what_it_did(make, batch, recipe):
+    np.testing.assert_array_equal(run(make(), batch), run(prepare(make(), recipe), batch))
+
+
+@pytest.mark.parametrize("make", GRAPHS)
+def test_at_16x8_the_version_is_one_that_old_runtimes_get_right(make):
+    data = np.random.default_rng(0).normal(size=(16, *make().main.inputs[0].shape[1:]))
+    coded = int8x.quantize(make(), data=data.astype(np.float32), recipe="int16x8")
+    (dense,) = (op for op in coded.main.operators if op.kind == "FULLY_CONNECTED")
+    assert (dense.version, dense.options.keepNumDims) == (7, False)
+    claims = int8x.Interpreter(coded.to_bytes()).claims
+    assert (claims.claimed_ops, claims.partitions) == (1.0, 1)
+
+
+def test_with_two_sizes_unknown_the_layer_keeps_them_itself():
+    graph = dense_on_rows()
+    for tensor in [*graph.main.inputs, *(t for op in graph.main.operators for t in op.outputs)]:
+        if tensor.signature is not None and tensor.signature[1:2] == (ROWS,):
+            tensor.signature = (-1, -1, *tensor.signature[2:])
+    kinds = {}
+    for recipe in ("int8", "int16x8"):
+        prepared = prepare(graph.copy(), recipe)
+        kinds[recipe] = [op.kind for op in prepared.main.operators]
+        np.testing.assert_array_equal(run(graph.copy(), 2), run(prepared, 2))
+    assert list(kinds.values()) == [["FULLY_CONNECTED"]] * 2
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ _KEEPS_RANK = 5  # the version of FULLY_CONNECTED that has keep_num_dims
 
 def keep_ranks(graph: Graph, recipe: "Recipe | None" = None) -> None:
     """FULLY_CONNECTED of a RESHAPE to rows reads what was reshaped: it takes any rank. Where a
-    RESHAPE to [SHAPE(x)[:-1], units] follows, it keeps the dimensions itself (keep_num_dims).
+    RESHAPE to [SHAPE(x)[:-1], units] follows, it keeps the dimensions itself (keep_num_dims); or,
+    where the recipe computes in int16x8, which tflite-runtime 2.14 then gets wrong, and one size
+    alone is not known, that RESHAPE gets a constant shape.
 
     What computes the shapes is left to remove_dead. It hides the layer: shapes that are computed
     are not known before a run, and delegates leave what reads them to the runtime.
@@ -29,8 +31,12 @@ def keep_ranks(graph: Graph, recipe: "Recipe | None" = None) -> None:
             if op.kind == "FULLY_CONNECTED" and (reshape := _flattening(op, links)) is not None:
                 before = set(subgraph.operators[: subgraph.operators.index(op)])
                 sources = _in_the_same_order(reshape.inputs[0], op, before, links)
-                if not _keep_rank(subgraph, op, sources, links) and sources:
-                    _read_rows_of(op, sources[0])
+                wide = recipe is not None and recipe.compute == "int16x8"
+                back = _bringing_back(subgraph, op, sources, links)
+                if back is not None and not (wide and _fix_shape(subgraph, *back)):
+                    _keep_rank(subgraph, op, *back)
+                elif sources:
+                    _read_rows_of(op, sources[0] if back is None else back[1])
 
 
 def _flattening(op: Operator, links: Links) -> Operator | None:
@@ -61,24 +67,37 @@ def _in_the_same_order(
     ]
 
 
-def _keep_rank(subgraph: Subgraph, op: Operator, sources: list[Tensor], links: Links) -> bool:
-    """Whether a RESHAPE behind the operator brings the dimensions of a source back; then the
-    operator does so itself.
+def _bringing_back(
+    subgraph: Subgraph, op: Operator, sources: list[Tensor], links: Links
+) -> tuple[Operator, Tensor] | None:
+    """The RESHAPE behind the operator that brings the dimensions of a source back, and the source;
+    None unless nothing else reads what the operator makes.
     """
     made, units = op.outputs[0], op.inputs[1].shape[0]
     readers = links.consumers(made)
     if len(readers) != 1 or made in subgraph.outputs or made.range is not None:
-        return False
+        return None
     source = _measured(readers[0], units, links)
-    if source not in sources:
+    return (readers[0], source) if source is not None and source in sources else None
+
+
+def _fix_shape(subgraph: Subgraph, back: Operator, source: Tensor) -> bool:
+    """Gives the RESHAPE that brings dimensions back a constant shape, if one alone is unknown."""
+    sizes = (*(source.signature or source.shape)[:-1], back.outputs[0].shape[-1])
+    if sizes.count(-1) > 1:
         return False
-    assert source is not None
-    subgraph.remove(readers)
-    made = op.outputs[0] = readers[0].outputs[0]
+    back.inputs[1] = subgraph.add_constant(f"{back.name}/shape", np.array(sizes, np.int32))
+    return True
+
+
+def _keep_rank(subgraph: Subgraph, op: Operator, back: Operator, source: Tensor) -> None:
+    """The operator brings the dimensions of the source back itself."""
+    units = op.inputs[1].shape[0]
+    subgraph.remove([back])
+    made = op.outputs[0] = back.outputs[0]
     op.inputs[0], op.options.keepNumDims, op.version = source, True, max(op.version, _KEEPS_RANK)
     made.shape = (*source.shape[:-1], units)
     made.signature = source.signature and (*source.signature[:-1], units)
-    return True
 
 
 def _read_rows_of(op: Operator, source: Tensor) -> None:
