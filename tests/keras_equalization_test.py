@@ -192,8 +192,33 @@ def test_equalize_false_leaves_every_weight_and_others_are_refused():
     assert np.array_equal(model.get_layer("a_norm").gamma.numpy(), wanted)
     with pytest.raises(ValueError, match="equalize must be True or False, got 'yes'"):
         int8x.QATCallback(equalize="yes")
+    with pytest.raises(ValueError, match="PruningCallback: equalize must be True or False, got 0"):
+        int8x.PruningCallback(equalize=0)
     with pytest.raises(ValueError, match="qat: equalize must be"):
         int8x.keras.qat(model, equalize=1)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"pattern": "2:4"}, {"pattern": "filters"}, {"block": (1, 4)}]
+)
+def test_pruning_chooses_among_channels_that_are_even(settings):
+    """A net made uneven is pruned as the net that it was made of, to the bit."""
+    plain, found = nets.functional(straight), {}
+    for layer in plain.layers:
+        if isinstance(layer, L.BatchNormalization):
+            layer.momentum = 1.0  # its statistics stay
+    for name, equalize in (("plain", True), ("even", True), ("uneven", False)):
+        model = nets.compiled(keras.models.clone_model(plain), learning_rate=0.0)
+        model.set_weights(plain.get_weights())
+        if name != "plain":
+            scaled_apart(model)
+        pruning = int8x.PruningCallback(schedule="constant", equalize=equalize, **settings)
+        model.fit(X[:16], Y[:16], epochs=1, verbose=0, callbacks=[pruning])
+        assert (pruning.equalized != {}) == (name == "even")
+        found[name] = model.predict(X_TEST, verbose=0)
+    assert not np.array_equal(found["plain"], plain.predict(X_TEST, verbose=0))
+    assert np.array_equal(found["even"], found["plain"])
+    assert not np.array_equal(found["uneven"], found["plain"])
 
 
 def test_a_loop_of_ones_own_and_wrappers_do_it_too():

@@ -50,6 +50,7 @@ def convolution(graph: Graph, x: Value) -> Value:
     draw, depthwise = graph.draw, graph.draw.chance(0.4)
     channels = x.shape[3] if depthwise else draw.pick(3, 8, 16, 17, 32)
     kernel, stride = draw.pick(1, 3, 3), draw.pick(1, 1, 2)
+    padding = PADDINGS[draw.pick("SAME", "VALID") if min(x.shape[1:3]) >= kernel else "SAME"]
     filter_shape = (
         (1, kernel, kernel, channels) if depthwise else (channels, kernel, kernel, x.shape[3])
     )
@@ -63,7 +64,7 @@ def convolution(graph: Graph, x: Value) -> Value:
     )
     shape = (
         x.shape[0],
-        *(output_extent(n, kernel, stride, 1, PADDINGS["SAME"]) for n in x.shape[1:3]),
+        *(output_extent(n, kernel, stride, 1, padding) for n in x.shape[1:3]),
         channels,
     )
     y = graph.value(
@@ -72,13 +73,42 @@ def convolution(graph: Graph, x: Value) -> Value:
     options = dict(
         strideH=stride,
         strideW=stride,
-        padding=PADDINGS["SAME"],
+        padding=padding,
         fusedActivationFunction=graph.activation(),
     )
     options |= dict(dilationHFactor=1, dilationWFactor=1) | (
         dict(depthMultiplier=1) if depthwise else {}
     )
     return graph.add("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [x.index, w, b], y, **options)
+
+
+def transposed_convolution(graph: Graph, x: Value) -> Value:
+    draw = graph.draw
+    channels, kernel = draw.pick(3, 8, 16, 17), draw.pick(1, 2, 3)
+    stride = draw.pick(1, 2) if max(x.shape[1:3]) <= 12 else 1
+    padding = draw.pick("SAME", "VALID")
+    spread = max(kernel - stride, 0) if padding == "VALID" else 0
+    shape = (x.shape[0], *(n * stride + spread for n in x.shape[1:3]), channels)
+    scales = (0.01 * np.exp(draw.rng.uniform(-1, 0, channels))).astype(np.float32)
+    w = draw.values((channels, kernel, kernel, x.shape[3]), low=-127)
+    b = draw.rng.integers(-3000, 3000, channels)
+    inputs = [
+        graph.model.constant(shape),
+        graph.model.constant(w, np.int8, scale=scales),
+        x.index,
+        graph.model.constant(b, np.int32, scale=x.scale * scales),
+    ]
+    y = graph.value(shape, x.scale * 0.01 * 128 * np.sqrt(kernel * kernel * x.shape[3]))
+    return graph.add(
+        "TRANSPOSE_CONV",
+        inputs,
+        y,
+        version=3,
+        padding=PADDINGS[padding],
+        strideH=stride,
+        strideW=stride,
+        fusedActivationFunction=graph.activation(),
+    )
 
 
 def residual(graph: Graph, x: Value) -> Value:
@@ -125,11 +155,17 @@ def pool(graph: Graph, x: Value) -> Value:
 
 
 def pad(graph: Graph, x: Value) -> Value:
-    amounts = [[0, 0], [graph.draw.size(0, 1), 1], [1, graph.draw.size(0, 1)], [0, 0]]
+    sides = [graph.draw.pick(0, 0, 1, 1, 2, 3) for _ in range(4)]
+    amounts = [[0, 0], sides[:2], sides[2:], [0, 0]]
     shape = tuple(n + sum(amount) for n, amount in zip(x.shape, amounts, strict=True))
     return graph.add(
         "PAD", [x.index, graph.model.constant(amounts)], graph.value(shape, x.scale, x.zero_point)
     )
+
+
+def padded_convolution(graph: Graph, x: Value) -> Value:
+    """A PAD that can move into what reads it."""
+    return graph.draw.pick(convolution, convolution, transposed_convolution)(graph, pad(graph, x))
 
 
 def rectify(graph: Graph, x: Value) -> Value:
@@ -160,10 +196,13 @@ BODY: tuple[Callable[[Graph, Value], Value], ...] = (
     concatenation,
     pool,
     pad,
+    padded_convolution,
+    transposed_convolution,
     rectify,
     squash,
     unclaimed,
 )
+ANY_BATCH = tuple(make for make in BODY if make not in (transposed_convolution, padded_convolution))
 
 
 def head(graph: Graph, x: Value) -> Value:
@@ -194,28 +233,26 @@ def head(graph: Graph, x: Value) -> Value:
     return y
 
 
-def random_graph(
-    seed: int, batch: int = 1, signature_batch: int | None = None
-) -> tuple[Case, list[str]]:
+def random_graph(seed: int, any_batch: bool = False) -> tuple[Case, list[str]]:
     """The case, and the names of its operators in order. Inputs and outputs are float32 in some of
-    the graphs.
+    the graphs. any_batch: no operator has its batch size in a constant.
     """
     draw = Draw(seed)
     graph = Graph(draw)
-    shape = (batch, draw.size(4, 9), draw.size(4, 9), draw.pick(3, 8, 16))
-    signature = None if signature_batch is None else (signature_batch, *shape[1:])
+    shape = (1, draw.size(4, 9), draw.size(4, 9), draw.pick(3, 8, 16))
     from_float = draw.chance(0.3)
     if from_float:
-        source = graph.model.input(shape, np.float32, signature=signature)
+        source = graph.model.input(shape, np.float32)
         x = graph.add("QUANTIZE", [source], graph.value(shape, 0.02), version=1)
         feeds = tuple((draw.rng.normal(0, 1, shape).astype(np.float32),) for _ in range(2))
     else:
-        index = graph.model.input(shape, scale=np.float32(0.02), zero_point=3, signature=signature)
+        index = graph.model.input(shape, scale=np.float32(0.02), zero_point=3)
         x = Value(index, shape, np.float32(0.02), 3)
         graph.values.append(x)
         feeds = tuple((draw.values(shape),) for _ in range(2))
+    body = BODY if not any_batch else ANY_BATCH
     for _ in range(draw.size(2, 12)):
-        x = draw.pick(*BODY)(graph, x)
+        x = draw.pick(*body)(graph, x)
     outputs = [draw.pick(*graph.values[1:]).index] if draw.chance(0.3) else []
     if draw.chance(0.6):
         x = head(graph, x)

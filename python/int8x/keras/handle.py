@@ -174,7 +174,7 @@ class Handle:
             return
         private.sync_variables(self.model)
         optimizer = optimizer or getattr(self.model, "optimizer", None)
-        self.equalized = even_out(self._scales, optimizer)
+        self.equalized |= even_out(self._scales, optimizer)
 
     def run_watched(self, x: Any, watch: Callable[[Any, Any, Any], None]) -> None:
         """Runs the model on a batch, eagerly; `watch` is told (site, tensor, rounded)."""
@@ -277,6 +277,26 @@ def in_float(model: keras.Model) -> Iterator[None]:
         private.reset_functions(model)
         yield
     private.reset_functions(model)
+
+
+def equalize_model(model: keras.Model) -> dict[str, int]:
+    """Evens out the uneven channels of a model, instrumented or not: see `even_out`.
+
+    One that is not built, cannot be recorded, or whose ranges have seen a batch stays as it is.
+    """
+    handle = handle_of(model)
+    if handle is not None:
+        handle.equalize()
+        return dict(handle.equalized)
+    struct = private.input_struct(model)
+    if struct is None:
+        return {}
+    try:
+        scales = scales_of(model, record(model, struct), set())
+    except ValueError:  # recurrent layers
+        return {}
+    private.sync_variables(model)
+    return {} if scales is None else even_out(scales, getattr(model, "optimizer", None))
 
 
 def attach(model: keras.Model, **settings: Any) -> Handle:

@@ -9,8 +9,9 @@ from typing import Any
 import keras
 
 from int8x.keras import jax_limits, masks, private
+from int8x.keras.course import check_switch
 from int8x.keras.epoch_logs import EpochLogs
-from int8x.keras.handle import in_float
+from int8x.keras.handle import equalize_model, in_float
 from int8x.keras.layer_wrapper import wrappers_of
 from int8x.keras.patterns import parse_pattern
 from int8x.keras.prunable import check_exclude
@@ -50,10 +51,13 @@ class PruningCallback(keras.callbacks.Callback):
             `int8x.keras.PolynomialDecay` or TFMOT's schedules, asked with the optimizer's step.
         ramp: the share of the fit's steps, in [0, 1), after which "polynomial" ends.
         exclude: names, patterns or classes of layers that stay dense.
+        equalize: before the first weight goes, channels that differ much in scale are evened out as
+            QATCallback does, where the float model computes the same to the bit: sizes of weights
+            tell what matters only among alike channels.
 
     Attributes: `report`, a SparsityReport after `fit`; `sensitivity`, by layer and share of zeros,
-    how much the loss grows, where it was measured. `logs["sparsity"]` holds the share of zeros
-    in the pruned kernels after each epoch.
+    how much the loss grows, where it was measured; `equalized`, by layer, how many channels were
+    evened out. `logs["sparsity"]` holds the share of zeros in the pruned kernels after each epoch.
 
     Raises ValueError for what is not known, and in `fit` when no layer can be pruned.
 
@@ -78,6 +82,7 @@ class PruningCallback(keras.callbacks.Callback):
         ramp: float = 0.5,
         exclude: tuple[Any, ...] = (),
         samples: Any = None,
+        equalize: bool = True,
     ) -> None:
         super().__init__()
         self.pattern = None if pattern == "filters" else parse_pattern(block, pattern)
@@ -113,6 +118,8 @@ class PruningCallback(keras.callbacks.Callback):
         self.samples = samples
         self.sensitivity: dict[str, dict[float, float]] = {}
         self.exclude = check_exclude(exclude, "PruningCallback")
+        self.equalize = check_switch("PruningCallback", "equalize", equalize)
+        self.equalized: dict[str, int] = {}
         chosen = (sparsity, block, pattern, scope, self.exclude)
         self._chooses = chosen != (None, None, None, "layer", ())
         self.report: SparsityReport | None = None
@@ -131,6 +138,8 @@ class PruningCallback(keras.callbacks.Callback):
     def _prepare(self) -> None:
         """Finds the kernels, hangs masks on them, and has the next step trace the constraints."""
         masks.keep_zeros(self.model)
+        if self.equalize:
+            self.equalized = equalize_model(self.model)
         pruner = self._make_pruner()
         misfits = [f"{n} ({r})" for n, r in pruner.dense.items() if "divide" in r]
         if misfits:
