@@ -116,7 +116,7 @@ def residual(graph: Graph, x: Value) -> Value:
     other = graph.draw.pick(*(v for v in graph.values if v.shape == x.shape))
     activation = dict(fusedActivationFunction=graph.activation())
     if graph.draw.chance(0.3):
-        y = graph.value(x.shape, x.scale * other.scale * 100)
+        y = graph.value(x.shape, min(float(x.scale) * float(other.scale) * 100, 1e3))
         return graph.add("MUL", [x.index, other.index], y, **activation)
     return graph.add(
         graph.draw.pick("ADD", "ADD", "SUB"),
