@@ -20,6 +20,8 @@ from training.start import Start
 
 CALIBRATION_SAMPLES = 500
 PRUNING_RATE = 2e-3  # at RATE what stays cannot take over from what goes
+PRUNING_LENGTH = 2  # times the epochs of the others, and the ramp over a quarter of them, for
+PRUNING_RAMP = 0.25  # what is left needs time to learn
 HERE = Path(__file__).parent
 _TRAINING = frozenset(HERE / name for name in ("nets.py", "fit.py", "start.py"))
 _QUANTIZER = _TRAINING | imported("int8x.exporter")
@@ -89,37 +91,37 @@ def _trained(start: Start, **settings: Any) -> bytes:
     return _exported(model)
 
 
-def _float_again(start: Start, rate: float) -> bytes:
-    """The float column at the rate of the pruned ones: what they are held against."""
+def _float_again(start: Start, rate: float, length: int) -> bytes:
+    """The float column as long and at the rate of the pruned ones: what they are held against."""
     import keras
     from int8x.keras.conversion import to_bytes
 
     model = start.model()
-    fit(keras, model, start.seed, start.epochs, rate)
+    fit(keras, model, start.seed, length * start.epochs, rate)
     return to_bytes(model)
 
 
-def _sparse(start: Start, rate: float, **pruning: Any) -> bytes:
+def _sparse(start: Start, rate: float, length: int, **pruning: Any) -> bytes:
     """Pruning and QAT in one fit, at a rate that lets what stays take over from what goes."""
     import int8x
     import keras
 
     model = start.model()
     callbacks = (int8x.PruningCallback(**pruning), int8x.QATCallback())
-    fit(keras, model, start.seed, start.epochs, rate, callbacks)
+    fit(keras, model, start.seed, length * start.epochs, rate, callbacks)
     return _exported(model)
 
 
-def _filters(start: Start, rate: float) -> bytes:
+def _filters(start: Start, rate: float, length: int, **pruning: Any) -> bytes:
     """Half of the epochs prune, the smaller net is trained quantization-aware in the other half."""
     import int8x
     import keras
 
-    model = start.model()
-    pruning = int8x.PruningCallback(0.5, pattern="filters")
-    fit(keras, model, start.seed, start.epochs, rate, (pruning,), part=(0, 2))
+    model, epochs = start.model(), length * start.epochs
+    callbacks = (int8x.PruningCallback(pattern="filters", **pruning),)
+    fit(keras, model, start.seed, epochs, rate, callbacks, part=(0, 2))
     small = int8x.keras.shrink(int8x.keras.strip(model))
-    fit(keras, small, start.seed, start.epochs, rate, (int8x.QATCallback(),), part=(1, 2))
+    fit(keras, small, start.seed, epochs, rate, (int8x.QATCallback(),), part=(1, 2))
     return _exported(small)
 
 
@@ -152,7 +154,8 @@ def _qat(title: str, **settings: Any) -> Column:
 
 
 def _pruned(title: str, make: Callable[..., bytes] = _sparse, **pruning: Any) -> Column:
-    made = functools.partial(make, rate=PRUNING_RATE, **pruning)
+    pruning["ramp"] = PRUNING_RAMP
+    made = functools.partial(make, rate=PRUNING_RATE, length=PRUNING_LENGTH, **pruning)
     sources = _FILTERS if make is _filters else _PRUNING
     return Column(title, made, sources, "float_again")
 
@@ -167,8 +170,8 @@ COLUMNS = {
     "int4_average": _qat("INT4 + QAT average", weight_bits=4),
     "int4_lsq": _qat("INT4 + QAT lsq", weight_bits=4, ranges="lsq"),
     "float_again": Column(
-        f"float, rate {PRUNING_RATE:g}",
-        functools.partial(_float_again, rate=PRUNING_RATE),
+        f"float, rate {PRUNING_RATE:g}, {PRUNING_LENGTH} times as long",
+        functools.partial(_float_again, rate=PRUNING_RATE, length=PRUNING_LENGTH),
         _TRAINING,
         "",
     ),
@@ -176,5 +179,5 @@ COLUMNS = {
     "block_75": _pruned("1x4 75 % + QAT", sparsity=0.75, block=(1, 4), scope="global"),
     "block_87": _pruned("1x4 87.5 % + QAT", sparsity=0.875, block=(1, 4), scope="global"),
     "two_of_four": _pruned("2:4 + QAT", pattern="2:4"),
-    "filters_50": _pruned("filters 50 % + QAT", _filters),
+    "filters_50": _pruned("filters 50 % + QAT", _filters, sparsity=0.5),
 }

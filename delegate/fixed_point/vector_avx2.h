@@ -5,11 +5,10 @@
 
 #include <immintrin.h>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/requantize.h"
 
 namespace int8x::avx2 {
-
-#define INT8X_AVX2 static inline __attribute__((always_inline))
 
 // What the product needs of 8 Multipliers (m, shift), worked out once. e = max(-shift, 0).
 //
@@ -27,7 +26,7 @@ struct Rounding {
   __m256i sign_shift;               // e > 0 ? 31 : 32, and a logical shift by 32 gives 0
 };
 
-INT8X_AVX2 Rounding rounding(__m256i multiplier, __m256i shift) {
+INT8X_INLINE Rounding rounding(__m256i multiplier, __m256i shift) {
   const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1);
   const __m256i half = _mm256_set1_epi64x(int64_t{1} << 31);
   const __m256i twice = _mm256_add_epi32(multiplier, multiplier);
@@ -51,12 +50,12 @@ INT8X_AVX2 Rounding rounding(__m256i multiplier, __m256i shift) {
 }
 
 // The same Multiplier in every lane.
-INT8X_AVX2 Rounding rounding(Multiplier m) {
+INT8X_INLINE Rounding rounding(Multiplier m) {
   return rounding(_mm256_set1_epi32(m.multiplier), _mm256_set1_epi32(m.shift));
 }
 
 // The 8 Multipliers at m.
-INT8X_AVX2 Rounding rounding(const Multiplier* m) {
+INT8X_INLINE Rounding rounding(const Multiplier* m) {
   const __m256i* p = reinterpret_cast<const __m256i*>(m);
   const __m256 a = _mm256_castsi256_ps(_mm256_loadu_si256(p));
   const __m256 b = _mm256_castsi256_ps(_mm256_loadu_si256(p + 1));
@@ -67,8 +66,8 @@ INT8X_AVX2 Rounding rounding(const Multiplier* m) {
 }
 
 // The high halves of biased * 2m + offset.
-INT8X_AVX2 __m256i high_products(__m256i biased, const Rounding& r, __m256i offset_even,
-                                 __m256i offset_odd) {
+INT8X_INLINE __m256i high_products(__m256i biased, const Rounding& r, __m256i offset_even,
+                                   __m256i offset_odd) {
   const __m256i even = _mm256_add_epi64(_mm256_mul_epu32(biased, r.twice_even), offset_even);
   const __m256i odd =
       _mm256_add_epi64(_mm256_mul_epu32(_mm256_srli_epi64(biased, 32), r.twice_odd), offset_odd);
@@ -76,40 +75,40 @@ INT8X_AVX2 __m256i high_products(__m256i biased, const Rounding& r, __m256i offs
 }
 
 // saturating_rounding_doubling_high_mul(x, m), shift left out. m is never negative.
-INT8X_AVX2 __m256i saturating_rounding_doubling_high_mul(__m256i x, const Rounding& r) {
+INT8X_INLINE __m256i saturating_rounding_doubling_high_mul(__m256i x, const Rounding& r) {
   const __m256i biased = _mm256_xor_si256(x, _mm256_set1_epi32(INT32_MIN));
   return high_products(biased, r, r.offset_even, r.offset_odd);
 }
 
 // rounding_divide_by_pot(x, e) for INT32_MIN < x < INT32_MAX. For e > 0 it is
 // (((x - (x < 0)) >> (e - 1)) + 1) >> 1, which overflows nowhere.
-INT8X_AVX2 __m256i rounding_divide_by_pot(__m256i x, const Rounding& r) {
+INT8X_INLINE __m256i rounding_divide_by_pot(__m256i x, const Rounding& r) {
   const __m256i away = _mm256_sub_epi32(x, _mm256_srlv_epi32(x, r.sign_shift));
   const __m256i twice = _mm256_srav_epi32(away, r.right_but_one);
   return _mm256_srav_epi32(_mm256_add_epi32(twice, r.positive), r.positive);
 }
 
 // multiply_by_quantized_multiplier(x, m) for every x and m.
-INT8X_AVX2 __m256i multiply_by_quantized_multiplier(__m256i x, const Rounding& r) {
+INT8X_INLINE __m256i multiply_by_quantized_multiplier(__m256i x, const Rounding& r) {
   return rounding_divide_by_pot(
       saturating_rounding_doubling_high_mul(_mm256_sllv_epi32(x, r.left), r), r);
 }
 
 // The same for shift <= 0 and |x| < 2^30, in three fewer steps. `biased` is x + 2^31 (wrapping).
-INT8X_AVX2 __m256i multiply_narrow_biased(__m256i biased, const Rounding& r) {
+INT8X_INLINE __m256i multiply_narrow_biased(__m256i biased, const Rounding& r) {
   const __m256i high = high_products(biased, r, r.narrow_even, r.narrow_odd);
   // The sign of the product may stand for that of x: where they differ the product is 0.
   return _mm256_srav_epi32(_mm256_add_epi32(high, _mm256_srlv_epi32(biased, r.sign_shift)),
                            r.right);
 }
 
-INT8X_AVX2 __m256i multiply_narrow(__m256i x, const Rounding& r) {
+INT8X_INLINE __m256i multiply_narrow(__m256i x, const Rounding& r) {
   return multiply_narrow_biased(_mm256_xor_si256(x, _mm256_set1_epi32(INT32_MIN)), r);
 }
 
 // For results that are then clamped to 0 or more, ties may go up instead of away from zero: that
 // changes negative results only, and none of them to more than 0. Two steps fewer again.
-INT8X_AVX2 Rounding half_up(Rounding r) {
+INT8X_INLINE Rounding half_up(Rounding r) {
   r.narrow_even = _mm256_add_epi64(r.narrow_even, _mm256_slli_epi64(r.positive, 32));
   r.narrow_odd =
       _mm256_add_epi64(r.narrow_odd, _mm256_slli_epi64(_mm256_srli_epi64(r.positive, 32), 32));
@@ -117,17 +116,15 @@ INT8X_AVX2 Rounding half_up(Rounding r) {
 }
 
 // multiply_narrow_biased() for x >= 0 and at most 0 for x < 0; r comes from half_up().
-INT8X_AVX2 __m256i multiply_half_up_biased(__m256i biased, const Rounding& r) {
+INT8X_INLINE __m256i multiply_half_up_biased(__m256i biased, const Rounding& r) {
   return _mm256_srav_epi32(high_products(biased, r, r.narrow_even, r.narrow_odd), r.right);
 }
 
 // Four vectors of 8 int32 to 32 int8, in order, saturating.
-INT8X_AVX2 __m256i pack_s8(__m256i a, __m256i b, __m256i c, __m256i d) {
+INT8X_INLINE __m256i pack_s8(__m256i a, __m256i b, __m256i c, __m256i d) {
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
   return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
-
-#undef INT8X_AVX2
 
 }  // namespace int8x::avx2
 

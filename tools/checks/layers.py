@@ -11,7 +11,7 @@ LAYERS = "tools/build_rules/layers.bzl"
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 LEAF = re.compile(r"(x86|arm64)_\w+\.cc")
 LEAF_MAY_INCLUDE = re.compile(
-    r"immintrin\.h|arm_neon\.h|cstdint|cstddef|cstring|climits|delegate/base/arch\.h"
+    r"immintrin\.h|arm_neon\.h|cstdint|cstddef|cstring|climits|delegate/base/(arch|avx512|inline)\.h"
 )
 HEAVY = frozenset(("tensorflow", "tf_keras", "keras", "torch"))
 NEVER = frozenset(("tools", "tests", "benchmarks"))

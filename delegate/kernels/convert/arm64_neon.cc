@@ -4,16 +4,15 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/convert/leaf.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-
 // round_half_away(x / scale) + zero_point. fcvtas rounds like that, but saturates and makes 0 of
 // NaN, where x86 and so the formula have INT32_MIN.
-LEAF_INLINE int32x4_t quantize4(const float* p, float32x4_t scale, int32x4_t zero_point) {
+INT8X_INLINE int32x4_t quantize4(const float* p, float32x4_t scale, int32x4_t zero_point) {
   const float32x4_t steps = vdivq_f32(vld1q_f32(p), scale);
   const uint32x4_t fits =
       vandq_u32(vcgeq_f32(steps, vdupq_n_f32(-0x1p31f)), vcltq_f32(steps, vdupq_n_f32(0x1p31f)));
@@ -21,7 +20,7 @@ LEAF_INLINE int32x4_t quantize4(const float* p, float32x4_t scale, int32x4_t zer
   return vaddq_s32(whole, zero_point);
 }
 
-LEAF_INLINE void quantize16(const float* p, float32x4_t scale, int32x4_t zero_point, int8_t* to) {
+INT8X_INLINE void quantize16(const float* p, float32x4_t scale, int32x4_t zero_point, int8_t* to) {
   const int16x8_t low = vcombine_s16(vqmovn_s32(quantize4(p, scale, zero_point)),
                                      vqmovn_s32(quantize4(p + 4, scale, zero_point)));
   const int16x8_t high = vcombine_s16(vqmovn_s32(quantize4(p + 8, scale, zero_point)),
@@ -61,7 +60,5 @@ void dequantize_s8_f32_neon(const DequantizeParams& params, const int8_t* input,
     output[i] = params.scale * static_cast<float>(input[i] - params.zero_point);
   }
 }
-
-#undef LEAF_INLINE
 
 }  // namespace int8x

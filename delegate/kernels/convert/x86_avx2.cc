@@ -4,24 +4,23 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/convert/leaf.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-
 // round_half_away(x / scale) + zero_point. The largest float below 1/2, added away from zero before
 // truncation, carries exactly those fractions over that are 1/2 and more. vcvttps gives INT32_MIN
 // for NaN and for what no int32 holds.
-LEAF_INLINE __m256i quantize8(const float* p, __m256 scale, __m256i zero_point) {
+INT8X_INLINE __m256i quantize8(const float* p, __m256 scale, __m256i zero_point) {
   const __m256 steps = _mm256_div_ps(_mm256_loadu_ps(p), scale);
   const __m256 sign = _mm256_and_ps(steps, _mm256_set1_ps(-0.0f));
   const __m256 almost_half = _mm256_or_ps(_mm256_set1_ps(0x1.fffffep-2f), sign);
   return _mm256_add_epi32(_mm256_cvttps_epi32(_mm256_add_ps(steps, almost_half)), zero_point);
 }
 
-LEAF_INLINE void quantize32(const float* p, __m256 scale, __m256i zero_point, int8_t* to) {
+INT8X_INLINE void quantize32(const float* p, __m256 scale, __m256i zero_point, int8_t* to) {
   const __m256i ab =
       _mm256_packs_epi32(quantize8(p, scale, zero_point), quantize8(p + 8, scale, zero_point));
   const __m256i cd = _mm256_packs_epi32(quantize8(p + 16, scale, zero_point),
@@ -62,7 +61,5 @@ void dequantize_s8_f32_avx2(const DequantizeParams& params, const int8_t* input,
     output[i] = params.scale * static_cast<float>(input[i] - params.zero_point);
   }
 }
-
-#undef LEAF_INLINE
 
 }  // namespace int8x

@@ -1,18 +1,13 @@
 // float32 and int8, 16 values at a time; x86_avx2.cc says how a value is rounded.
 
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
+#include "delegate/base/avx512.h"
+#include "delegate/base/inline.h"
 #include "delegate/kernels/convert/leaf.h"
 
 namespace int8x {
 namespace {
 
-static inline __attribute__((always_inline)) __m128i quantize16(__m512 x, __m512 scale,
-                                                                __m512i zero_point) {
+INT8X_INLINE __m128i quantize16(__m512 x, __m512 scale, __m512i zero_point) {
   const __m512 steps = _mm512_div_ps(x, scale);
   const __m512 sign = _mm512_and_ps(steps, _mm512_set1_ps(-0.0f));
   const __m512 almost_half = _mm512_or_ps(_mm512_set1_ps(0x1.fffffep-2f), sign);
@@ -21,9 +16,7 @@ static inline __attribute__((always_inline)) __m128i quantize16(__m512 x, __m512
 }
 
 // The mask of the last, short step.
-static inline __attribute__((always_inline)) __mmask16 first(int64_t count) {
-  return static_cast<__mmask16>((1u << count) - 1);
-}
+INT8X_INLINE __mmask16 first(int64_t count) { return static_cast<__mmask16>((1u << count) - 1); }
 
 }  // namespace
 

@@ -5,13 +5,12 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_neon.h"
 #include "delegate/kernels/depthwise/channels.h"
 
 namespace int8x {
 namespace {
-
-#define LEAF_INLINE static inline __attribute__((always_inline))
 
 struct Block {
   channels::Source source;
@@ -33,14 +32,14 @@ size_t block_bytes(const DepthwiseSpec& s) {
 }
 
 // 16 bytes at p, as far as they lie before `end`.
-LEAF_INLINE int8x16_t load16(const int8_t* p, const int8_t* end) {
+INT8X_INLINE int8x16_t load16(const int8_t* p, const int8_t* end) {
   if (end - p >= 16) return vld1q_s8(p);
   int8_t bytes[16] = {};
   std::memcpy(bytes, p, static_cast<size_t>(end - p));
   return vld1q_s8(bytes);
 }
 
-LEAF_INLINE void add(int32x4_t acc[4], int16x8_t low, int16x8_t high) {
+INT8X_INLINE void add(int32x4_t acc[4], int16x8_t low, int16x8_t high) {
   acc[0] = vaddw_s16(acc[0], vget_low_s16(low));
   acc[1] = vaddw_high_s16(acc[1], low);
   acc[2] = vaddw_s16(acc[2], vget_low_s16(high));
@@ -49,9 +48,9 @@ LEAF_INLINE void add(int32x4_t acc[4], int16x8_t low, int16x8_t high) {
 
 // 16 outputs.
 template <bool paired, bool pick>
-LEAF_INLINE int8x16_t convolve(const Block& block, const Pair* weights, int pairs,
-                               const int8_t* const* pixels, const int8_t* zero_pixel,
-                               const int8_t* end, int32x4_t zero_point) {
+INT8X_INLINE int8x16_t convolve(const Block& block, const Pair* weights, int pairs,
+                                const int8_t* const* pixels, const int8_t* zero_pixel,
+                                const int8_t* end, int32x4_t zero_point) {
   const uint8x16_t picks = vld1q_u8(block.source.picks);
   const int start = block.source.start;
   const int8_t* zero_end = zero_pixel + start + 16;
@@ -174,7 +173,5 @@ void depthwise_s8_s8_1x16_neon(const DepthwiseParams& params, const int8_t* inpu
     }
   }
 }
-
-#undef LEAF_INLINE
 
 }  // namespace int8x

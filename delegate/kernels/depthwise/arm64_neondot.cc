@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_neon.h"
 #include "delegate/kernels/depthwise/leaf.h"
 #include "delegate/kernels/depthwise/quads.h"
@@ -37,7 +38,7 @@ struct V {
   static int stored(int8_t q) { return q; }
 
   template <int groups, bool full>
-  static V_INLINE Bytes load(const int8_t* const* p, Tail n) {
+  INT8X_INLINE Bytes load(const int8_t* const* p, Tail n) {
     if (full) return vld1q_s8(p[0]);
     if (n == 8) return vcombine_s8(vld1_s8(p[0]), vdup_n_s8(0));
     int8_t bytes[16] = {};
@@ -46,7 +47,7 @@ struct V {
   }
 
   template <int groups>
-  static V_INLINE void store(int8_t* p, Tail n, int, Bytes x) {
+  INT8X_INLINE void store(int8_t* p, Tail n, int, Bytes x) {
     if (n == 16) {
       vst1q_s8(p, x);
     } else if (n == 8) {
@@ -58,7 +59,7 @@ struct V {
     }
   }
 
-  static V_INLINE void interleave(Bytes a, Bytes b, Bytes c, Bytes d, unsigned char* to) {
+  INT8X_INLINE void interleave(Bytes a, Bytes b, Bytes c, Bytes d, unsigned char* to) {
     const int16x8_t ab_low = vreinterpretq_s16_s8(vzip1q_s8(a, b));
     const int16x8_t ab_high = vreinterpretq_s16_s8(vzip2q_s8(a, b));
     const int16x8_t cd_low = vreinterpretq_s16_s8(vzip1q_s8(c, d));
@@ -70,34 +71,34 @@ struct V {
     vst1q_s16(out + 24, vzip2q_s16(ab_high, cd_high));
   }
 
-  static V_INLINE Words load_words(const unsigned char* p) {
+  INT8X_INLINE Words load_words(const unsigned char* p) {
     return vld1q_s32(reinterpret_cast<const int32_t*>(p));
   }
-  static V_INLINE Words load_quads(const unsigned char* p) { return load_words(p); }
-  static V_INLINE Weights load_weights(const unsigned char* p) {
+  INT8X_INLINE Words load_quads(const unsigned char* p) { return load_words(p); }
+  INT8X_INLINE Weights load_weights(const unsigned char* p) {
     return vld1q_s8(reinterpret_cast<const int8_t*>(p));
   }
-  static V_INLINE Words dot(Words acc, Words quads, Weights weights) {
+  INT8X_INLINE Words dot(Words acc, Words quads, Weights weights) {
     return vdotq_s32(acc, vreinterpretq_s8_s32(quads), weights);
   }
 
   template <bool relu>
-  static V_INLINE Constants constants(const unsigned char* k) {
+  INT8X_INLINE Constants constants(const unsigned char* k) {
     return {load_words(k), load_words(k + 16)};
   }
 
   // With ties rounded up where the activation clamps all negative results.
   template <bool relu>
-  static V_INLINE Words round(Words acc, const Constants& c) {
+  INT8X_INLINE Words round(Words acc, const Constants& c) {
     const int32x4_t high = vqrdmulhq_s32(acc, c.multiplier);
     if (relu) return vrshlq_s32(high, c.right);
     return neon::rounding_divide_by_pot(high, {c.multiplier, c.right, c.right});
   }
 
-  static V_INLINE Halves pack_words(Words a, Words b) {
+  INT8X_INLINE Halves pack_words(Words a, Words b) {
     return vcombine_s16(vqmovn_s32(a), vqmovn_s32(b));
   }
-  static V_INLINE Bytes pack_halves(Halves a, Halves b, const Limits& limits) {
+  INT8X_INLINE Bytes pack_halves(Halves a, Halves b, const Limits& limits) {
     const int8x8_t low = vqmovn_s16(vqaddq_s16(a, limits.zero_point));
     const int8x8_t high = vqmovn_s16(vqaddq_s16(b, limits.zero_point));
     return vminq_s8(vmaxq_s8(vcombine_s8(low, high), limits.min), limits.max);

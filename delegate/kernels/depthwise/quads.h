@@ -16,8 +16,6 @@
 
 #include "delegate/kernels/depthwise/leaf.h"
 
-#define V_INLINE inline __attribute__((always_inline))
-
 namespace int8x::quads {
 
 constexpr int kGroup = 16;     // channels of a 16-byte part

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/depthwise/leaf.h"
 #include "delegate/kernels/depthwise/quads.h"
 
@@ -18,10 +19,10 @@ struct V : Register256 {
   struct Weights {
     __m256i even, odd;
   };
-  static V_INLINE Weights load_weights(const unsigned char* p) {
+  INT8X_INLINE Weights load_weights(const unsigned char* p) {
     return {load256(p), load256(p + 32)};
   }
-  static V_INLINE Words dot(Words acc, Words quads, Weights weights) {
+  INT8X_INLINE Words dot(Words acc, Words quads, Weights weights) {
     const __m256i even = _mm256_and_si256(quads, _mm256_set1_epi16(0xff));
     const __m256i odd = _mm256_srli_epi16(quads, 8);
     return _mm256_add_epi32(acc, _mm256_add_epi32(_mm256_madd_epi16(even, weights.even),

@@ -4,13 +4,12 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_avx2.h"
 #include "delegate/kernels/depthwise/channels.h"
 
 namespace int8x {
 namespace {
-
-#define LEAF_INLINE static inline __attribute__((always_inline))
 
 // Unpacking pairs within 16-byte parts leaves channels 0-3, 8-11 in `low` and 4-7, 12-15 in `high`.
 constexpr int kOrder[2][8] = {{0, 1, 2, 3, 8, 9, 10, 11}, {4, 5, 6, 7, 12, 13, 14, 15}};
@@ -30,7 +29,7 @@ size_t block_bytes(const DepthwiseSpec& s) {
 }
 
 // 16 bytes at p, as far as they lie before `end`.
-LEAF_INLINE __m128i load16(const int8_t* p, const int8_t* end) {
+INT8X_INLINE __m128i load16(const int8_t* p, const int8_t* end) {
   if (end - p >= 16) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   alignas(16) int8_t bytes[16] = {};
   std::memcpy(bytes, p, static_cast<size_t>(end - p));
@@ -39,9 +38,9 @@ LEAF_INLINE __m128i load16(const int8_t* p, const int8_t* end) {
 
 // 16 outputs.
 template <bool pick>
-LEAF_INLINE __m128i convolve(const Block& block, const Pair* weights, int pairs,
-                             const int8_t* const* pixels, const int8_t* zero_pixel,
-                             const int8_t* end, __m256i zero_point) {
+INT8X_INLINE __m128i convolve(const Block& block, const Pair* weights, int pairs,
+                              const int8_t* const* pixels, const int8_t* zero_pixel,
+                              const int8_t* end, __m256i zero_point) {
   const __m128i picks = _mm_load_si128(reinterpret_cast<const __m128i*>(block.source.picks));
   const int start = block.source.start;
   const int8_t* zero_end = zero_pixel + start + 16;
@@ -152,7 +151,5 @@ void depthwise_s8_s8_1x16_avx2(const DepthwiseParams& params, const int8_t* inpu
     }
   }
 }
-
-#undef LEAF_INLINE
 
 }  // namespace int8x

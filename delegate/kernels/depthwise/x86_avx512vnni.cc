@@ -1,13 +1,9 @@
 // Quads of four unsigned pixels times four signed weights: vpdpbusd on 16 channels of a register.
 
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
 #include <cstring>
 
+#include "delegate/base/avx512.h"
+#include "delegate/base/inline.h"
 #include "delegate/kernels/depthwise/leaf.h"
 #include "delegate/kernels/depthwise/quads.h"
 
@@ -39,7 +35,7 @@ struct V {
   static int stored(int8_t q) { return q ^ 0x80; }
 
   template <int groups, bool full>
-  static V_INLINE Bytes load(const int8_t* const* p, Tail tail) {
+  INT8X_INLINE Bytes load(const int8_t* const* p, Tail tail) {
     const __m512i flip = _mm512_set1_epi8(-128);
     if constexpr (groups == 4) {
       const __m512i all = full ? _mm512_loadu_si512(p[0]) : _mm512_maskz_loadu_epi8(tail, p[0]);
@@ -58,18 +54,18 @@ struct V {
     }
   }
   template <bool full>
-  static V_INLINE __m256i load32(const int8_t* p, Tail tail) {
+  INT8X_INLINE __m256i load32(const int8_t* p, Tail tail) {
     return full ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
                 : _mm256_maskz_loadu_epi8(static_cast<__mmask32>(tail), p);
   }
   template <bool full>
-  static V_INLINE __m128i load16(const int8_t* p, Tail tail) {
+  INT8X_INLINE __m128i load16(const int8_t* p, Tail tail) {
     return full ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))
                 : _mm_maskz_loadu_epi8(static_cast<__mmask16>(tail), p);
   }
 
   template <int groups>
-  static V_INLINE void store(int8_t* p, Tail tail, int set, Bytes bytes) {
+  INT8X_INLINE void store(int8_t* p, Tail tail, int set, Bytes bytes) {
     if constexpr (groups == 4) {
       _mm512_mask_storeu_epi8(p, tail, bytes);
     } else if constexpr (groups == 2) {
@@ -85,7 +81,7 @@ struct V {
     }
   }
 
-  static V_INLINE void interleave(Bytes a, Bytes b, Bytes c, Bytes d, unsigned char* to) {
+  INT8X_INLINE void interleave(Bytes a, Bytes b, Bytes c, Bytes d, unsigned char* to) {
     const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
     const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
     _mm512_store_si512(to, _mm512_unpacklo_epi16(ab_low, cd_low));
@@ -94,15 +90,15 @@ struct V {
     _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab_high, cd_high));
   }
 
-  static V_INLINE Words load_words(const unsigned char* p) { return _mm512_load_si512(p); }
-  static V_INLINE Words load_quads(const unsigned char* p) { return _mm512_load_si512(p); }
-  static V_INLINE Weights load_weights(const unsigned char* p) { return _mm512_load_si512(p); }
-  static V_INLINE Words dot(Words acc, Words quads, Weights weights) {
+  INT8X_INLINE Words load_words(const unsigned char* p) { return _mm512_load_si512(p); }
+  INT8X_INLINE Words load_quads(const unsigned char* p) { return _mm512_load_si512(p); }
+  INT8X_INLINE Weights load_weights(const unsigned char* p) { return _mm512_load_si512(p); }
+  INT8X_INLINE Words dot(Words acc, Words quads, Weights weights) {
     return _mm512_dpbusd_epi32(acc, quads, weights);
   }
 
   template <bool relu>
-  static V_INLINE Constants constants(const unsigned char* k) {
+  INT8X_INLINE Constants constants(const unsigned char* k) {
     Constants c;
     c.twice_even = _mm512_load_si512(k);
     c.twice_odd = _mm512_load_si512(k + 64);
@@ -115,7 +111,7 @@ struct V {
 
   // multiply_narrow_biased of vector_avx512.h, with the output's zero point in the offsets.
   template <bool relu>
-  static V_INLINE Words round(Words acc, const Constants& c) {
+  INT8X_INLINE Words round(Words acc, const Constants& c) {
     const __m512i even = _mm512_add_epi64(_mm512_mul_epu32(acc, c.twice_even), c.offset_even);
     const __m512i upper = _mm512_srli_epi64(acc, 32);
     const __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(upper, c.twice_odd), c.offset_odd);
@@ -124,8 +120,8 @@ struct V {
     return _mm512_srav_epi32(high, c.right);
   }
 
-  static V_INLINE Halves pack_words(Words a, Words b) { return _mm512_packs_epi32(a, b); }
-  static V_INLINE Bytes pack_halves(Halves a, Halves b, const Limits& limits) {
+  INT8X_INLINE Halves pack_words(Words a, Words b) { return _mm512_packs_epi32(a, b); }
+  INT8X_INLINE Bytes pack_halves(Halves a, Halves b, const Limits& limits) {
     return _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(a, b), limits.min), limits.max);
   }
 };

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/depthwise/leaf.h"
 #include "delegate/kernels/depthwise/quads.h"
 
@@ -15,8 +16,8 @@ namespace {
 struct V : Register256 {
   static constexpr bool kWideWeights = false;
   using Weights = __m256i;
-  static V_INLINE Weights load_weights(const unsigned char* p) { return load256(p); }
-  static V_INLINE Words dot(Words acc, Words quads, Weights weights) {
+  INT8X_INLINE Weights load_weights(const unsigned char* p) { return load256(p); }
+  INT8X_INLINE Words dot(Words acc, Words quads, Weights weights) {
     return _mm256_dpbusd_avx_epi32(acc, quads, weights);
   }
 };

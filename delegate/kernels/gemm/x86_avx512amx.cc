@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_avx512.h"
 #include "delegate/kernels/gemm/gemm.h"
 #include "delegate/kernels/gemm/gemm_requantize.h"
@@ -7,7 +8,6 @@
 namespace int8x {
 namespace {
 
-#define INT8X_INLINE inline __attribute__((always_inline))
 #define INT8X_UNROLL _Pragma("GCC unroll 4")
 
 // Tiles 0..3 hold sums of 16 x 16, 4 and 5 the left side, 16 rows of one step of k; 6 and 7 the
@@ -131,7 +131,8 @@ void sixteen_rows(const GemmBlock& b, int step, const int8_t* lhs, int32_t* c) {
 template <int vectors, bool half_up>
 class Requantizer {
  public:
-  INT8X_INLINE Requantizer(const GemmOutput& o, int column, int columns) : o_(o), column_(column) {
+  INT8X_INLINE_MEMBER Requantizer(const GemmOutput& o, int column, int columns)
+      : o_(o), column_(column) {
     INT8X_UNROLL
     for (int v = 0; v < vectors; ++v) {
       const avx512::Rounding rounding = avx512::rounding(o.multipliers + column + 16 * v);
@@ -148,7 +149,7 @@ class Requantizer {
   }
 
   // Sums of rows [first, first + rows) of the block come next, two rows to 64 elements of c.
-  INT8X_INLINE void take(const int32_t* c, int first, int rows) {
+  INT8X_INLINE_MEMBER void take(const int32_t* c, int first, int rows) {
     c_ = c;
     left_ = rows;
     x_ = first % o_.period;
@@ -156,7 +157,7 @@ class Requantizer {
     out_ = o_.out + row * o_.out_stride + column_;
   }
 
-  INT8X_INLINE void two_rows() {
+  INT8X_INLINE_MEMBER void two_rows() {
     const __m512i low = row(c_), high = row(c_ + 32);
     c_ += 64;
     __m512i bytes = _mm512_packs_epi16(low, high);
@@ -166,15 +167,15 @@ class Requantizer {
     if (left_ > 0) write(_mm512_extracti64x4_epi64(bytes, 1));
   }
 
-  INT8X_INLINE void rest() {
+  INT8X_INLINE_MEMBER void rest() {
     while (left_ > 0) two_rows();
   }
 
-  INT8X_INLINE int left() const { return left_; }
+  INT8X_INLINE_MEMBER int left() const { return left_; }
 
  private:
   // 16-bit values with the zero point: saturated here, they are out of int8's range.
-  INT8X_INLINE __m512i row(const int32_t* c) const {
+  INT8X_INLINE_MEMBER __m512i row(const int32_t* c) const {
     __m512i y[2];
     INT8X_UNROLL
     for (int v = 0; v < vectors; ++v) {
@@ -185,7 +186,7 @@ class Requantizer {
     return _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[vectors - 1]), zero_point_);
   }
 
-  INT8X_INLINE void write(__m256i bytes) {
+  INT8X_INLINE_MEMBER void write(__m256i bytes) {
     if (x_ < o_.valid) {
       _mm256_mask_storeu_epi8(out_, mask_, bytes);
       out_ += o_.out_stride;
@@ -208,9 +209,9 @@ class Requantizer {
 template <typename Requantizer>
 class Interleave {
  public:
-  INT8X_INLINE Interleave(Requantizer& requantizer, int pairs)
+  INT8X_INLINE_MEMBER Interleave(Requantizer& requantizer, int pairs)
       : requantizer_(requantizer), pairs_(pairs) {}
-  INT8X_INLINE void operator()() {
+  INT8X_INLINE_MEMBER void operator()() {
     for (int i = 0; i < pairs_ && requantizer_.left() > 0; ++i) requantizer_.two_rows();
   }
 

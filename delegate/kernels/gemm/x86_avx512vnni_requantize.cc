@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_avx512.h"
 #include "delegate/kernels/gemm/gemm_requantize.h"
 #include "delegate/kernels/gemm/x86_avx512vnni_sums.h"
@@ -8,8 +9,6 @@
 
 namespace int8x {
 namespace {
-
-#define INT8X_INLINE static inline __attribute__((always_inline))
 
 using avx512vnni::kPanels;
 

@@ -6,6 +6,7 @@
 
 #include <immintrin.h>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/gemm/gemm.h"
 
 namespace int8x::avx512vnni {
@@ -23,10 +24,8 @@ static inline int64_t panel_bytes(const GemmBlock& b) { return int64_t{b.taps} *
 // unsigned: that is the lhs, fed as v ^ 0x80 = v + 128, which costs no instruction: vpxord
 // broadcasts its operand.
 template <int rows, int panels>
-static inline __attribute__((always_inline)) void sum_tile(const GemmBlock& b,
-                                                           const uint8_t* const (&rows_at)[rows],
-                                                           const int8_t* rhs,
-                                                           __m512i (&sum)[rows][panels]) {
+INT8X_INLINE void sum_tile(const GemmBlock& b, const uint8_t* const (&rows_at)[rows],
+                           const int8_t* rhs, __m512i (&sum)[rows][panels]) {
   const int64_t panel = panel_bytes(b);
   const __m512i sign = _mm512_set1_epi8(-128);
   INT8X_UNROLL_ROWS
@@ -55,15 +54,14 @@ static inline __attribute__((always_inline)) void sum_tile(const GemmBlock& b,
 
 // The sums of row 0 with the panel at *rhs, which moves to the next: weights are read once, in the
 // order in which they lie, as fast as a cache gives them.
-static inline __attribute__((always_inline)) __m512i sum_row(const GemmBlock& b,
-                                                             const int8_t** rhs) {
+INT8X_INLINE __m512i sum_row(const GemmBlock& b, const int8_t** rhs) {
   constexpr int kSums = 4;  // hide the latency of vpdpbusd
   const __m512i sign = _mm512_set1_epi8(-128);
   const int8_t* weights = *rhs;
   __m512i sum[kSums];
   INT8X_UNROLL
   for (int s = 0; s < kSums; ++s) sum[s] = _mm512_setzero_si512();
-  const auto add = [&](__m512i & to, const uint8_t* row) __attribute__((always_inline)) {
+  const auto add = [&](__m512i& to, const uint8_t* row) INT8X_INLINE_LAMBDA {
     int32_t four;
     __builtin_memcpy(&four, row, 4);
     const __m512i values = _mm512_xor_si512(_mm512_set1_epi32(four), sign);
@@ -94,10 +92,8 @@ static inline bool rows_overlap(const GemmBlock& b) {
 // sum_tile() for such rows: each broadcast serves three of them. One or two panels would otherwise
 // be bound by loads.
 template <int rows, int panels>
-static inline __attribute__((always_inline)) void sum_overlapping(const GemmBlock& b,
-                                                                  const uint8_t* lhs,
-                                                                  const int8_t* rhs,
-                                                                  __m512i (&sum)[rows][panels]) {
+INT8X_INLINE void sum_overlapping(const GemmBlock& b, const uint8_t* lhs, const int8_t* rhs,
+                                  __m512i (&sum)[rows][panels]) {
   const int64_t stride = b.lhs_stride, panel = panel_bytes(b);
   const __m512i sign = _mm512_set1_epi8(-128);
   INT8X_UNROLL_ROWS

@@ -2,12 +2,13 @@
 
 #include <arm_neon.h>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/lut/leaf.h"
 
 namespace int8x {
 namespace {
 
-static inline __attribute__((always_inline)) uint8x16x4_t load64(const uint8_t* p) {
+INT8X_INLINE uint8x16x4_t load64(const uint8_t* p) {
   return {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
 }
 

@@ -10,18 +10,17 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/lut/leaf.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-
 struct Tables {
   __m256i difference[16];  // of tables 0 .. 7, then of tables 8 .. 15
 };
 
-LEAF_INLINE Tables load_tables(const uint8_t* table) {
+INT8X_INLINE Tables load_tables(const uint8_t* table) {
   Tables t;
   __m256i before = _mm256_setzero_si256();
   for (int k = 0; k < 16; ++k) {
@@ -33,7 +32,7 @@ LEAF_INLINE Tables load_tables(const uint8_t* table) {
   return t;
 }
 
-LEAF_INLINE __m256i look_up(const Tables& t, __m256i index) {
+INT8X_INLINE __m256i look_up(const Tables& t, __m256i index) {
   const __m256i sixteen = _mm256_set1_epi8(16);
   __m256i low = index, high = _mm256_xor_si256(index, _mm256_set1_epi8(-128));
   __m256i y = _mm256_xor_si256(_mm256_shuffle_epi8(t.difference[0], low),
@@ -72,7 +71,5 @@ void lut_s8_s8_clamp_avx2(const LutParams& params, const uint8_t* input, uint8_t
   }
   for (; i < count; ++i) output[i] = params.table[input[i]];
 }
-
-#undef LEAF_INLINE
 
 }  // namespace int8x

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/lut/leaf.h"
 
 namespace int8x {
@@ -11,7 +12,7 @@ void lut_x8_x8_avx512vbmi(const LutParams& params, const uint8_t* input, uint8_t
                           int64_t count) {
   __m512i table[4];
   for (int i = 0; i < 4; ++i) table[i] = _mm512_load_si512(params.table + 64 * i);
-  const auto look_up = [&](__m512i index) __attribute__((always_inline)) {
+  const auto look_up = [&](__m512i index) INT8X_INLINE_LAMBDA {
     const __m512i low = _mm512_permutex2var_epi8(table[0], index, table[1]);
     const __m512i high = _mm512_permutex2var_epi8(table[2], index, table[3]);
     return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(index), high);

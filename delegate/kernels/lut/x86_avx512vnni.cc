@@ -1,26 +1,20 @@
 // A table of 256 bytes as sixteen of 16 for vpshufb, 64 lookups at a time; x86_avx512vnni.cc says
 // how.
 
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
 #include <cstring>
 
+#include "delegate/base/avx512.h"
+#include "delegate/base/inline.h"
 #include "delegate/kernels/lut/leaf.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-
 struct Tables {
   __m512i difference[16];  // of tables 0 .. 7, then of tables 8 .. 15
 };
 
-LEAF_INLINE Tables load_tables(const uint8_t* table) {
+INT8X_INLINE Tables load_tables(const uint8_t* table) {
   Tables t;
   __m512i before = _mm512_setzero_si512();
   for (int k = 0; k < 16; ++k) {
@@ -32,7 +26,7 @@ LEAF_INLINE Tables load_tables(const uint8_t* table) {
   return t;
 }
 
-LEAF_INLINE __m512i look_up(const Tables& t, __m512i index) {
+INT8X_INLINE __m512i look_up(const Tables& t, __m512i index) {
   const __m512i sixteen = _mm512_set1_epi8(16);
   __m512i low = index, high = _mm512_xor_si512(index, _mm512_set1_epi8(-128));
   __m512i y = _mm512_xor_si512(_mm512_shuffle_epi8(t.difference[0], low),
@@ -71,7 +65,5 @@ void lut_s8_s8_clamp_avx512vnni(const LutParams& params, const uint8_t* input, u
   }
   for (; i < count; ++i) output[i] = params.table[input[i]];
 }
-
-#undef LEAF_INLINE
 
 }  // namespace int8x

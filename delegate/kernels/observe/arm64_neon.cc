@@ -2,18 +2,17 @@
 
 #include <arm_neon.h>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/observe/leaf.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-
 // a < b ? a : b, also for NaN and -0; fmin differs there.
-LEAF_INLINE float32x4_t lesser(float32x4_t a, float32x4_t b) {
+INT8X_INLINE float32x4_t lesser(float32x4_t a, float32x4_t b) {
   return vbslq_f32(vcltq_f32(a, b), a, b);
 }
-LEAF_INLINE float32x4_t greater(float32x4_t a, float32x4_t b) {
+INT8X_INLINE float32x4_t greater(float32x4_t a, float32x4_t b) {
   return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
 
@@ -133,7 +132,5 @@ size_t upper_halves_f32_u16_neon(const float* x, size_t n, uint16_t* halves) {
   }
   return count;
 }
-
-#undef LEAF_INLINE
 
 }  // namespace int8x

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/observe/observe.h"
 
 namespace int8x {
@@ -22,8 +23,7 @@ namespace int8x {
 // are zero. Every float here is a multiple of u = 2^(e - 150), e the exponent of the least one.
 // When sum is one too, and |sum| + n * 2^(E - 126) <= 2^53 u, E the exponent of the largest, then
 // every partial sum is a multiple of u that a double holds: no addition rounds.
-static inline __attribute__((always_inline)) bool sums_exactly(uint32_t least, uint32_t most,
-                                                               size_t n, double sum) {
+INT8X_INLINE bool sums_exactly(uint32_t least, uint32_t most, size_t n, double sum) {
   if (most == 0) return true;
   const uint64_t e = least >> 23, top = most >> 23;
   if (e == 0 || top == 255) return false;  // subnormal; infinite or NaN

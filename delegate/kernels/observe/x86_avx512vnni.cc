@@ -1,18 +1,14 @@
 // Channels 16 at a time, each in registers over all rows; the last ones behind a mask.
 
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
+#include "delegate/base/avx512.h"
+#include "delegate/base/inline.h"
 #include "delegate/kernels/observe/leaf.h"
 
 namespace int8x {
 namespace {
 
 // The mask of the last, short step.
-static inline __attribute__((always_inline)) __mmask16 first(size_t count) {
+INT8X_INLINE __mmask16 first(size_t count) {
   return static_cast<__mmask16>(count >= 16 ? 0xffff : (1u << count) - 1);
 }
 

@@ -4,26 +4,24 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_avx2.h"
 #include "delegate/kernels/reduce/leaf.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-#define LEAF_MEMBER inline __attribute__((always_inline))
-
 struct V {
   static constexpr int kColumns = 16, kNeighbours = 32, kWords = 8;
   using Halves = __m256i;
   using Words = __m256i;
   using Rounding = avx2::Rounding;
-  static LEAF_MEMBER Halves zero_halves() { return _mm256_setzero_si256(); }
-  static LEAF_MEMBER Halves add(Halves sum, const int8_t* p) {
+  INT8X_INLINE Halves zero_halves() { return _mm256_setzero_si256(); }
+  INT8X_INLINE Halves add(Halves sum, const int8_t* p) {
     return _mm256_add_epi16(
         sum, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
-  static LEAF_MEMBER void flush(Halves x, int32_t* sums) {
+  INT8X_INLINE void flush(Halves x, int32_t* sums) {
     __m256i* to = reinterpret_cast<__m256i*>(sums);
     const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(x));
     const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(x, 1));
@@ -36,29 +34,29 @@ struct V {
     __m256i biased;
     int64_t count;
   };
-  static LEAF_MEMBER Total zero_total() { return {_mm256_setzero_si256(), 0}; }
-  static LEAF_MEMBER Total add_total(Total t, const int8_t* p) {
+  INT8X_INLINE Total zero_total() { return {_mm256_setzero_si256(), 0}; }
+  INT8X_INLINE Total add_total(Total t, const int8_t* p) {
     const __m256i x = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
                                        _mm256_set1_epi8(-128));
     return {_mm256_add_epi64(t.biased, _mm256_sad_epu8(x, _mm256_setzero_si256())),
             t.count + kNeighbours};
   }
-  static LEAF_MEMBER int32_t reduce(Total t) {
+  INT8X_INLINE int32_t reduce(Total t) {
     int64_t parts[4];
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), t.biased);
     return static_cast<int32_t>(parts[0] + parts[1] + parts[2] + parts[3] - 128 * t.count);
   }
 
-  static LEAF_MEMBER Words load_words(const int32_t* p) {
+  INT8X_INLINE Words load_words(const int32_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
-  static LEAF_MEMBER Words fill(int32_t x) { return _mm256_set1_epi32(x); }
-  static LEAF_MEMBER Words plus(Words a, Words b) { return _mm256_add_epi32(a, b); }
-  static LEAF_MEMBER Rounding rounding(Multiplier m) { return avx2::rounding(m); }
-  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
+  INT8X_INLINE Words fill(int32_t x) { return _mm256_set1_epi32(x); }
+  INT8X_INLINE Words plus(Words a, Words b) { return _mm256_add_epi32(a, b); }
+  INT8X_INLINE Rounding rounding(Multiplier m) { return avx2::rounding(m); }
+  INT8X_INLINE Words full(Words x, const Rounding& r) {
     return avx2::multiply_by_quantized_multiplier(x, r);
   }
-  static LEAF_MEMBER void store(int8_t* p, const Words w[4]) {
+  INT8X_INLINE void store(int8_t* p, const Words w[4]) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), avx2::pack_s8(w[0], w[1], w[2], w[3]));
   }
 };

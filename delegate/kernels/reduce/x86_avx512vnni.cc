@@ -1,33 +1,26 @@
 // Sums for MEAN, 32 columns at a time.
 
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
 #include <cstring>
 
+#include "delegate/base/avx512.h"
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_avx512.h"
 #include "delegate/kernels/reduce/leaf.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-#define LEAF_MEMBER inline __attribute__((always_inline))
-
 struct V {
   static constexpr int kColumns = 32, kNeighbours = 64, kWords = 16;
   using Halves = __m512i;
   using Words = __m512i;
   using Rounding = avx512::Rounding;
-  static LEAF_MEMBER Halves zero_halves() { return _mm512_setzero_si512(); }
-  static LEAF_MEMBER Halves add(Halves sum, const int8_t* p) {
+  INT8X_INLINE Halves zero_halves() { return _mm512_setzero_si512(); }
+  INT8X_INLINE Halves add(Halves sum, const int8_t* p) {
     return _mm512_add_epi16(
         sum, _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
   }
-  static LEAF_MEMBER void flush(Halves x, int32_t* sums) {
+  INT8X_INLINE void flush(Halves x, int32_t* sums) {
     const __m512i low = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(x));
     const __m512i high = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(x, 1));
     _mm512_storeu_si512(sums, _mm512_add_epi32(_mm512_loadu_si512(sums), low));
@@ -39,24 +32,24 @@ struct V {
     __m512i biased;
     int64_t count;
   };
-  static LEAF_MEMBER Total zero_total() { return {_mm512_setzero_si512(), 0}; }
-  static LEAF_MEMBER Total add_total(Total t, const int8_t* p) {
+  INT8X_INLINE Total zero_total() { return {_mm512_setzero_si512(), 0}; }
+  INT8X_INLINE Total add_total(Total t, const int8_t* p) {
     const __m512i x = _mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(-128));
     return {_mm512_add_epi64(t.biased, _mm512_sad_epu8(x, _mm512_setzero_si512())),
             t.count + kNeighbours};
   }
-  static LEAF_MEMBER int32_t reduce(Total t) {
+  INT8X_INLINE int32_t reduce(Total t) {
     return static_cast<int32_t>(_mm512_reduce_add_epi64(t.biased) - 128 * t.count);
   }
 
-  static LEAF_MEMBER Words load_words(const int32_t* p) { return _mm512_loadu_si512(p); }
-  static LEAF_MEMBER Words fill(int32_t x) { return _mm512_set1_epi32(x); }
-  static LEAF_MEMBER Words plus(Words a, Words b) { return _mm512_add_epi32(a, b); }
-  static LEAF_MEMBER Rounding rounding(Multiplier m) { return avx512::rounding(m); }
-  static LEAF_MEMBER Words full(Words x, const Rounding& r) {
+  INT8X_INLINE Words load_words(const int32_t* p) { return _mm512_loadu_si512(p); }
+  INT8X_INLINE Words fill(int32_t x) { return _mm512_set1_epi32(x); }
+  INT8X_INLINE Words plus(Words a, Words b) { return _mm512_add_epi32(a, b); }
+  INT8X_INLINE Rounding rounding(Multiplier m) { return avx512::rounding(m); }
+  INT8X_INLINE Words full(Words x, const Rounding& r) {
     return avx512::multiply_by_quantized_multiplier(x, r);
   }
-  static LEAF_MEMBER void store(int8_t* p, const Words w[4]) {
+  INT8X_INLINE void store(int8_t* p, const Words w[4]) {
     _mm512_storeu_si512(p, avx512::pack_s8(w[0], w[1], w[2], w[3]));
   }
 };

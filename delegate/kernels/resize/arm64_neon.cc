@@ -4,31 +4,27 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_neon.h"
 #include "delegate/kernels/resize/leaf.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-#define LEAF_MEMBER inline __attribute__((always_inline))
-
 struct V {
   static constexpr int kWords = 4;
   using Words = int32x4_t;
-  static LEAF_MEMBER Words load(const int8_t* p) {
+  INT8X_INLINE Words load(const int8_t* p) {
     int32_t four;
     std::memcpy(&four, p, 4);
     return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)))));
   }
-  static LEAF_MEMBER Words fill(int32_t x) { return vdupq_n_s32(x); }
-  static LEAF_MEMBER Words add(Words a, Words b) { return vaddq_s32(a, b); }
-  static LEAF_MEMBER Words multiply(Words a, Words w) { return vmulq_s32(a, w); }
-  static LEAF_MEMBER Words multiply_words(Words a, Words b) { return vmulq_s32(a, b); }
-  static LEAF_MEMBER Words round(Words x) {
-    return vrshrq_n_s32(vaddq_s32(x, vshrq_n_s32(x, 31)), 20);
-  }
-  static LEAF_MEMBER void store(int8_t* p, const Words w[4]) {
+  INT8X_INLINE Words fill(int32_t x) { return vdupq_n_s32(x); }
+  INT8X_INLINE Words add(Words a, Words b) { return vaddq_s32(a, b); }
+  INT8X_INLINE Words multiply(Words a, Words w) { return vmulq_s32(a, w); }
+  INT8X_INLINE Words multiply_words(Words a, Words b) { return vmulq_s32(a, b); }
+  INT8X_INLINE Words round(Words x) { return vrshrq_n_s32(vaddq_s32(x, vshrq_n_s32(x, 31)), 20); }
+  INT8X_INLINE void store(int8_t* p, const Words w[4]) {
     vst1q_s8(p, neon::pack_s8(w[0], w[1], w[2], w[3]));
   }
 };

@@ -1,5 +1,6 @@
 #include <immintrin.h>
 
+#include "delegate/base/inline.h"
 #include "delegate/fixed_point/vector_avx512.h"
 #include "delegate/kernels/sparse/leaf.h"
 
@@ -9,7 +10,6 @@
 namespace int8x {
 namespace {
 
-#define INT8X_INLINE static inline __attribute__((always_inline))
 #define INT8X_UNROLL _Pragma("GCC unroll 16")  // sums stay in registers only if all is unrolled
 
 // The sums of one channel, `vectors` x 16 pixels. Up to four vectors are summed twice over, every

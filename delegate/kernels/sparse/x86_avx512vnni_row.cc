@@ -1,9 +1,4 @@
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
+#include "delegate/base/avx512.h"
 #include "delegate/kernels/sparse/leaf.h"
 
 namespace int8x {

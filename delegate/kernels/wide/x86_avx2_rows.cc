@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "delegate/base/inline.h"
 #include "delegate/kernels/wide/pointwise.h"
 #include "delegate/kernels/wide/softmax.h"
 #include "delegate/kernels/wide/x86_avx2_words.h"
@@ -11,51 +12,47 @@
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-#define LEAF_MEMBER inline __attribute__((always_inline))
-#define LEAF_LAMBDA __attribute__((always_inline))
-
 struct W : avx2::WideWords {
-  static LEAF_MEMBER Words sub(Words a, Words b) { return _mm256_sub_epi32(a, b); }
-  static LEAF_MEMBER Words min(Words a, Words b) { return _mm256_min_epi32(a, b); }
-  static LEAF_MEMBER Words max(Words a, Words b) { return _mm256_max_epi32(a, b); }
-  static LEAF_MEMBER Words bit_and(Words a, Words b) { return _mm256_and_si256(a, b); }
-  static LEAF_MEMBER Words bit_xor(Words a, Words b) { return _mm256_xor_si256(a, b); }
-  static LEAF_MEMBER Words abs(Words a) { return _mm256_abs_epi32(a); }
-  static LEAF_MEMBER Words shift_left(Words a, int n) {
+  INT8X_INLINE Words sub(Words a, Words b) { return _mm256_sub_epi32(a, b); }
+  INT8X_INLINE Words min(Words a, Words b) { return _mm256_min_epi32(a, b); }
+  INT8X_INLINE Words max(Words a, Words b) { return _mm256_max_epi32(a, b); }
+  INT8X_INLINE Words bit_and(Words a, Words b) { return _mm256_and_si256(a, b); }
+  INT8X_INLINE Words bit_xor(Words a, Words b) { return _mm256_xor_si256(a, b); }
+  INT8X_INLINE Words abs(Words a) { return _mm256_abs_epi32(a); }
+  INT8X_INLINE Words shift_left(Words a, int n) {
     return _mm256_sll_epi32(a, _mm_cvtsi32_si128(n));
   }
-  static LEAF_MEMBER Words shift_right(Words a, int n) {
+  INT8X_INLINE Words shift_right(Words a, int n) {
     return _mm256_srl_epi32(a, _mm_cvtsi32_si128(n));
   }
-  static LEAF_MEMBER Words arithmetic_right(Words a, int n) {
+  INT8X_INLINE Words arithmetic_right(Words a, int n) {
     return _mm256_sra_epi32(a, _mm_cvtsi32_si128(n));
   }
-  static LEAF_MEMBER Words low_product(Words a, Words b) {
+  INT8X_INLINE Words low_product(Words a, Words b) {
     return _mm256_madd_epi16(a, _mm256_blend_epi16(b, _mm256_setzero_si256(), 0xaa));
   }
-  static LEAF_MEMBER Words gather32(const uint32_t* table, Words index) {
+  INT8X_INLINE Words gather32(const uint32_t* table, Words index) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(table), index, 4);
   }
-  static LEAF_MEMBER Words gather16(const int16_t* table, Words index) {
+  INT8X_INLINE Words gather16(const int16_t* table, Words index) {
     return _mm256_i32gather_epi32(reinterpret_cast<const int*>(table), index, 2);
   }
-  static LEAF_MEMBER __m128i mean4(__m128i sum, double half, double inverse) {
+  INT8X_INLINE __m128i mean4(__m128i sum, double half, double inverse) {
     const __m256d x = _mm256_cvtepi32_pd(sum);
     const __m256d sign = _mm256_and_pd(x, _mm256_set1_pd(-0.0));
     const __m256d raised = _mm256_add_pd(x, _mm256_or_pd(_mm256_set1_pd(half), sign));
     return _mm256_cvttpd_epi32(_mm256_mul_pd(raised, _mm256_set1_pd(inverse)));
   }
-  static LEAF_MEMBER Words mean(Words sum, double half, double inverse) {
+  INT8X_INLINE Words mean(Words sum, double half, double inverse) {
     return _mm256_set_m128i(mean4(_mm256_extracti128_si256(sum, 1), half, inverse),
                             mean4(_mm256_castsi256_si128(sum), half, inverse));
   }
-  static LEAF_MEMBER int32_t sum(Words x) {
+  INT8X_INLINE int32_t sum(Words x) {
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
   }
-  static LEAF_MEMBER int32_t greatest(Words x) {
+  INT8X_INLINE int32_t greatest(Words x) {
     __m128i four = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
     four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1)));

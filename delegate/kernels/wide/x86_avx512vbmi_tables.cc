@@ -1,26 +1,18 @@
 // int16 LOGISTIC, TANH and SOFTMAX, their tables looked up by permutes of bytes.
 
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
+#include "delegate/base/avx512.h"
+#include "delegate/base/inline.h"
 #include "delegate/kernels/wide/pointwise.h"
 #include "delegate/kernels/wide/softmax.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-#define LEAF_MEMBER inline __attribute__((always_inline))
-#define LEAF_LAMBDA __attribute__((always_inline))
-
-LEAF_INLINE __m512i words(int16_t x) { return _mm512_set1_epi16(x); }
+INT8X_INLINE __m512i words(int16_t x) { return _mm512_set1_epi16(x); }
 
 // What vpermi2b takes the low (0) or high (1) bytes of 64 words in two registers by: eight of each
 // register in turn, as join() wants them.
-LEAF_INLINE __m512i turns(int first) {
+INT8X_INLINE __m512i turns(int first) {
   alignas(64) uint8_t order[64];
   for (int l = 0; l < 4; ++l) {
     for (int i = 0; i < 8; ++i) {
@@ -31,18 +23,18 @@ LEAF_INLINE __m512i turns(int first) {
   return _mm512_load_si512(order);
 }
 
-LEAF_INLINE void join(__m512i low, __m512i high, __m512i* words) {
+INT8X_INLINE void join(__m512i low, __m512i high, __m512i* words) {
   words[0] = _mm512_unpacklo_epi8(low, high);
   words[1] = _mm512_unpackhi_epi8(low, high);
 }
 
 // A table of 256 bytes: vpermi2b finds one of 128 in two registers.
 struct Table256 {
-  LEAF_MEMBER explicit Table256(const uint8_t* bytes) {
+  INT8X_INLINE_MEMBER explicit Table256(const uint8_t* bytes) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) part[i] = _mm512_load_si512(bytes + 64 * i);
   }
-  LEAF_MEMBER __m512i find(__m512i index, __mmask64 upper) const {
+  INT8X_INLINE_MEMBER __m512i find(__m512i index, __mmask64 upper) const {
     return _mm512_mask_mov_epi8(_mm512_permutex2var_epi8(part[0], index, part[1]), upper,
                                 _mm512_permutex2var_epi8(part[2], index, part[3]));
   }
@@ -52,13 +44,13 @@ struct Table256 {
 
 template <bool tanh>
 struct SigmoidTables {
-  LEAF_MEMBER explicit SigmoidTables(const WideSigmoidParams& p)
+  INT8X_INLINE_MEMBER explicit SigmoidTables(const WideSigmoidParams& p)
       : value_low(p.bytes.value_low),
         value_high(p.bytes.value_high),
         step_low(p.bytes.step_low),
         step_high(_mm512_load_si512(p.bytes.step_high)),
         order(turns(1)) {}
-  LEAF_MEMBER void find(const __m512i* x, __m512i* value, __m512i* step) const {
+  INT8X_INLINE_MEMBER void find(const __m512i* x, __m512i* value, __m512i* step) const {
     const __m512i index =
         tanh ? _mm512_permutex2var_epi8(x[0], order, x[1]) : _mm512_packus_epi16(x[0], x[1]);
     const __mmask64 upper = _mm512_movepi8_mask(index);
@@ -73,14 +65,14 @@ struct SigmoidTables {
 
 // Entries at even and at odd places: x >> 7 is the high byte of x, then bit 7 of the low one.
 struct ExponentialTables {
-  LEAF_MEMBER explicit ExponentialTables(const WideSoftmaxParams& p)
+  INT8X_INLINE_MEMBER explicit ExponentialTables(const WideSoftmaxParams& p)
       : bytes(p.bytes), low(turns(0)), high(turns(1)) {}
-  LEAF_MEMBER static __m512i either(const uint8_t (&table)[2][256], __m512i index, __mmask64 upper,
-                                    __mmask64 odd) {
+  INT8X_INLINE_MEMBER static __m512i either(const uint8_t (&table)[2][256], __m512i index,
+                                            __mmask64 upper, __mmask64 odd) {
     return _mm512_mask_mov_epi8(Table256(table[0]).find(index, upper), odd,
                                 Table256(table[1]).find(index, upper));
   }
-  LEAF_MEMBER void find(const __m512i* x, __m512i* value, __m512i* slope) const {
+  INT8X_INLINE_MEMBER void find(const __m512i* x, __m512i* value, __m512i* slope) const {
     const __m512i index = _mm512_permutex2var_epi8(x[0], high, x[1]);
     const __mmask64 odd = _mm512_movepi8_mask(_mm512_permutex2var_epi8(x[0], low, x[1]));
     const __mmask64 upper = _mm512_movepi8_mask(index);

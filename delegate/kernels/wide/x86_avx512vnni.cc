@@ -1,13 +1,9 @@
 // 16x8 dot products by vpdpwssd, 32 elements at a time.
 
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
 #include <cstring>
 
+#include "delegate/base/avx512.h"
+#include "delegate/base/inline.h"
 #include "delegate/kernels/wide/dot.h"
 #include "delegate/kernels/wide/pointwise.h"
 #include "delegate/kernels/wide/x86_avx512vnni_words.h"
@@ -15,20 +11,16 @@
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-#define LEAF_MEMBER inline __attribute__((always_inline))
-#define LEAF_LAMBDA __attribute__((always_inline))
-
 struct V {
   static constexpr int kElements = 32;
   using Sums = __m512i;
   using Values = __m512i;
-  static LEAF_MEMBER Sums zero() { return _mm512_setzero_si512(); }
-  static LEAF_MEMBER Values load(const int16_t* p) { return _mm512_loadu_si512(p); }
-  static LEAF_MEMBER Sums add_products(Sums s, Values a, Values b) {
+  INT8X_INLINE Sums zero() { return _mm512_setzero_si512(); }
+  INT8X_INLINE Values load(const int16_t* p) { return _mm512_loadu_si512(p); }
+  INT8X_INLINE Sums add_products(Sums s, Values a, Values b) {
     return _mm512_dpwssd_epi32(s, a, b);
   }
-  static LEAF_MEMBER int64_t total(Sums s) {
+  INT8X_INLINE int64_t total(Sums s) {
     return _mm512_reduce_add_epi64(
         _mm512_add_epi64(_mm512_cvtepi32_epi64(_mm512_castsi512_si256(s)),
                          _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(s, 1))));
@@ -38,22 +30,22 @@ struct V {
 #include "delegate/kernels/wide/dot_tiles.inc"
 
 struct W : avx512::WideWords {
-  static LEAF_MEMBER Words multiply(Words a, Words b) { return _mm512_mullo_epi32(a, b); }
-  static LEAF_MEMBER Words shift_left_15(Words a) { return _mm512_slli_epi32(a, 15); }
-  static LEAF_MEMBER Words load_pairs(const int16_t* p) { return _mm512_loadu_si512(p); }
-  static LEAF_MEMBER Words fill_pairs(int16_t x) { return _mm512_set1_epi16(x); }
-  static LEAF_MEMBER Words pairs_low(Words a, Words b) { return _mm512_unpacklo_epi16(a, b); }
-  static LEAF_MEMBER Words pairs_high(Words a, Words b) { return _mm512_unpackhi_epi16(a, b); }
-  static LEAF_MEMBER Words add_products(Words c, Words a, Words b) {
+  INT8X_INLINE Words multiply(Words a, Words b) { return _mm512_mullo_epi32(a, b); }
+  INT8X_INLINE Words shift_left_15(Words a) { return _mm512_slli_epi32(a, 15); }
+  INT8X_INLINE Words load_pairs(const int16_t* p) { return _mm512_loadu_si512(p); }
+  INT8X_INLINE Words fill_pairs(int16_t x) { return _mm512_set1_epi16(x); }
+  INT8X_INLINE Words pairs_low(Words a, Words b) { return _mm512_unpacklo_epi16(a, b); }
+  INT8X_INLINE Words pairs_high(Words a, Words b) { return _mm512_unpackhi_epi16(a, b); }
+  INT8X_INLINE Words add_products(Words c, Words a, Words b) {
     return _mm512_dpwssd_epi32(c, a, b);
   }
-  static LEAF_MEMBER Words shift_right(Words a, int n) {
+  INT8X_INLINE Words shift_right(Words a, int n) {
     return _mm512_sra_epi32(a, _mm_cvtsi32_si128(n));
   }
-  static LEAF_MEMBER Words bit_and(Words a, Words b) { return _mm512_and_si512(a, b); }
-  static LEAF_MEMBER Words min_unsigned(Words a, Words b) { return _mm512_min_epu32(a, b); }
-  static LEAF_MEMBER bool any_below(Words a, Words b) { return _mm512_cmplt_epu32_mask(a, b) != 0; }
-  static LEAF_MEMBER void store_pairs(int16_t* p, Words a, Words b, int32_t min, int32_t max) {
+  INT8X_INLINE Words bit_and(Words a, Words b) { return _mm512_and_si512(a, b); }
+  INT8X_INLINE Words min_unsigned(Words a, Words b) { return _mm512_min_epu32(a, b); }
+  INT8X_INLINE bool any_below(Words a, Words b) { return _mm512_cmplt_epu32_mask(a, b) != 0; }
+  INT8X_INLINE void store_pairs(int16_t* p, Words a, Words b, int32_t min, int32_t max) {
     const Words least = _mm512_set1_epi16(static_cast<int16_t>(min));
     const Words most = _mm512_set1_epi16(static_cast<int16_t>(max));
     const Words y = _mm512_packs_epi32(a, b);

@@ -1,22 +1,14 @@
 // int16 LOGISTIC, TANH and SOFTMAX, their tables looked up by permutes of words.
 
-// GCC 12 says so of its own AVX-512 header.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
+#include "delegate/base/avx512.h"
+#include "delegate/base/inline.h"
 #include "delegate/kernels/wide/pointwise.h"
 #include "delegate/kernels/wide/softmax.h"
 
 namespace int8x {
 namespace {
 
-#define LEAF_INLINE static inline __attribute__((always_inline))
-#define LEAF_MEMBER inline __attribute__((always_inline))
-#define LEAF_LAMBDA __attribute__((always_inline))
-
-LEAF_INLINE __m512i words(int16_t x) { return _mm512_set1_epi16(x); }
+INT8X_INLINE __m512i words(int16_t x) { return _mm512_set1_epi16(x); }
 
 // Where to look in a table of 2^9 int16 or fewer: an index, and which have its three highest bits.
 // vpermi2w finds one of 64 in two registers by the six bits below.
@@ -25,23 +17,23 @@ struct Place {
   __mmask32 bit6, bit7, bit8;
 };
 
-LEAF_INLINE Place place(__m512i index) {
+INT8X_INLINE Place place(__m512i index) {
   return {index, _mm512_test_epi16_mask(index, words(64)),
           _mm512_test_epi16_mask(index, words(128)), _mm512_test_epi16_mask(index, words(256))};
 }
 
-LEAF_INLINE __m512i look_up_128(const __m512i* table, const Place& at) {
+INT8X_INLINE __m512i look_up_128(const __m512i* table, const Place& at) {
   const __m512i a = _mm512_permutex2var_epi16(table[0], at.index, table[1]);
   const __m512i b = _mm512_permutex2var_epi16(table[2], at.index, table[3]);
   return _mm512_mask_mov_epi16(a, at.bit6, b);
 }
 
-LEAF_INLINE __m512i look_up_256(const __m512i* table, const Place& at) {
+INT8X_INLINE __m512i look_up_256(const __m512i* table, const Place& at) {
   return _mm512_mask_mov_epi16(look_up_128(table, at), at.bit7, look_up_128(table + 4, at));
 }
 
 // Two at a time, as the table does not fit the registers and is loaded once for both.
-LEAF_INLINE void look_up_512(const __m512i* table, const Place* at, __m512i* out) {
+INT8X_INLINE void look_up_512(const __m512i* table, const Place* at, __m512i* out) {
   __m512i half[2][2];
 #pragma GCC unroll 2
   for (int h = 0; h < 2; ++h) {
@@ -59,7 +51,7 @@ LEAF_INLINE void look_up_512(const __m512i* table, const Place* at, __m512i* out
 }
 
 // One half of each of 256 entries.
-LEAF_INLINE void load_halves(const uint32_t* entries, int shift, __m512i* table) {
+INT8X_INLINE void load_halves(const uint32_t* entries, int shift, __m512i* table) {
 #pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) {
     const __m512i low = _mm512_srli_epi32(_mm512_loadu_si512(entries + 32 * i), shift);
@@ -72,14 +64,14 @@ LEAF_INLINE void load_halves(const uint32_t* entries, int shift, __m512i* table)
 // TANH's values less 2^15: words ^ 0x8000.
 template <bool tanh>
 struct SigmoidTables {
-  LEAF_MEMBER explicit SigmoidTables(const WideSigmoidParams& p) {
+  INT8X_INLINE_MEMBER explicit SigmoidTables(const WideSigmoidParams& p) {
     load_halves(p.table, 16, values);
     load_halves(p.table, 0, steps);
     if (!tanh) return;
 #pragma GCC unroll 8
     for (__m512i& v : values) v = _mm512_xor_si512(v, words(INT16_MIN));
   }
-  LEAF_MEMBER void find(const __m512i* x, __m512i* value, __m512i* step) const {
+  INT8X_INLINE_MEMBER void find(const __m512i* x, __m512i* value, __m512i* step) const {
 #pragma GCC unroll 2
     for (int h = 0; h < 2; ++h) {
       const Place at =
@@ -93,10 +85,10 @@ struct SigmoidTables {
 };
 
 struct ExponentialTables {
-  LEAF_MEMBER explicit ExponentialTables(const WideSoftmaxParams& p)
+  INT8X_INLINE_MEMBER explicit ExponentialTables(const WideSoftmaxParams& p)
       : values(reinterpret_cast<const __m512i*>(p.exponential)),
         slopes(reinterpret_cast<const __m512i*>(p.slope)) {}
-  LEAF_MEMBER void find(const __m512i* x, __m512i* value, __m512i* slope) const {
+  INT8X_INLINE_MEMBER void find(const __m512i* x, __m512i* value, __m512i* slope) const {
     const Place at[2] = {place(_mm512_srli_epi16(x[0], 7)), place(_mm512_srli_epi16(x[1], 7))};
     look_up_512(values, at, value);
     look_up_512(slopes, at, slope);
