@@ -48,7 +48,7 @@ def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
     seconds = round(time.perf_counter() - start, 1)
     keras.backend.clear_session()
     _, _, x, y = images()
-    kernels = "xnnpack" if column in ("float", "float_again") else "int8x"
+    kernels = "xnnpack" if column.startswith("float") else "int8x"
     outputs = outputs_of(model, x, kernels)
     score = round(accuracy(y).score(outputs, outputs), 2)
     store(path, Result(*wanted, mark, score, seconds))

@@ -4,6 +4,7 @@ import copy
 import itertools
 import pickle
 
+import int8x
 import keras
 import keras_nets as nets
 import numpy as np
@@ -294,6 +295,20 @@ def test_saved_ranges_come_back_by_attach_and_load(suffix, ranges, tmp_path):
     attach(twin, ranges=ranges)
     twin.load_weights(path)
     assert np.array_equal(model.predict(X_TEST, verbose=0), twin.predict(X_TEST, verbose=0))
+
+
+def test_what_model_checkpoint_kept_goes_on(tmp_path):
+    """Its file is a plain model until it is instrumented again; the export then says how."""
+    path = tmp_path / "best.keras"
+    kept = keras.callbacks.ModelCheckpoint(path, monitor="loss", save_best_only=True)
+    model = nets.compiled(nets.residual(4))
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[QATCallback(), kept])
+    best = keras.saving.load_model(path)
+    with pytest.raises(ValueError, match=r"no learned ranges.*attach and load_weights"):
+        int8x.export(best, tmp_path / "best.tflite")
+    attach(best)
+    best.load_weights(path)
+    assert int8x.export(best, tmp_path / "best.tflite").to_bytes()
 
 
 def test_a_custom_train_step_is_instrumented():

@@ -55,13 +55,15 @@ def _make(start, rate=1.0):
 @pytest.mark.parametrize(
     ("text", "same"),
     [
-        ('"""Another docstring."""\n\n\nx = 1  # a comment\n', True),
-        ('"""A docstring."""\nx = 2\n', False),
+        ('"""Another."""\n\n\nx = 1  # a comment\nif x > 2:\n    raise ValueError("no")', True),
+        ('"""A docstring."""\nx = 1\nif x > 2:\n    raise ValueError(f"{x} is too large")', True),
+        ('"""A docstring."""\nx = 1\nif x > 2:\n    raise TypeError("x")', False),
+        ('"""A docstring."""\nx = 2\nif x > 2:\n    raise ValueError("x")', False),
     ],
 )
 def test_words_do_not_make_a_result_old_and_code_does(text, same, tmp_path):
     path = tmp_path / "a.py"
-    path.write_text('"""A docstring."""\nx = 1\n')
+    path.write_text('"""A docstring."""\nx = 1\nif x > 2:\n    raise ValueError("x")\n')
     before = sources.fingerprint(_make, [path])
     path.write_text(text)
     assert (sources.fingerprint(_make, [path]) == before) == same

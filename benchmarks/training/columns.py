@@ -20,8 +20,8 @@ from training.start import Start
 
 CALIBRATION_SAMPLES = 500
 PRUNING_RATE = 2e-3  # at RATE what stays cannot take over from what goes
-PRUNING_LENGTH = 2  # times the epochs of the others, and the ramp over a quarter of them, for
-PRUNING_RAMP = 0.25  # what is left needs time to learn
+PRUNING_RAMP = 0.25  # of the steps: what is left needs time to learn
+LONG = 3  # times the epochs of the others
 HERE = Path(__file__).parent
 _TRAINING = frozenset(HERE / name for name in ("nets.py", "fit.py", "start.py"))
 _QUANTIZER = _TRAINING | imported("int8x.exporter")
@@ -153,11 +153,18 @@ def _qat(title: str, **settings: Any) -> Column:
     return Column(title, functools.partial(_trained, **settings), _QAT)
 
 
-def _pruned(title: str, make: Callable[..., bytes] = _sparse, **pruning: Any) -> Column:
+def _pruned(
+    title: str, make: Callable[..., bytes] = _sparse, length: int = 1, **pruning: Any
+) -> Column:
     pruning["ramp"] = PRUNING_RAMP
-    made = functools.partial(make, rate=PRUNING_RATE, length=PRUNING_LENGTH, **pruning)
+    made = functools.partial(make, rate=PRUNING_RATE, length=length, **pruning)
     sources = _FILTERS if make is _filters else _PRUNING
-    return Column(title, made, sources, "float_again")
+    return Column(title, made, sources, "float_again" if length == 1 else "float_long")
+
+
+def _at_pruning_rate(title: str, length: int = 1) -> Column:
+    made = functools.partial(_float_again, rate=PRUNING_RATE, length=length)
+    return Column(title, made, _TRAINING, "")
 
 
 COLUMNS = {
@@ -169,15 +176,18 @@ COLUMNS = {
     "qat_lsq": _qat("QAT, int8x lsq", ranges="lsq"),
     "int4_average": _qat("INT4 + QAT average", weight_bits=4),
     "int4_lsq": _qat("INT4 + QAT lsq", weight_bits=4, ranges="lsq"),
-    "float_again": Column(
-        f"float, rate {PRUNING_RATE:g}, {PRUNING_LENGTH} times as long",
-        functools.partial(_float_again, rate=PRUNING_RATE, length=PRUNING_LENGTH),
-        _TRAINING,
-        "",
-    ),
+    "float_again": _at_pruning_rate(f"float, rate {PRUNING_RATE:g}"),
     "block_50": _pruned("1x4 50 % + QAT", sparsity=0.5, block=(1, 4), scope="global"),
     "block_75": _pruned("1x4 75 % + QAT", sparsity=0.75, block=(1, 4), scope="global"),
     "block_87": _pruned("1x4 87.5 % + QAT", sparsity=0.875, block=(1, 4), scope="global"),
     "two_of_four": _pruned("2:4 + QAT", pattern="2:4"),
     "filters_50": _pruned("filters 50 % + QAT", _filters, sparsity=0.5),
+    "float_long": _at_pruning_rate(f"float, rate {PRUNING_RATE:g}, {LONG} times as long", LONG),
+    "block_75_long": _pruned(
+        f"1x4 75 % + QAT, {LONG} times as long",
+        length=LONG,
+        sparsity=0.75,
+        block=(1, 4),
+        scope="global",
+    ),
 }

@@ -113,7 +113,8 @@ def _from_keras(model: Any, can_do_without: bool, recipe: "Recipe") -> tuple["Gr
     if not learned and not can_do_without:
         raise ValueError(
             f"{model.name}: this Keras model has no learned ranges: "
-            "train it with int8x.QATCallback, or give data to calibrate"
+            "train it with int8x.QATCallback, or give data to calibrate; "
+            "what a file has of them, int8x.keras.attach and load_weights bring back"
         )
     return convert_trained(model, recipe) if learned else (convert(model), recipe)
 
