@@ -71,6 +71,18 @@ BODIES = {
     "Add of three, ReLU": lambda x: L.ReLU()(L.Add()([conv(x), conv(x), conv(x)])),
     "Subtract": lambda x: L.Subtract()([conv(x), conv(x)]),
     "tanh, LeakyReLU": lambda x: L.LeakyReLU()(conv(x, activation="tanh")),
+    "leaky_relu as an activation": lambda x: conv(
+        L.Activation("leaky_relu")(x), activation="leaky_relu"
+    ),
+    "leaky_relu of other kernels": lambda x: L.Dense(6, activation="leaky_relu")(
+        L.SeparableConv2D(4, 3, activation="leaky_relu")(x)
+    ),
+    "ReLU with a slope": lambda x: L.ReLU(negative_slope=0.1)(conv(x)),
+    "leaky_relu of keras.ops": lambda x: keras.ops.leaky_relu(conv(x), 0.3),
+    "silu and gelu of keras.ops": lambda x: keras.ops.gelu(keras.ops.silu(conv(x))),
+    "mean of keras.ops": lambda x: keras.ops.mean(conv(x), axis=(1, 2), keepdims=True),
+    "mean of channels": lambda x: keras.ops.mean(conv(x, 5), axis=-1, keepdims=True),
+    "PReLU": lambda x: L.PReLU(keras.initializers.Constant(0.2))(conv(x)),
     "hard_swish": lambda x: conv(x, activation="hard_swish"),
     "swish": lambda x: conv(x, activation="swish"),
     "UpSampling2D, ZeroPadding2D": lambda x: conv(L.ZeroPadding2D()(L.UpSampling2D()(conv(x)))),

@@ -66,11 +66,11 @@ class Accumulators:
         scale_in, _, seen = self.ranges.params(self._source(plan, first))
         return self._twice(y, scale_in * self._weight_scales(plan, first), seen, group)
 
-    def leaky(self, plan: CallPlan, x: Tensor, y: Tensor) -> Tensor:
-        """LEAKY_RELU of x, two products: by 1 and by the slope."""
-        scale, _, seen = self.ranges.params(self._source(plan, True))
-        below = self._twice(y, scale * plan.operation.negative_slope, seen, plan.end)
-        return ops.where(x < 0.0, below, self._twice(y, scale, seen, plan.end))
+    def leaky(self, x: Tensor, y: Tensor, slope: float, source: Any, end: int | None) -> Tensor:
+        """LEAKY_RELU y of x, two products: by 1 and by the slope. source, end: groups of x, y."""
+        scale, _, seen = self.ranges.params(source)
+        below = self._twice(y, scale * slope, seen, end)
+        return ops.where(x < 0.0, below, self._twice(y, scale, seen, end))
 
     def product(self, plan: CallPlan, y: Tensor) -> Tensor:
         """MUL of two tensors."""

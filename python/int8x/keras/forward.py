@@ -26,6 +26,7 @@ from int8x.keras.settings import Settings
 from int8x.keras.tensors import Tensor
 
 TRAIN, INFER, EXPORT = "train", "infer", "export"
+_SLOPE = 0.2  # of keras.activations.leaky_relu, where none is given
 _MEANS = (keras.layers.GlobalAveragePooling1D, keras.layers.GlobalAveragePooling2D)
 
 
@@ -143,7 +144,7 @@ class Forward:
         elif exporting and self._clips_by_range(plan):
             y = ops.relu(args[0])
         elif isinstance(plan.operation, keras.layers.Activation):
-            y = self._activated(plan.operation.activation, args[0])
+            y = self._activated(plan, plan.operation.activation, args[0], plan.sources[-1])
         else:
             y = self._plain(plan, original, args, kwargs)
         if plan.ends is not None and 0 in plan.outputs:
@@ -339,29 +340,57 @@ class Forward:
         seen = bool(args) and kwargs.get("mask") is None and self._sees_products(plan)
         if seen and plan.kind == kinds.JOIN and isinstance(args[0], (list, tuple)):
             return original(self.accumulators.rescaled(plan, list(args[0])), *args[1:], **kwargs)
+        if kinds.is_operation(plan.operation, "Silu"):
+            return self._activated(plan, keras.activations.silu, args[0], plan.sources[-1])
         y = original(*args, **kwargs)
-        if seen and isinstance(plan.operation, keras.layers.LeakyReLU):
-            return self.accumulators.leaky(plan, args[0], y)
+        slope = _slope(plan.operation)
+        if seen and slope:
+            return self.accumulators.leaky(args[0], y, slope, plan.sources[-1], plan.end)
         if seen and isinstance(plan.operation, keras.layers.Multiply) and len(plan.sources) == 2:
             return self.accumulators.product(plan, y)
-        if seen and isinstance(plan.operation, _MEANS):
-            sizes = args[0].shape[1:-1]
-            if None not in sizes and plan.operation.data_format == "channels_last":
-                return self.accumulators.mean(plan, y, math.prod(sizes))
-        return y
+        count = _averaged(plan.operation, args[0]) if seen else 0
+        return self.accumulators.mean(plan, y, count) if count else y
 
     def _activate(self, plan: CallPlan, activation: Callable[..., Any] | None, y: Tensor) -> Tensor:
+        source = None
         if plan.inner is not None:
+            source = plan.inner.group
             y = self.round(plan.inner, self._requantize(plan, y, plan.inner))
-        return y if activation is None else self._activated(activation, y)
+        return y if activation is None else self._activated(plan, activation, y, source)
 
-    def _activated(self, activation: Callable[..., Any], x: Tensor) -> Tensor:
-        """An activation; of swish, which the file has as LOGISTIC and MUL, the first is rounded."""
-        if kinds.activation_name(activation) != "silu" or self.run.mode == EXPORT:
+    def _activated(
+        self, plan: CallPlan, activation: Callable[..., Any], x: Tensor, source: int | None
+    ) -> Tensor:
+        """An activation of x, which is of the group `source`; of swish, which the file has as
+        LOGISTIC and MUL, the first is rounded.
+        """
+        name = kinds.activation_name(activation)
+        if name == "leaky_relu" and source is not None and self._sees_products(plan):
+            return self.accumulators.leaky(x, activation(x), _SLOPE, source, plan.end)
+        if name != "silu" or self.run.mode == EXPORT:
             return activation(x)
         grid = kinds.FIXED_GRID_16 if self.bits == 16 else kinds.FIXED_GRIDS["sigmoid"]
         scale, zero_point = (ops.convert_to_tensor(number, "float32") for number in grid)
         return x * fake_quant.fake_quant(ops.sigmoid(x), scale, zero_point, self.bits)
+
+
+def _slope(operation: Any) -> float:
+    """That of an operation that is LEAKY_RELU, else 0."""
+    homogeneous = isinstance(operation, keras.layers.ReLU) and not operation.threshold
+    if isinstance(operation, keras.layers.LeakyReLU) or kinds.is_operation(operation, "LeakyRelu"):
+        return float(operation.negative_slope)
+    return float(operation.negative_slope) if homogeneous and operation.max_value is None else 0.0
+
+
+def _averaged(operation: Any, x: Any) -> int:
+    """How many numbers an operation that is MEAN averages; 0 for others, and when not known."""
+    axes: Any = ()
+    if isinstance(operation, _MEANS) and operation.data_format == "channels_last":
+        axes = range(1, len(x.shape) - 1)
+    elif kinds.is_operation(operation, "Mean"):
+        axes = operation.axis or range(len(x.shape))
+    sizes = [x.shape[axis] for axis in axes]
+    return math.prod(sizes) if sizes and None not in sizes else 0
 
 
 def _mark_float(y: Any) -> Any:

@@ -44,7 +44,7 @@ _OPERATIONS = {
     JOIN: "Concatenate Maximum Minimum Stack",
     SAME: "Cast Reshape Transpose Squeeze ExpandDims GetItem Split Max MaxPool Pad Repeat Tile",
     SAME_ROUNDED: "AveragePool",
-    FREE: "Mean LeakyRelu",
+    FREE: "Mean LeakyRelu Silu Gelu HardSilu Absolute",
     RELU: "Relu Relu6",
     FIXED: "Softmax Sigmoid Tanh",
 }
@@ -105,6 +105,15 @@ def kind_of(operation: Any) -> str:
         if isinstance(operation, classes):
             return kind
     return SAME if type(operation).__name__.startswith("Random") else UNKNOWN
+
+
+def is_operation(operation: Any, name: str) -> bool:
+    """Whether it is the operation of keras.ops whose class has the name, and not a layer.
+
+    >>> is_operation(keras.layers.Add(), "Add")
+    False
+    """
+    return not isinstance(operation, keras.Layer) and type(operation).__name__ == name
 
 
 def fixed_grid(operation: Any) -> tuple[float, int]:
