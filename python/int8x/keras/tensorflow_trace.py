@@ -67,7 +67,9 @@ def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Re
             if here is not current[0] or any(t.graph is not here for t in tensors):
                 raise ValueError(
                     f"{type(operation).__name__} {operation.name!r} runs inside a loop: "
-                    "QATCallback trains layers that are called directly, not recurrent ones"
+                    "QATCallback trains layers that are called directly, not recurrent ones; "
+                    f"exclude=({(opened[-1].operation if opened else operation).name!r},) leaves "
+                    "them in float"
                 )
             if opened:
                 opened[-1].children += 1
