@@ -51,6 +51,17 @@ def matmul(constant: bool, transposed: bool):
     return build
 
 
+def softplus(net, x):
+    one = net.constant(np.ones(1, np.float32))
+    total = net.add("ADD", [one, net.add("EXP", [x], *SHAPE)], *SHAPE, options="AddOptions")
+    return net.add("LOG", [total], *SHAPE)
+
+
+def mish(net, x):
+    gate = net.add("TANH", [softplus(net, x)], *SHAPE)
+    return net.add("MUL", [x, gate], *SHAPE, options="MulOptions")
+
+
 def update(net, x):
     piece = net.add("SLICE", [x, net.constant(np.zeros(4, np.int32)),
                               net.constant(np.array([1, 2, 6, 4], np.int32))],
@@ -118,6 +129,8 @@ INT8 = {
     "SQUARE": (unary("SQUARE", "SquareOptions"), 1),
     "POW 2": (with_constants("POW", "PowOptions", SHAPE, np.array(2, np.float32)), 1),
     "DIV": (with_constants("DIV", "DivOptions", SHAPE, np.float32([3, -2, 0.5, 7])), 1.5),
+    "softplus": (softplus, 2),
+    "mish": (mish, 3),
 }
 
 
@@ -154,6 +167,22 @@ def test_an_operator_is_replaced_by_one_that_computes_the_same(name):
     assert kinds in (["MUL"], ["MEAN", "MUL"])
     after = outputs(graph, samples, "BUILTIN_REF")
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
+
+
+def test_softplus_overflows_nowhere_and_is_left_alone_where_it_is_another():
+    graph = float_graph(softplus)
+    before = outputs(graph, on_grid(SHAPE), "BUILTIN_REF")
+    kinds = [op.kind for op in prepare(graph).main.operators]
+    assert set(kinds) == {"RELU", "ABS", "LOGISTIC", "LOG", "SUB"} and len(kinds) == 5
+    after = outputs(graph, on_grid(SHAPE), "BUILTIN_REF")
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
+    large = [np.full(SHAPE, value, np.float32) for value in (-1000.0, 100.0, 3e38)]
+    values = outputs(graph, large, "BUILTIN_REF").reshape(3, -1)
+    np.testing.assert_allclose(values.max(1), [0, 100, 3e38], rtol=1e-6)
+    other = float_graph(softplus)
+    (one,) = (t for t in other.main.tensors if t.is_constant)
+    one.data = np.float32([2])
+    assert [op.kind for op in prepare(other).main.operators] == ["EXP", "ADD", "LOG"]
 
 
 def test_powers_of_a_half_become_roots():

@@ -21,6 +21,9 @@ def replace_operators(graph: Graph, recipe: "Recipe | None" = None) -> None:
     RSQRT(x), DIV(x, constant) x * (1 / constant), SUM(x) MEAN(x) * n, and MediaPipe's
     Convolution2DTransposeBias TRANSPOSE_CONV: each equal to it within float32 rounding.
 
+    LOG(EXP(x) + 1), softplus, becomes RELU(x) - LOG(LOGISTIC(ABS(x))), whose tensors all have few
+    steps' worth of values: EXP(x) leaves none to what is below its largest, and overflows.
+
     PADV2 with an infinity pads with the largest float instead: both stand for what no pool picks.
 
     DIV's int8 kernel fails where a divisor rounds to zero, SUM's reads int8 as uint8.
@@ -100,6 +103,33 @@ def _sum(subgraph: Subgraph, op: Operator) -> None:
     _multiply(op, mean, _scalar(subgraph, op, count))
 
 
+def _softplus(subgraph: Subgraph, op: Operator) -> None:
+    links = subgraph.links()
+    total = links.producer(op.inputs[0])
+    if total is None or total.kind != "ADD" or len(total.inputs) != 2:
+        return
+    power, one = sorted(total.inputs, key=lambda t: t.is_constant)
+    exp = links.producer(power)
+    if exp is None or exp.kind != "EXP" or not _is_float_constant(one) or np.any(one.values != 1):
+        return
+    x, output = exp.inputs[0], op.outputs[0]
+    activation = getattr(total.options, "fusedActivationFunction", 0)
+    if activation or x.is_constant or x.shape != output.shape:
+        return
+
+    def made(kind: str, source: Tensor, options: Any = None) -> Tensor:
+        tensor = subgraph.add_tensor(
+            f"{op.name}/{kind.lower()}", output.shape, signature=output.signature
+        )
+        operator = Operator(kind, [source], [tensor], options)
+        subgraph.operators.insert(subgraph.operators.index(op), operator)
+        return tensor
+
+    likelihood = made("LOGISTIC", made("ABS", x, make("AbsOptions")))
+    inputs = [made("RELU", x), made("LOG", likelihood)]
+    _become(op, "SUB", inputs, make("SubOptions"))
+
+
 def _pad(subgraph: Subgraph, op: Operator) -> None:
     if len(op.inputs) == 3 and _is_float_constant(op.inputs[2]):
         filler = op.inputs[2].values
@@ -144,6 +174,7 @@ _CHANGES: dict[str, Callable[[Subgraph, Operator], None]] = {
     "POW": _power,
     "DIV": _divide,
     "SUM": _sum,
+    "LOG": _softplus,
     "PADV2": _pad,
     "Convolution2DTransposeBias": _transpose_conv,
 }
