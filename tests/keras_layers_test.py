@@ -82,6 +82,7 @@ BODIES = {
     "silu and gelu of keras.ops": lambda x: keras.ops.gelu(keras.ops.silu(conv(x))),
     "mean of keras.ops": lambda x: keras.ops.mean(conv(x), axis=(1, 2), keepdims=True),
     "mean of channels": lambda x: keras.ops.mean(conv(x, 5), axis=-1, keepdims=True),
+    "log_softmax": lambda x: conv(L.Activation("log_softmax")(x), activation="log_softmax"),
     "PReLU": lambda x: L.PReLU(keras.initializers.Constant(0.2))(conv(x)),
     "hard_swish": lambda x: conv(x, activation="hard_swish"),
     "swish": lambda x: conv(x, activation="swish"),

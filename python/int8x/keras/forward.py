@@ -369,7 +369,7 @@ class Forward:
             return self.accumulators.leaky(x, activation(x), _SLOPE, source, plan.end)
         if name != "silu" or self.run.mode == EXPORT:
             return activation(x)
-        grid = kinds.FIXED_GRID_16 if self.bits == 16 else kinds.FIXED_GRIDS["sigmoid"]
+        grid = kinds.FIXED_GRIDS[self.bits]["sigmoid"]
         scale, zero_point = (ops.convert_to_tensor(number, "float32") for number in grid)
         return x * fake_quant.fake_quant(ops.sigmoid(x), scale, zero_point, self.bits)
 

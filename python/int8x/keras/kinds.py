@@ -21,9 +21,16 @@ FREE = "free"  # own range
 FLOAT = "float"  # left in float, as `exclude` wants it
 UNKNOWN = "unknown"  # own range; what happens inside has none
 
-# Output grids that TFLite fixes: (scale, zero_point), of 16 bits the same one for all.
-FIXED_GRIDS = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
-FIXED_GRID_16 = (1 / 32768, 0)
+# Output grids that TFLite fixes, (scale, zero_point), by bits and activation.
+FIXED_GRIDS = {
+    8: {
+        "softmax": (1 / 256, -128),
+        "sigmoid": (1 / 256, -128),
+        "tanh": (1 / 128, 0),
+        "log_softmax": (16 / 256, 127),
+    },
+    16: dict.fromkeys(("softmax", "sigmoid", "tanh"), (1 / 32768, 0)),
+}
 
 # The first kind whose class a layer is an instance of.
 _LAYERS = {
@@ -70,7 +77,7 @@ def activation_kind(name: str) -> str:
         return SAME
     if name in ("relu", "relu6"):
         return RELU
-    return FIXED if name in FIXED_GRIDS else FREE
+    return FIXED if name in FIXED_GRIDS[8] else FREE
 
 
 def _relu_layer_kind(layer: Any) -> str:
@@ -116,11 +123,13 @@ def is_operation(operation: Any, name: str) -> bool:
     return not isinstance(operation, keras.Layer) and type(operation).__name__ == name
 
 
-def fixed_grid(operation: Any) -> tuple[float, int]:
-    """The (scale, zero_point) of an operation of kind FIXED."""
+def fixed_grid(operation: Any, bits: int) -> tuple[float, int] | None:
+    """The (scale, zero_point) of an operation of kind FIXED; None where the bits leave it free."""
     if isinstance(operation, _L.Activation):
-        return FIXED_GRIDS[activation_name(operation.activation)]
-    return FIXED_GRIDS[type(operation).__name__.lower()]
+        name = activation_name(operation.activation)
+    else:
+        name = type(operation).__name__.lower()
+    return FIXED_GRIDS[bits].get(name)
 
 
 def takes_int4(layer: Any) -> bool:

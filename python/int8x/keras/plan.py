@@ -246,9 +246,7 @@ class _Planner:
                 for value in call.outputs:
                     self.groups.join(call.inputs[0], value)
         for call, plan in calls:
-            grid = _output_grid(plan)
-            if grid is not None and self.bits == 16:
-                grid = kinds.FIXED_GRID_16
+            grid = _output_grid(plan, self.bits)
             if grid is not None:
                 self.groups.fix(call.outputs[0], grid)
         for call, plan in calls:
@@ -349,9 +347,9 @@ def _activation(plan: CallPlan) -> str:
     return kinds.activation_name(plan.operation.activation)
 
 
-def _output_grid(plan: CallPlan) -> tuple[float, int] | None:
+def _output_grid(plan: CallPlan, bits: int) -> tuple[float, int] | None:
     if plan.kind == kinds.FIXED:
-        return kinds.fixed_grid(plan.operation)
+        return kinds.fixed_grid(plan.operation, bits)
     if plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE):
-        return kinds.FIXED_GRIDS.get(_activation(plan))
+        return kinds.FIXED_GRIDS[bits].get(_activation(plan))
     return None
