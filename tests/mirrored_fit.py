@@ -31,7 +31,8 @@ def fitted(replicas, settings, learning_rate, rate=None):
             model.compile(keras.optimizers.SGD(learning_rate, weight_decay=1.0), model.loss)
     if settings.pop("uneven", False):
         model.layers[2].gamma.assign([2.0**-6, 1.0, 2.0**3, 2.0**6])
-    callbacks = [PruningCallback(0.5), QATCallback(**settings)]
+    pruning = PruningCallback(0.5, equalize=settings.get("equalize", True))
+    callbacks = [pruning, QATCallback(**settings)]
     if rate is not None:
         transfer = TransferLearningCallback("conv2d*", unfreeze={1: "all"}, rates=rate)
         schedule = PolynomialDecay(0.0, 0.5, 0, 2, frequency=1)
