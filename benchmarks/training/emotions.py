@@ -10,13 +10,13 @@ from typing import Any
 
 from quality.environments import models, wheel
 from quality.training import trained
-from training.fit import FLOAT_RATE, fit
+from training.fit import fit
 from training.nets import CLASSES
 from training.start import Start
 
 NET = "fer"
 COLUMNS = ("float", "ptq_tensorflow", "ptq_int8x", "qat_average", "qat_lsq")
-HEAD_EPOCHS = 2  # with the backbone frozen: where every column begins
+HEAD_EPOCHS, HEAD_RATE = 2, 2e-3  # with the backbone frozen: where every column begins
 RATE = 2e-3  # of the head while both are fine-tuned; the backbone's is a tenth
 _FIT = hashlib.sha256((Path(__file__).parent / "fit.py").read_bytes()).hexdigest()
 
@@ -31,7 +31,7 @@ class Transferred(Start):
 
         def train(model: Any) -> None:
             frozen = int8x.TransferLearningCallback(unfreeze={})
-            fit(keras, model, self.seed, HEAD_EPOCHS, FLOAT_RATE, (frozen,))
+            fit(keras, model, self.seed, HEAD_EPOCHS, HEAD_RATE, (frozen,))
 
         how = f"{self.seed} {_FIT}"
         return trained(f"training_{NET}_{self.seed}", _here(), how, _net, train, self.seed)

@@ -11,7 +11,6 @@ import numpy as np
 from int8x.demo.datasets import fashion_mnist
 
 BATCH = 128
-FLOAT_EPOCHS, FLOAT_RATE = 6, 2e-3  # the checkpoint
 RATE = 5e-4  # of every column
 JIT = False  # Keras 3's own choice is XLA, in which depthwise takes 15 times as long on a CPU
 
