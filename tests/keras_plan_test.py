@@ -4,7 +4,10 @@ import keras
 import keras_nets as nets
 import pytest
 from int8x.keras import kinds, private
+from int8x.keras.handle import attach, handle_of
+from int8x.keras.patterns import parse_pattern
 from int8x.keras.plan import make_plan
+from int8x.keras.prunable import choose
 from int8x.keras.trace import record
 from keras import layers as L
 
@@ -171,6 +174,43 @@ def test_recurrent_layers_are_refused_by_name():
     model = nets.functional(lambda x: L.LSTM(4, name="memory")(L.Reshape((8, 8))(x)))
     with pytest.raises(ValueError, match=r"memory|lstm_cell"):
         plan_of(model)
+
+
+def _with_lora():
+    layer = L.Dense(4, name="adapted")
+    model = nets.functional(lambda x: layer(L.Flatten()(x)))
+    layer.enable_lora(2)
+    return model, "adapted", "LoRA is enabled"
+
+
+def _quantized():
+    model = nets.functional(lambda x: L.Dense(4, name="small")(L.Flatten()(x)))
+    model.quantize("int8")
+    return model, "small", "Keras has quantized it (int8)"
+
+
+def _channels_first():
+    first = L.Conv2D(4, 1, data_format="channels_first", name="first")
+    return nets.functional(first), "first", "TFLite has channels last"
+
+
+@pytest.mark.parametrize("make", [_with_lora, _quantized, _channels_first])
+def test_layers_without_a_plain_kernel_are_refused_by_name_or_stay_in_float(make):
+    model, name, words = make()
+    with pytest.raises(ValueError) as error:
+        attach(model)
+    assert f"{name!r}: {words}" in str(error.value)
+    assert handle_of(model) is None
+    assert not any(private.is_patched(operation) for operation in private.all_operations(model))
+    attach(model, exclude=(name,))
+
+
+@pytest.mark.parametrize("make", [_with_lora, _quantized])
+def test_a_layer_without_a_plain_kernel_is_not_pruned_and_it_is_said_why(make):
+    model, name, words = make()
+    with pytest.raises(ValueError) as error:
+        choose(model, parse_pattern(None, None), ())
+    assert f"{name}: {words}" in str(error.value)
 
 
 def test_recording_leaves_no_trace():

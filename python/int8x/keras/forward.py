@@ -236,11 +236,6 @@ class Forward:
         kwargs: dict[str, Any],
     ) -> Tensor:
         layer = plan.operation
-        if not isinstance(layer.kernel, keras.Variable):
-            raise ValueError(
-                f"{type(layer).__name__} {layer.name!r}: kernel must be a variable, "
-                f"got {type(layer.kernel).__name__} (LoRA?)"
-            )
         kernel, offset = self._kernel(plan, "kernel")
         mapping = [(layer.kernel, kernel)]
         bias = layer.bias if layer.use_bias else None

@@ -21,6 +21,7 @@ from int8x.keras import jax_limits, masks, private, tensors
 from int8x.keras.equalization import even_out
 from int8x.keras.forward import EXPORT, INFER, TRAIN, Forward, Switches
 from int8x.keras.kernel_grids import KernelGrids
+from int8x.keras.limits import check_layers
 from int8x.keras.plan import CallPlan, Plan, make_plan
 from int8x.keras.prunable import excluded
 from int8x.keras.qat_wrapper import wrapped_settings
@@ -71,6 +72,7 @@ class Handle:
         self._planning = True
         try:
             left_out = excluded(self.model, self.settings.exclude, "QATCallback")
+            check_layers(self.model, left_out, "QATCallback")
             bits = self.settings.activation_bits
             taken = record(self.model, self.struct, left_out)
             self._scales = scales_of(self.model, taken, left_out)

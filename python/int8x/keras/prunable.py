@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from int8x.keras import private
+from int8x.keras.limits import no_plain_kernel
 from int8x.keras.patterns import Pattern
 
 _L = keras.layers
@@ -101,7 +102,11 @@ def choose(
     for layer in private.all_layers(model):
         if isinstance(layer, _DEPTHWISE):
             dense[layer.name] = "depthwise"
+        elif is_prunable(layer) and (reason := no_plain_kernel(layer)):
+            dense[layer.name] = reason
     for kernel in kernels_of(model):
+        if no_plain_kernel(kernel.layer):
+            continue
         misfit = pattern.misfit(*kernel.channels)
         if id(kernel.layer) in left_out:
             dense[kernel.layer.name] = "excluded"
