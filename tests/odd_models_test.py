@@ -133,6 +133,71 @@ def test_integer_inputs_keep_their_type():
         int8x.quantize(graph, data=[np.array([[1, 2, 3]], np.float32)])
 
 
+def reading_integers(dtype: str, readers: int = 1) -> Graph:
+    """Convolutions of a model input of whole numbers that CASTs make float."""
+    net = Net()
+    coded = net.main.add_tensor("pixels", SHAPE, dtype)
+    net.main.inputs.append(coded)
+    casts = [net.add("CAST", [coded], *SHAPE, options="CastOptions") for _ in range(readers)]
+    y = net.conv(casts[0], 4)
+    return net.done(net.binary("ADD", y, net.conv(casts[1], 4)) if readers > 1 else y)
+
+
+def integers(dtype: str) -> np.ndarray:
+    limits = np.iinfo(dtype.lower())
+    numbers = np.random.default_rng(3).integers(limits.min, limits.max + 1, (6, *SHAPE[1:]))
+    return numbers.astype(dtype.lower())
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+@pytest.mark.parametrize("dtype", ["UINT8", "INT8"])
+def test_pixels_are_read_as_they_come(dtype, readers):
+    graph, samples = reading_integers(dtype, readers), integers(dtype)
+    coded = int8x.quantize(graph.copy(), data=samples)
+    kinds = [op.kind for op in coded.main.operators]
+    assert "CAST" not in kinds and "DEQUANTIZE" not in kinds
+    assert kinds.count("QUANTIZE") == (readers if dtype == "UINT8" else 0)
+    pixels = coded.main.inputs[0]
+    assert pixels.dtype == dtype and pixels.quant.same_grid(int8x.QuantParams(1.0, 0))
+    net = Net()
+    given = net.input(*SHAPE)
+    y = net.conv(given, 4)
+    alone = net.done(net.binary("ADD", y, net.conv(given, 4)) if readers > 1 else y)
+    given.range = int8x.QuantParams(1.0, -128 if dtype == "UINT8" else 0)
+    same = int8x.quantize(alone, data=samples.astype(np.float32))
+    shift = 128 if dtype == "UINT8" else 0
+    for sample in samples:
+        mine = Runner(coded.to_bytes(), "model", 1, "BUILTIN_REF")
+        its = Runner(same.to_bytes(), "model", 1, "BUILTIN_REF")
+        mine.run([sample[None]])
+        its.run([(sample.astype(np.int16) - shift).astype(np.int8)[None]])
+        np.testing.assert_array_equal(mine.output(0), its.output(0))
+
+
+@pytest.mark.parametrize("recipe", ["int16x8", "dynamic", int8x.Recipe("int8", io="float")])
+def test_pixels_are_read_by_every_recipe(recipe):
+    graph, samples = reading_integers("UINT8"), integers("UINT8")
+    dynamic = recipe == "dynamic"
+    coded = int8x.quantize(graph.copy(), data=None if dynamic else samples, recipe=recipe)
+    assert coded.main.inputs[0].dtype == "UINT8"
+    runner, exact = Runner(coded.to_bytes(), "model", 1), Runner(graph.to_bytes(), "model", 1)
+    for sample in samples:
+        runner.run([sample[None]])
+        exact.run([sample[None]])
+        got, made = runner.output(0).astype(np.float64), coded.main.outputs[0].quant
+        got = got if made is None else (got - made.zero_point) * made.scale
+        assert np.abs(got - exact.output(0)).max() < 0.02 * np.abs(exact.output(0)).max()
+
+
+def test_each_operator_of_a_model_that_reads_pixels_is_compared():
+    graph, samples = reading_integers("UINT8"), integers("UINT8")
+    coded = int8x.quantize(graph.copy(), data=samples)
+    report = int8x.validate(graph, coded, data=samples)
+    assert report.notes == ()
+    conv = next(op for op in report.operators if op.kind == "CONV_2D")
+    assert conv.sqnr_db > 35
+
+
 @pytest.mark.parametrize("free", [(-1, 8, 8, 3), (1, -1, -1, 3), (-1, -1, -1, 3)])
 def test_free_dimensions_stay_free(free):
     net = Net()

@@ -15,6 +15,7 @@ from int8x.methods.kept_samples import KeptSamples
 from int8x.methods.refinement import Step, refine, wanted
 from int8x.progress import Progress, silent
 from int8x.quantization.grids import Grids
+from int8x.quantization.markers import reads_integers
 from int8x.quantization.precision import assign, refuse_left_in_float
 from int8x.quantization.recipe import Recipe, resolve
 from int8x.tflite.graph import Graph, load
@@ -151,7 +152,10 @@ def _refuse_missing(graph: Graph, grids: Grids) -> None:
 
 
 def _refuse_quantized(graph: Graph) -> None:
+    read = {op.inputs[0] for op in graph.main.operators if reads_integers(op)}
     for tensor in graph.main.tensors:
+        if tensor in read:
+            continue
         if tensor.quant is not None and tensor.dtype in ("INT8", "UINT8", "INT16", "INT4"):
             raise QuantizeError(
                 f"{graph.origin}: the model is already quantized: tensor {tensor.name!r} is "

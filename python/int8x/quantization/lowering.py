@@ -6,6 +6,7 @@ from typing import Any
 
 from int8x.quantization.constants import Constants
 from int8x.quantization.grids import Grids, constant_grid
+from int8x.quantization.markers import reads_integers
 from int8x.quantization.precision import BITS, Precision
 from int8x.quantization.precision_rules import int16_version
 from int8x.quantization.rules import RULES, version_for
@@ -56,6 +57,9 @@ class _Lowering:
         self.names = {tensor: tensor.name for tensor in floats}
         subgraph.inputs = [self.input(t) for t in subgraph.inputs]
         for op in subgraph.operators:
+            if reads_integers(op):
+                self.read(op)
+                continue
             if op in self.data_inputs:
                 self.lower(op)
             else:
@@ -71,6 +75,13 @@ class _Lowering:
             tensor.range = None
 
     # Activations: one float tensor may live as float and on several grids.
+
+    def read(self, op: Operator) -> None:
+        """A model input of integers serves as it is, or is converted once, to what is wanted."""
+        coded, tensor = op.inputs[0], op.outputs[0]
+        self.forms[tensor], self.home[tensor] = {}, coded
+        if coded.dtype == "INT8":
+            self.forms[tensor][_key(coded.grid)] = coded
 
     def land(self, op: Operator) -> None:
         """Notes the type in which an operator leaves its results."""
@@ -99,7 +110,7 @@ class _Lowering:
         """The tensor as float (grid None) or on a grid; converted by a new operator when it does
         not exist yet.
 
-        int8 becomes int16 through float: no runtime after tflite-runtime 2.11's has a reference
+        8 bits become 16 through float: no runtime after tflite-runtime 2.11's has a reference
         kernel for that QUANTIZE.
         """
         if tensor not in self.forms:
@@ -108,7 +119,7 @@ class _Lowering:
         forms = self.forms[tensor]
         if key not in forms:
             source = self.home[tensor]
-            if grid is not None and grid.bits == 16 and source.dtype == "INT8":
+            if grid is not None and grid.bits == 16 and source.dtype in ("INT8", "UINT8"):
                 source = self.form(tensor, None)
             made = self.subgraph.add_tensor(
                 self.names[tensor], tensor.shape, signature=tensor.signature

@@ -2,6 +2,7 @@
 already lie on a grid.
 """
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from int8x.quantization.rules import RULES
 from int8x.tflite.graph import Graph
 from int8x.tflite.quant_params import QuantParams
+from int8x.tflite.schema import make
 from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
 if TYPE_CHECKING:
@@ -70,6 +72,43 @@ def strip_markers(graph: Graph, recipe: "Recipe | None" = None) -> None:
                 and op.outputs[0] not in subgraph.outputs
             ]
         )
+
+
+def read_integers(graph: Graph, recipe: "Recipe | None" = None) -> None:
+    """CAST of a model input of whole numbers, uint8 pixels or int8, to float becomes a DEQUANTIZE
+    of scale 1, which computes the same; and what a DEQUANTIZE of a model input makes gets the
+    input's grid as its range, so that int8 operators read the integers as they come.
+
+    Does nothing unless the recipe's activations are integers.
+
+    >>> read_integers(graph, Recipe("int8")); graph.main.operators[0].kind
+    'DEQUANTIZE'
+    """
+    if recipe is None or recipe.compute not in ("int8", "int8_w4", "int16x8"):
+        return
+    links = graph.main.links()
+    for coded in graph.main.inputs:
+        if coded.dtype not in ("INT8", "UINT8"):
+            continue
+        readers = links.consumers(coded)
+        if coded.quant is None and readers and all(_reads_numbers(op) for op in readers):
+            coded.quant = QuantParams(1.0, 0)
+            for op in readers:
+                op.kind, op.options, op.version = "DEQUANTIZE", make("DequantizeOptions"), 2
+        for op in readers:
+            if op.kind == "DEQUANTIZE" and coded.quant is not None:
+                source = "the model's input"
+                grid = dataclasses.replace(_signed(coded), source=source)
+                op.outputs[0].range = op.outputs[0].range or grid
+
+
+def reads_integers(op: Operator) -> bool:
+    """Whether an operator of the prepared graph only tells what a model input's integers mean."""
+    return op.kind == "DEQUANTIZE" and op.outputs[0].range is not None
+
+
+def _reads_numbers(op: Operator) -> bool:
+    return op.kind == "CAST" and op.outputs[0].is_float
 
 
 def _is_float_product(op: Operator) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from int8x.methods.equalization import equalize
 from int8x.quantization.equivalents import replace_operators
 from int8x.quantization.flattened_dense import keep_ranks
-from int8x.quantization.markers import recover_weight_grids, strip_markers
+from int8x.quantization.markers import read_integers, recover_weight_grids, strip_markers
 from int8x.quantization.recipe import Recipe, resolve
 from int8x.quantization.rules import RULES, Weights
 from int8x.quantization.wide_equivalents import replace_for_int16
@@ -33,6 +33,7 @@ __all__ = [
     "fuse_activations",
     "keep_ranks",
     "prepare",
+    "read_integers",
     "recover_weight_grids",
     "remove_dead",
     "remove_no_ops",
@@ -255,6 +256,7 @@ PASSES: list[Callable[[Graph, Recipe], None]] = [
     fold_float16,
     replace_operators,
     strip_markers,
+    read_integers,
     fold_reshape_shapes,
     keep_ranks,
     remove_dead,

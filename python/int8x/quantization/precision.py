@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 
 from int8x.errors import QuantizeError, RecipeError
+from int8x.quantization.markers import reads_integers
 from int8x.quantization.overrides import Override
 from int8x.quantization.precision_rules import (
     obstacle_to,
@@ -192,7 +193,7 @@ def _activations(graph: Graph) -> list[Tensor]:
 
 
 def _is_float(op: Operator) -> bool:
-    return any(t is not None and t.is_float for t in [*op.inputs, *op.outputs])
+    return not reads_integers(op) and any(t is not None and t.is_float for t in [*op.inputs, *op.outputs])
 
 
 def _can_store(op: Operator, compute: str) -> bool:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from int8x.inspection.float_islands import BORDERS
+from int8x.quantization.markers import reads_integers
 from int8x.tflite.graph import Graph
 from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 from int8x.validation.likeness import constant_of, constants_agree, weights_likeness
@@ -72,6 +73,9 @@ class _Search:
     def run(self) -> Pairing:
         for mine, other in zip(self.reference.inputs, self.tested.inputs, strict=True):
             self.found.tensors[mine] = other
+        for op in self.reference.operators:
+            if reads_integers(op):
+                self.found.tensors[op.outputs[0]] = self.found.tensors[op.inputs[0]]
         names: dict[str, Tensor] = {}
         for tensor in self.tested.tensors:
             names.setdefault(tensor.name, tensor)
