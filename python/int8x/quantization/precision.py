@@ -193,7 +193,8 @@ def _activations(graph: Graph) -> list[Tensor]:
 
 
 def _is_float(op: Operator) -> bool:
-    return not reads_integers(op) and any(t is not None and t.is_float for t in [*op.inputs, *op.outputs])
+    tensors = [*op.inputs, *op.outputs]
+    return not reads_integers(op) and any(t is not None and t.is_float for t in tensors)
 
 
 def _can_store(op: Operator, compute: str) -> bool:
