@@ -80,6 +80,49 @@ def test_a_loop_that_fails_leaves_a_usable_model():
     assert handle_of(model).has_ranges()
 
 
+class Around(keras.Model):
+    """Trains its part by a train_step that never calls the model itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = nets.small()
+
+    def call(self, x, training=None):
+        return self.part(x, training=training)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = LOSS(y, self.part(x, training=True))
+        variables = self.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return {"loss": loss}
+
+
+def test_a_train_step_that_calls_a_part_alone_is_refused_and_the_part_can_be_trained(tmp_path):
+    model = Around()
+    model(X[:1])
+    model.compile(keras.optimizers.Adam(2e-3), LOSS)
+    with pytest.raises(ValueError, match=r"one that calls its parts: .* \(.*\) to int8x.keras.qat"):
+        model.fit(X, Y, verbose=0, callbacks=[QATCallback()])
+    int8x.keras.strip(model)
+    model.compile(keras.optimizers.Adam(2e-3), LOSS)
+    with qat(model.part):
+        model.fit(X, Y, epochs=2, verbose=0)
+    int8x.export(model.part, tmp_path / "model.tflite")
+
+
+def test_a_step_traced_before_is_told():
+    model, optimizer = nets.small(), keras.optimizers.Adam(2e-3)
+    step = tf.function(train_step(model, optimizer))
+    step(X[:16], Y[:16])
+    training = qat(model)
+    step(X[:16], Y[:16])
+    with pytest.warns(UserWarning, match="nothing was trained quantization-aware"):
+        training.end()
+
+
 @pytest.mark.parametrize("steps", [0, 2.5, True])
 def test_a_number_of_steps_that_makes_no_sense_is_refused(steps):
     with pytest.raises(ValueError, match="qat: steps must be a whole number from 1"):

@@ -49,6 +49,7 @@ class Handle:
         self.kernels: KernelGrids | None = None
         self.forward: Forward | None = None
         self.equalized: dict[str, int] = {}  # channels rescaled, by the layer that makes them
+        self.entered = False  # whether the model's call has been traced with rounding on
         self._scales: Scales | None = None
         self._in_train_step = False
         self._learning = False
@@ -133,6 +134,7 @@ class Handle:
                     strip(self.model)  # what cannot be planned stays a plain, usable model
                     raise
             assert self.plan is not None and self.forward is not None
+            self.entered = True
             run = self.forward.run
             training = kwargs.get("training")
             run.training = self._in_train_step if training is None else bool(training)
@@ -215,6 +217,17 @@ class Handle:
         optimizer = optimizer or getattr(self.model, "optimizer", None)
         if optimizer is not None:
             private.adopt_variables(self.model, optimizer)
+
+    def not_entered(self) -> str:
+        """What is wrong when a training step with rounding on did not call the model."""
+        name = self.model.name
+        parts = [part.name for part in private.walk_models(self.model) if part is not self.model]
+        told = f" ({', '.join(parts)})" if parts else ""
+        return (
+            f"{name}: a train_step that calls the model, self(x, training=True), was wanted, got "
+            "one that calls its parts: they were trained in float; or give the part that shall be "
+            f"int8{told} to int8x.keras.qat, compile again and fit within that"
+        )
 
     def has_ranges(self) -> bool:
         """Whether every range has seen a batch."""

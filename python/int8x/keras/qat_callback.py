@@ -132,6 +132,9 @@ class QATCallback(keras.callbacks.Callback):
         self._retrace_if(self._course.advance(self._share, total))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        assert self._handle is not None
+        if self._epoch >= self.start_epoch and not self._handle.entered:
+            raise ValueError(self._handle.not_entered())
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             warnings.warn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -48,6 +49,12 @@ class Session:
     def end(self) -> None:
         """Ends the training: ranges stay as they are, the model stays instrumented."""
         self._course.end()
+        if not self.handle.entered:
+            warnings.warn(
+                f"{self.handle.model.name}: nothing was trained quantization-aware: a step that "
+                "calls the model was wanted within qat, traced there (Session.step does)",
+                stacklevel=2,
+            )
 
     def __enter__(self) -> Session:
         return self
@@ -58,7 +65,10 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end()
+        if kind is None:
+            self.end()
+        else:
+            self._course.end()
 
 
 def qat(
