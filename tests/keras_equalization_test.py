@@ -198,6 +198,17 @@ def test_equalize_false_leaves_every_weight_and_others_are_refused():
         int8x.keras.qat(model, equalize=1)
 
 
+@pytest.mark.parametrize("pruning_first", [True, False])
+def test_equalize_false_holds_for_pruning_in_the_same_fit(pruning_first):
+    model = nets.compiled(scaled_apart(nets.functional(straight)), learning_rate=0.0)
+    wanted = model.get_layer("a_norm").gamma.numpy()
+    callbacks = [int8x.PruningCallback(), int8x.QATCallback(equalize=False)]
+    order = callbacks if pruning_first else callbacks[::-1]
+    model.fit(X[:16], Y[:16], epochs=1, verbose=0, callbacks=order)
+    assert callbacks[0].equalized == {}
+    assert np.array_equal(model.get_layer("a_norm").gamma.numpy(), wanted)
+
+
 @pytest.mark.parametrize(
     "settings", [{"pattern": "2:4"}, {"pattern": "filters"}, {"block": (1, 4)}]
 )
@@ -224,8 +235,8 @@ def test_pruning_chooses_among_channels_that_are_even(settings):
 def test_a_loop_of_ones_own_and_wrappers_do_it_too():
     for kwargs, changed in (({}, True), ({"equalize": False}, False)):
         model = scaled_apart(nets.functional(straight))
-        with int8x.keras.qat(model, **kwargs) as training:
-            assert bool(training.handle.equalized) == changed
+        training = int8x.keras.qat(model, **kwargs)
+        assert bool(training.handle.equalized) == changed
     wrap = int8x.keras.QATWrapper
 
     def wrapped(x):

@@ -31,8 +31,7 @@ def fitted(replicas, settings, learning_rate, rate=None):
             model.compile(keras.optimizers.SGD(learning_rate, weight_decay=1.0), model.loss)
     if settings.pop("uneven", False):
         model.layers[2].gamma.assign([2.0**-6, 1.0, 2.0**3, 2.0**6])
-    pruning = PruningCallback(0.5, equalize=settings.get("equalize", True))
-    callbacks = [pruning, QATCallback(**settings)]
+    callbacks = [PruningCallback(0.5), QATCallback(**settings)]
     if rate is not None:
         transfer = TransferLearningCallback("conv2d*", unfreeze={1: "all"}, rates=rate)
         schedule = PolynomialDecay(0.0, 0.5, 0, 2, frequency=1)

@@ -49,6 +49,7 @@ class Handle:
         self.kernels: KernelGrids | None = None
         self.forward: Forward | None = None
         self.equalized: dict[str, int] = {}  # channels rescaled, by the layer that makes them
+        self.equalizes = True  # whether uneven channels may be evened out, by whoever asks
         self.entered = False  # whether the model's call has been traced with rounding on
         self._scales: Scales | None = None
         self._in_train_step = False
@@ -169,12 +170,14 @@ class Handle:
         return bool(changed)
 
     def equalize(self, optimizer: Any = None) -> None:
-        """Evens out uneven channels, unless a batch has been seen: ranges are of the channels as
-        they then were. Nothing is done in a model that has not been planned.
+        """Evens out uneven channels, unless `equalizes` is off or a batch has been seen: ranges are
+        of the channels as they then were. Nothing is done in a model that has not been planned.
 
         optimizer: the model's, if not given; what it keeps beside the weights goes along.
         """
-        if self._scales is None or self.ranges is None or self.ranges.begun():
+        if not self.equalizes or self._scales is None:
+            return
+        if self.ranges is None or self.ranges.begun():
             return
         private.sync_variables(self.model)
         optimizer = optimizer or getattr(self.model, "optimizer", None)

@@ -42,7 +42,8 @@ class QATCallback(keras.callbacks.Callback):
             BatchNormalization and ReLU that fuse into them.
         equalize: before rounding begins, channels that differ much in scale are evened out where
             the float model computes the same to the bit (see `equalization`); frozen layers stay as
-            they are. `equalized` tells by layer how many channels were.
+            they are. `equalized` tells by layer how many channels were. False holds for a
+            PruningCallback in the same fit too.
         monitor: a batch of inputs on which, after each epoch, the ends, the clipped share and the
             SQNR of each layer's rounding are measured, into `logs`: History and TensorBoard have
             them.
@@ -91,6 +92,7 @@ class QATCallback(keras.callbacks.Callback):
         super().set_model(model)
         private.restore_epoch_logs(model)  # of a fit that was interrupted
         self._handle = attach(model, **vars(self.settings))
+        self._handle.equalizes = self.equalize
         self._begun = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -114,8 +116,7 @@ class QATCallback(keras.callbacks.Callback):
             self._first_epoch = max(epoch, self.start_epoch)
         if epoch >= self.start_epoch:
             self._logs.begin_epoch()
-            if self.equalize:
-                handle.equalize()
+            handle.equalize()
             self._retrace_if(handle.turn(active=True))
             if not self.params.get("steps"):
                 self._share = self._share_by_epochs(epoch)

@@ -105,6 +105,6 @@ def qat(
     )
     equalize = check_switch("qat", "equalize", equalize)
     handle = attach(model, **settings)
-    if equalize:
-        handle.equalize(optimizer)
+    handle.equalizes = equalize
+    handle.equalize(optimizer)
     return Session(handle, Course(handle, *shares), steps, optimizer)
