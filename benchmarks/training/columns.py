@@ -101,6 +101,19 @@ def _float_again(start: Start, rate: float, length: int) -> bytes:
     return to_bytes(model)
 
 
+def _float_evened(start: Start) -> bytes:
+    """The float column of the net whose channels are evened out first, as QAT does: there the same
+    learning rate moves channels otherwise.
+    """
+    from int8x.keras.conversion import to_bytes
+    from int8x.keras.handle import equalize_model
+
+    model = start.model()
+    equalize_model(model)
+    start.fit(model)
+    return to_bytes(model)
+
+
 def _sparse(start: Start, rate: float, length: int, **pruning: Any) -> bytes:
     """Pruning and QAT in one fit, at a rate that lets what stays take over from what goes."""
     import int8x
@@ -169,6 +182,7 @@ def _at_pruning_rate(title: str, length: int = 1) -> Column:
 
 COLUMNS = {
     "float": Column("float", _float, _TRAINING, ""),
+    "float_evened": Column("float, channels evened out first", _float_evened, _QAT),
     "ptq_tensorflow": Column("PTQ, TFLiteConverter", _ptq_tensorflow, _TRAINING),
     "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _QUANTIZER),
     "qat_tfmot": Column("QAT, TFMOT", _qat_tfmot, _TRAINING | {HERE / "run_tfmot.py"}),

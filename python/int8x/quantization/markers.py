@@ -16,6 +16,7 @@ from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 if TYPE_CHECKING:
     from int8x.quantization.recipe import Recipe
 
+_INTEGERS = ("INT8", "UINT8")
 _COARSE = 16
 _TOLERANCE = 1e-3  # of one step: float32 rounding through a folded BatchNorm stays below 2e-5
 
@@ -37,7 +38,7 @@ def strip_markers(graph: Graph, recipe: "Recipe | None" = None) -> None:
                 op.kind != "DEQUANTIZE"
                 or coded is None
                 or coded.quant is None
-                or coded.dtype not in ("INT8", "UINT8")
+                or coded.dtype not in _INTEGERS
             ):
                 continue
             params, result = _signed(coded), op.outputs[0]
@@ -88,7 +89,7 @@ def read_integers(graph: Graph, recipe: "Recipe | None" = None) -> None:
         return
     links = graph.main.links()
     for coded in graph.main.inputs:
-        if coded.dtype not in ("INT8", "UINT8"):
+        if coded.dtype not in _INTEGERS:
             continue
         readers = links.consumers(coded)
         if coded.quant is None and readers and all(_reads_numbers(op) for op in readers):
@@ -104,7 +105,10 @@ def read_integers(graph: Graph, recipe: "Recipe | None" = None) -> None:
 
 def reads_integers(op: Operator) -> bool:
     """Whether an operator of the prepared graph only tells what a model input's integers mean."""
-    return op.kind == "DEQUANTIZE" and op.outputs[0].range is not None
+    coded = op.input(0)
+    if op.kind != "DEQUANTIZE" or coded is None or op.outputs[0].range is None:
+        return False
+    return coded.dtype in _INTEGERS and not coded.is_constant
 
 
 def _reads_numbers(op: Operator) -> bool:
