@@ -82,8 +82,7 @@ bool Partition::plan_nodes(TfLiteContext* context, Plan* plan, Text* error) cons
 bool Partition::prepare(TfLiteContext* context, ThreadPool* pool, bool profile, Text* error) {
   pool_ = pool;
   const int threads = pool == nullptr ? 1 : pool->threads();
-  std::vector<int32_t> shapes = fingerprint(threads);
-  if (shapes == planned_for_) return true;
+  if (fingerprint(threads) == planned_for_) return true;
   planned_for_.clear();
   bindings_.clear();
   Plan plan;
@@ -100,7 +99,7 @@ bool Partition::prepare(TfLiteContext* context, ThreadPool* pool, bool profile, 
       bindings_.push_back({static_cast<ValueId>(v), values[v].tensor, values[v].bytes()});
     }
   }
-  planned_for_ = std::move(shapes);
+  planned_for_ = fingerprint(threads);  // of outputs that the plan may have resized
   return true;
 }
 

@@ -187,3 +187,125 @@ def test_a_loop_equals_the_reference():
     assert [
         len(s.partitions) for s in delegate.claims.subgraphs if any(n.claimed for n in s.nodes)
     ] == [1, 1]
+
+
+GRID = dict(scale=0.05, zero_point=-3)
+TABLE = dict(scale=1 / 256, zero_point=-128)
+H, W = 4, 5  # as the file says; what is behind the size is read when the model runs
+WINDOW = dict(strideH=1, strideW=1, padding=PADDINGS["SAME"])
+POOL = dict(filterHeight=3, filterWidth=2, **WINDOW)
+
+
+def weighted(model: ModelBuilder, y: int, shape: tuple[int, ...], axis: int) -> list[int]:
+    generator = np.random.default_rng(3)
+    scales = np.linspace(0.002, 0.01, shape[axis]).astype(np.float32)
+    weights = model.constant(generator.integers(-127, 128, shape), np.int8, scale=scales, axis=axis)
+    return [
+        y,
+        weights,
+        model.constant(generator.integers(-99, 99, shape[axis]), scale=scales * 0.05),
+    ]
+
+
+def times(model: ModelBuilder, y: int) -> list[int]:
+    return [y, model.constant(np.arange(8), np.int8, scale=0.01)]
+
+
+def twice(model: ModelBuilder, y: int) -> list[int]:
+    return [y, y]
+
+
+# What an operator reads behind a tensor of a shape that is known only when running, [1, h, w, 8];
+# the shape of what it makes and its grid, as the file says; and its options.
+BEHIND = {
+    "CONV_2D": (
+        lambda m, y: weighted(m, y, (6, 3, 3, 8), 0),
+        (1, H, W, 6),
+        GRID,
+        dict(dilationHFactor=1, dilationWFactor=1, **WINDOW),
+    ),
+    "DEPTHWISE_CONV_2D": (
+        lambda m, y: weighted(m, y, (1, 3, 3, 8), 3),
+        (1, H, W, 8),
+        GRID,
+        dict(dilationHFactor=1, dilationWFactor=1, depthMultiplier=1, **WINDOW),
+    ),
+    "FULLY_CONNECTED": (
+        lambda m, y: weighted(m, y, (6, 8), 0),
+        (1, H, W, 6),
+        GRID,
+        dict(keepNumDims=True),
+    ),
+    "AVERAGE_POOL_2D": (lambda m, y: [y], (1, H, W, 8), GRID, POOL),
+    "MAX_POOL_2D": (lambda m, y: [y], (1, H, W, 8), GRID, POOL),
+    "ADD": (twice, (1, H, W, 8), GRID, {}),
+    "MUL": (times, (1, H, W, 8), GRID, {}),
+    "CONCATENATION": (twice, (1, 2 * H, W, 8), GRID, dict(axis=1)),
+    "PACK": (twice, (1, H, 2, W, 8), GRID, dict(axis=2, valuesCount=2)),
+    "PAD": (
+        lambda m, y: [y, m.constant([[0, 0], [1, 2], [0, 1], [0, 0]])],
+        (1, H + 3, W + 1, 8),
+        GRID,
+        {},
+    ),
+    "MEAN": (lambda m, y: [y, m.constant([1])], (1, W, 8), GRID, dict(keepDims=False)),
+    "RESHAPE": (lambda m, y: [y, m.constant([1, -1, 4])], (1, H * W * 2, 4), GRID, {}),
+    "TRANSPOSE": (lambda m, y: [y, m.constant([0, 2, 1, 3])], (1, W, H, 8), GRID, {}),
+    "RESIZE_BILINEAR": (
+        lambda m, y: [y, m.constant([7, 3])],
+        (1, 7, 3, 8),
+        GRID,
+        dict(halfPixelCenters=True),
+    ),
+    "LOGISTIC": (lambda m, y: [y], (1, H, W, 8), TABLE, {}),
+    "SOFTMAX": (lambda m, y: [y], (1, H, W, 8), TABLE, dict(beta=1.0)),
+    "QUANTIZE": (lambda m, y: [y], (1, H, W, 8), dict(scale=0.1, zero_point=7), {}),
+    "L2_NORMALIZATION": (lambda m, y: [y], (1, H, W, 8), dict(scale=1 / 128, zero_point=0), {}),
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+def test_operators_behind_a_shape_known_only_when_running_give_the_reference(kind):
+    """The operators before are one node of the delegate's: runtimes then count nodes wrongly and
+    leave the shapes behind as the file says them.
+    """
+    reads, shape, grid, options = BEHIND[kind]
+    model = ModelBuilder()
+    x, size = model.input((1, 2, 3, 8), **GRID), model.input((2,), np.int32)
+    a, b = model.tensor((1, 2, 3, 8), **GRID), model.tensor((1, 2, 3, 8), **GRID)
+    resized, y = model.tensor((1, H, W, 8), **GRID), model.tensor((1, H, W, 8), **GRID)
+    made = model.tensor(shape, **grid)
+    model.operator("RELU", [x], [a])
+    model.operator("ADD", [a, x], [b])
+    model.operator("RESIZE_NEAREST_NEIGHBOR", [b, size], [resized])
+    model.operator("LEAKY_RELU", [resized], [y], alpha=0.5)
+    model.operator(kind, reads(model, y), [made], **options)
+    content = model.finish([made])
+    delegate, stock = int8x.Interpreter(content, resolver="reference"), reference(content)
+    generator = np.random.default_rng(8)
+    for wanted in ((H, W), (6, 9), (3, 2), (11, 5), (11, 5)):
+        values = generator.integers(-128, 128, (1, 2, 3, 8)).astype(np.int8)
+        feeds = [[values, np.array(wanted, np.int32)]]
+        different = difference(run(stock, feeds), run(delegate, feeds))
+        assert not different, f"{wanted}: {different}"
+    assert delegate.claims.partitions == 2
+    assert [node.claimed for node in delegate.claims.nodes] == [True, True, False, True, True]
+
+
+def test_sizes_that_a_model_needs_are_given_before_its_tensors_are_allocated():
+    model = ModelBuilder()
+    q = dict(scale=0.05, zero_point=-3)
+    x = model.input((1, 1, 1, 8), signature=(-1, -1, -1, 8), **q)
+    y = model.tensor((1, 1, 1, 8), **q)
+    model.operator("MAX_POOL_2D", [x], [y], **{**POOL, "padding": PADDINGS["VALID"]})
+    content = model.finish([y])
+    interpreter = int8x.Interpreter(content)
+    values = np.random.default_rng(9).integers(-128, 128, (2, 5, 7, 8)).astype(np.int8)
+    stock = load_runtime("ai_edge_litert").interpreter(model_content=content)
+    resize(stock, values.shape)
+    assert not difference(run(stock, [[values]]), [[interpreter(values)]])
+    fixed = ModelBuilder()
+    x, y = fixed.input((1, 1, 1, 8), **q), fixed.tensor((1, 1, 1, 8), **q)
+    fixed.operator("MAX_POOL_2D", [x], [y], **{**POOL, "padding": PADDINGS["VALID"]})
+    with pytest.raises(int8x.ModelError, match="refuses the model"):
+        int8x.Interpreter(fixed.finish([y]))

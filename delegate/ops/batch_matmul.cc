@@ -79,15 +79,15 @@ Reason refuse(const NodeView& node) {
 Reason plan(const NodeView& node, const Packed&, const Resources& resources, PlanBuilder* builder) {
   const ValueId lhs = builder->input(node.input_index(0));
   const ValueId rhs = builder->input(node.input_index(1));
-  const ValueId output = builder->output(node.output_index(0));
-  if (lhs < 0 || rhs < 0 || output < 0) return "a shape that cannot be read";
+  if (lhs < 0 || rhs < 0) return "a shape that cannot be read";
   Shape out;
   BatchMatmulParams params;
   if (Reason reason = make_params(node, builder->shape(lhs), builder->shape(rhs), resources.archs,
                                   &out, &params)) {
     return reason;
   }
-  if (builder->shape(output) != out) return "an output shape that does not follow from the inputs";
+  const ValueId output = builder->output(node.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the inputs";
   const int64_t macs = out.elements() * params.shape.k;
   const int64_t packed = params.shape.rhs_batch.size() * int64_t{params.shape.n} * params.shape.k;
   const Work work = {macs, product_nanoseconds(macs, resources.archs) + packed};

@@ -104,8 +104,7 @@ template <typename Params, typename StepType>
 Reason plan(const NodeView& node, const Packed&, const Resources& resources, PlanBuilder* builder) {
   const ValueId lhs = builder->input(node.input_index(0));
   const ValueId rhs = builder->input(node.input_index(1));
-  const ValueId output = builder->output(node.output_index(0));
-  if (lhs < 0 || rhs < 0 || output < 0) return "a shape that cannot be read";
+  if (lhs < 0 || rhs < 0) return "a shape that cannot be read";
   Operands operands;
   if (Reason reason = read_operands(node, &operands)) return reason;
   Params params;
@@ -113,9 +112,8 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
   if (!make_params(node, operands, left, right, resources.archs, &params)) {
     return "shapes that do not broadcast";
   }
-  if (builder->shape(output) != broadcast(left, right)) {
-    return "an output shape that does not follow from the inputs";
-  }
+  const ValueId output = builder->output(node.output_index(0), broadcast(left, right));
+  if (output < 0) return "an output shape that does not follow from the inputs";
   const char* name = find_operator(node.builtin())->name;
   builder->add(std::make_unique<StepType>(name, std::vector<ValueId>{lhs, rhs}, output, params,
                                           Work{0, builder->shape(output).elements() / 4}));

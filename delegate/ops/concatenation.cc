@@ -25,26 +25,28 @@ Reason refuse(const NodeView& node) {
 }
 
 Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
-  const ValueId output = builder->output(node.output_index(0));
-  if (output < 0) return "a shape that cannot be read";
-  const Shape out = builder->shape(output);
+  std::vector<ValueId> inputs;
+  for (int i = 0; i < node.inputs(); ++i) {
+    inputs.push_back(builder->input(node.input_index(i)));
+    if (inputs.back() < 0) return "a shape that cannot be read";
+  }
+  Shape out = builder->shape(inputs[0]);
   int axis = node.params<TfLiteConcatenationParams>()->axis;
   if (axis < 0) axis += out.rank;
   if (axis < 0 || axis >= out.rank) return "an axis out of range";
-  std::vector<ValueId> inputs;
   std::vector<int32_t> extents;
   int64_t total = 0;
-  for (int i = 0; i < node.inputs(); ++i) {
-    const ValueId input = builder->input(node.input_index(i));
-    if (input < 0) return "a shape that cannot be read";
+  for (const ValueId input : inputs) {
     Shape in = builder->shape(input);
     extents.push_back(in.rank == out.rank ? in.dims[axis] : 0);
     total += extents.back();
     in.dims[axis] = out.dims[axis];
     if (in != out) return "inputs whose shapes differ beside the axis";
-    inputs.push_back(input);
   }
-  if (total != out.dims[axis]) return "an output shape that does not follow from the inputs";
+  if (total > Shape::kMaxElements) return "an axis out of range";
+  out.dims[axis] = static_cast<int32_t>(total);
+  const ValueId output = builder->output(node.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the inputs";
   int64_t outer = 1, inner = 1;
   for (int i = 0; i < axis; ++i) outer *= out.dims[i];
   for (int i = axis + 1; i < out.rank; ++i) inner *= out.dims[i];

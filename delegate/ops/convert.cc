@@ -111,10 +111,9 @@ struct Ends {
 
 Reason ends(const NodeView& node, PlanBuilder* builder, Ends* out) {
   out->input = builder->input(node.input_index(0));
-  out->output = builder->output(node.output_index(0));
-  if (out->input < 0 || out->output < 0) return "a shape that cannot be read";
-  if (builder->shape(out->input) != builder->shape(out->output))
-    return "an output of another shape";
+  if (out->input < 0) return "a shape that cannot be read";
+  out->output = builder->output(node.output_index(0), builder->shape(out->input));
+  if (out->output < 0) return "an output of another shape";
   out->elements = builder->shape(out->input).elements();
   return nullptr;
 }

@@ -104,9 +104,8 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
   Node node;
   if (Reason reason = read(view, &node)) return reason;
   const ValueId input = builder->input(view.input_index(0));
-  const ValueId output = builder->output(view.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
-  const Shape in = builder->shape(input), out = builder->shape(output);
+  if (input < 0) return "a shape that cannot be read";
+  const Shape in = builder->shape(input);
   const TfLiteDepthwiseConvParams& p = *node.params;
   Window h, w;
   if (!slide(p.padding, in.dims[1], node.filter.dims[1], p.stride_height, p.dilation_height_factor,
@@ -115,9 +114,9 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
              &w)) {
     return "a window that does not fit the input";
   }
-  if (out != Shape{4, {in.dims[0], h.output, w.output, node.filter.dims[3]}}) {
-    return "an output shape that does not follow from the input";
-  }
+  const Shape out = {4, {in.dims[0], h.output, w.output, node.filter.dims[3]}};
+  const ValueId output = builder->output(view.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the input";
   const DepthwiseGeometry geometry = {in.dims[0], in.dims[1], in.dims[2], h.output,
                                       w.output,   h.before,   w.before};
   DepthwiseParams params;

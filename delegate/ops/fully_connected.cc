@@ -177,14 +177,16 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
   Node node;
   if (Reason reason = read(view, &node)) return reason;
   const ValueId input = builder->input(view.input_index(0));
-  const ValueId output = builder->output(view.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
-  const int64_t depth = node.filter.dims[1], units = node.filter.dims[0];
-  const int64_t elements = builder->shape(input).elements();
+  if (input < 0) return "a shape that cannot be read";
+  const int32_t units = node.filter.dims[0];
+  const int64_t depth = node.filter.dims[1];
+  const Shape in = builder->shape(input);
+  const int64_t elements = in.elements();
   const int64_t rows = elements / depth;
   if (elements % depth != 0) return "an input that does not fit the weights";
-  const Shape out = builder->shape(output);
-  if (out.elements() != rows * units || out.back(0) != units) {
+  const Shape out = product_shape(view, in, rows, units);
+  const ValueId output = builder->output(view.output_index(0), out);
+  if (output < 0 || out.elements() != rows * units) {
     return "an output shape that does not follow from the input";
   }
   const auto& weights = static_cast<const Weights&>(*packed).held;

@@ -29,10 +29,10 @@ Reason refuse(const NodeView& node) {
 
 Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
   const ValueId input = builder->input(node.input_index(0));
-  const ValueId output = builder->output(node.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
+  if (input < 0) return "a shape that cannot be read";
   const Shape shape = builder->shape(input);
-  if (builder->shape(output) != shape) return "an output of another shape";
+  const ValueId output = builder->output(node.output_index(0), shape);
+  if (output < 0) return "an output of another shape";
   Activation from, to;
   if (Reason reason = read_unary(node, &from, &to)) return reason;
   L2NormalizationParams params;

@@ -71,14 +71,11 @@ Reason plan_move(const NodeView& node, int data, DescribeMove describe, PlanBuil
   const Shape in = builder->shape(input);
   const char* name = find_operator(node.builtin())->name;
   for (int i = 0; i < node.outputs(); ++i) {
-    const ValueId output = builder->output(node.output_index(i));
-    if (output < 0) return "a shape that cannot be read";
     Move move;
     MoveParams params;
     if (Reason reason = describe(node, in, i, &move)) return reason;
-    if (builder->shape(output) != move.shape) {
-      return "an output shape that does not follow from the input";
-    }
+    const ValueId output = builder->output(node.output_index(i), move.shape);
+    if (output < 0) return "an output shape that does not follow from the input";
     const int bytes = moved_bytes(node.input(data));
     if (!make_move_params(move.axes, move.base, in.elements(), bytes, &params)) {
       return "elements that lie outside the input";

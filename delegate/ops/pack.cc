@@ -16,26 +16,28 @@ Reason refuse(const NodeView& node) {
 }
 
 Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
-  const ValueId output = builder->output(node.output_index(0));
-  if (output < 0) return "a shape that cannot be read";
-  const Shape out = builder->shape(output);
-  int32_t axis = node.params<TfLitePackParams>()->axis;
-  if (!normalize_axis(out.rank, &axis)) return "an axis out of range";
-  if (out.dims[axis] != node.inputs()) return "an output that is not one entry for each input";
-  Shape part;
-  int64_t outer = 1, inner = moved_bytes(node.output(0));
-  for (int i = 0; i < out.rank; ++i) {
-    if (i != axis) part.dims[part.rank++] = out.dims[i];
-    if (i < axis) outer *= out.dims[i];
-    if (i > axis) inner *= out.dims[i];
-  }
   std::vector<ValueId> inputs;
   for (int i = 0; i < node.inputs(); ++i) {
     inputs.push_back(builder->input(node.input_index(i)));
-    if (inputs.back() < 0 || builder->shape(inputs.back()) != part) {
-      return "an input whose shape is not that of the output without the axis";
+    if (inputs.back() < 0) return "a shape that cannot be read";
+    if (builder->shape(inputs.back()) != builder->shape(inputs[0])) {
+      return "inputs of different shapes";
     }
   }
+  const Shape part = builder->shape(inputs[0]);
+  int32_t axis = node.params<TfLitePackParams>()->axis;
+  if (part.rank >= Shape::kMaxRank) return "a rank that the kernel does not take";
+  if (!normalize_axis(part.rank + 1, &axis)) return "an axis out of range";
+  Shape out;
+  int64_t outer = 1, inner = moved_bytes(node.output(0));
+  for (int i = 0; i < part.rank; ++i) {
+    if (i == axis) out.dims[out.rank++] = node.inputs();
+    out.dims[out.rank++] = part.dims[i];
+    (i < axis ? outer : inner) *= part.dims[i];
+  }
+  if (axis == part.rank) out.dims[out.rank++] = node.inputs();
+  const ValueId output = builder->output(node.output_index(0), out);
+  if (output < 0) return "an output that is not one entry for each input";
   const std::vector<int32_t> extents(inputs.size(), 1);
   ConcatParams params;
   if (!make_concat_params(extents.data(), node.inputs(), outer, inner, &params)) {

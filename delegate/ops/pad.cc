@@ -86,15 +86,14 @@ Reason refuse(const NodeView& node) {
 
 Reason plan(const NodeView& node, const Packed&, const Resources&, PlanBuilder* builder) {
   const ValueId input = builder->input(node.input_index(0));
-  const ValueId output = builder->output(node.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
+  if (input < 0) return "a shape that cannot be read";
   Shape padded;
   PadParams params;
   Frame frame;
   if (Reason reason = make_params(node, builder->shape(input), &padded, &params, &frame))
     return reason;
-  if (builder->shape(output) != padded)
-    return "an output shape that does not follow from the input";
+  const ValueId output = builder->output(node.output_index(0), padded);
+  if (output < 0) return "an output shape that does not follow from the input";
   builder->add(std::make_unique<PadStep>(find_operator(node.builtin())->name,
                                          std::vector<ValueId>{input}, output, params, frame,
                                          Work{0, padded.elements() / 16}));

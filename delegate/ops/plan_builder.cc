@@ -1,10 +1,24 @@
 #include "delegate/ops/plan_builder.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "delegate/tflite/node_view.h"
 
 namespace int8x {
+namespace {
+
+bool resize(TfLiteContext* context, TfLiteTensor* tensor, const Shape& shape) {
+  if (context->ResizeTensor == nullptr || shape.elements() < 1) return false;
+  const size_t count = static_cast<size_t>(shape.rank);
+  auto* dims = static_cast<TfLiteIntArray*>(std::malloc(sizeof(int) * (1 + count)));
+  if (dims == nullptr) return false;
+  dims->size = shape.rank;
+  std::copy_n(shape.dims, count, dims->data);
+  return context->ResizeTensor(context, tensor, dims) == kTfLiteOk;  // which takes the array
+}
+
+}  // namespace
 
 PlanBuilder::PlanBuilder(TfLiteContext* context, const std::vector<int>& outputs, Plan* plan)
     : context_(context), outputs_(outputs), plan_(plan) {
@@ -31,7 +45,12 @@ ValueId PlanBuilder::make(int tensor, Storage storage) {
 
 ValueId PlanBuilder::input(int tensor) { return make(tensor, Storage::input); }
 
-ValueId PlanBuilder::output(int tensor) {
+ValueId PlanBuilder::output(int tensor, const Shape& shape) {
+  TfLiteTensor& t = context_->tensors[tensor];
+  Shape now;
+  if (!read_shape(t, &now) || now != shape) {
+    if (by_tensor_[static_cast<size_t>(tensor)] >= 0 || !resize(context_, &t, shape)) return -1;
+  }
   const bool external = std::find(outputs_.begin(), outputs_.end(), tensor) != outputs_.end();
   return make(tensor, external ? Storage::output : Storage::arena);
 }

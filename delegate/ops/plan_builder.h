@@ -20,7 +20,10 @@ class PlanBuilder {
   // The value of a tensor, made at first sight with the shape and type that the tensor has now;
   // -1 when those cannot be read.
   ValueId input(int tensor);
-  ValueId output(int tensor);
+
+  // The same for a tensor that a step writes in this shape. Behind tensors whose shape is known
+  // only when running, runtimes leave those of a partition as they were: they are changed here.
+  ValueId output(int tensor, const Shape& shape);
 
   // A value between two steps of one node.
   ValueId temporary(ElementType type, const Shape& shape);

@@ -34,9 +34,8 @@ template <PoolKind kKind>
 Reason plan(const NodeView& node, const Packed&, const Resources& resources, PlanBuilder* builder) {
   const auto* params = node.params<TfLitePoolParams>();
   const ValueId input = builder->input(node.input_index(0));
-  const ValueId output = builder->output(node.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
-  const Shape in = builder->shape(input), out = builder->shape(output);
+  if (input < 0) return "a shape that cannot be read";
+  const Shape in = builder->shape(input);
   Activation from, to;
   ActivationRange range;
   if (Reason reason = read_unary(node, &from, &to)) return reason;
@@ -47,9 +46,9 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
       !slide(params->padding, in.dims[2], params->filter_width, params->stride_width, 1, &w)) {
     return "a window that does not fit the input";
   }
-  if (out != Shape{4, {in.dims[0], h.output, w.output, in.dims[3]}}) {
-    return "an output shape that does not follow from the input";
-  }
+  const Shape out = {4, {in.dims[0], h.output, w.output, in.dims[3]}};
+  const ValueId output = builder->output(node.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the input";
   const PoolGeometry geometry = {in.dims[0],
                                  in.dims[1],
                                  in.dims[2],

@@ -148,6 +148,15 @@ bool effective_scales(float input, const Quantization& weights, float output,
   return true;
 }
 
+Shape product_shape(const NodeView& node, const Shape& in, int64_t rows, int32_t units) {
+  if (!node.params<TfLiteFullyConnectedParams>()->keep_num_dims) {
+    return {2, {static_cast<int32_t>(rows), units}};
+  }
+  Shape out = in;
+  out.dims[out.rank - 1] = units;
+  return out;
+}
+
 bool slide(int padding, int32_t input, int32_t window, int32_t stride, int32_t dilation,
            Window* out) {
   if (input < 1 || window < 1 || window > kMaxWindow || stride < 1 || stride > kMaxWindow ||

@@ -58,6 +58,10 @@ struct Window {
 bool slide(int padding, int32_t input, int32_t window, int32_t stride, int32_t dilation,
            Window* out);
 
+// What FULLY_CONNECTED makes of `rows` rows of `in`: [rows, units], or the input's shape with units
+// in the place of its last dimension.
+Shape product_shape(const NodeView& node, const Shape& in, int64_t rows, int32_t units);
+
 // Whether a tensor of a window operator has the shape that its input asks for.
 inline bool is_nhwc(const Shape& shape) { return shape.rank == 4; }
 

@@ -64,8 +64,7 @@ Shape reduced(const Shape& in, const std::vector<int32_t>& axes, bool keep) {
 template <typename Params, typename StepType>
 Reason plan(const NodeView& node, const Packed&, const Resources& resources, PlanBuilder* builder) {
   const ValueId input = builder->input(node.input_index(0));
-  const ValueId output = builder->output(node.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
+  if (input < 0) return "a shape that cannot be read";
   const Shape in = builder->shape(input);
   const auto* options = node.params<TfLiteReducerParams>();
   std::vector<int32_t> axes;
@@ -74,9 +73,9 @@ Reason plan(const NodeView& node, const Packed&, const Resources& resources, Pla
       !make_params(node, in, axes, resources.archs, &params)) {
     return "axes or scales that the kernel does not take";
   }
-  if (builder->shape(output) != reduced(in, axes, options != nullptr && options->keep_dims)) {
-    return "an output shape that does not follow from the input";
-  }
+  const Shape out = reduced(in, axes, options != nullptr && options->keep_dims);
+  const ValueId output = builder->output(node.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the input";
   const char* name = find_operator(node.builtin())->name;
   builder->add(std::make_unique<StepType>(name, std::vector<ValueId>{input}, output, params,
                                           Work{0, in.elements() / 16}));

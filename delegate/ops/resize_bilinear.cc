@@ -36,15 +36,14 @@ Reason refuse(const NodeView& node) {
 
 Reason plan(const NodeView& node, const Packed&, const Resources& resources, PlanBuilder* builder) {
   const ValueId input = builder->input(node.input_index(0));
-  const ValueId output = builder->output(node.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
-  const Shape in = builder->shape(input), out = builder->shape(output);
+  if (input < 0) return "a shape that cannot be read";
+  const Shape in = builder->shape(input);
   ResizeParams params;
   if (Reason reason = make_params(node, in, resources.archs, &params)) return reason;
   const ResizeGeometry& g = params.geometry;
-  if (out != Shape{4, {g.batch, g.out_h, g.out_w, g.channels}}) {
-    return "an output shape that does not follow from the input";
-  }
+  const Shape out = {4, {g.batch, g.out_h, g.out_w, g.channels}};
+  const ValueId output = builder->output(node.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the input";
   builder->add(std::make_unique<ResizeBilinearStep>("RESIZE_BILINEAR", std::vector<ValueId>{input},
                                                     output, params, Work{0, out.elements() / 2}));
   return nullptr;

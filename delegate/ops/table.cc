@@ -46,10 +46,11 @@ Reason refuse(const NodeView& node) {
 template <Fill kFill>
 Reason plan(const NodeView& node, const Packed&, const Resources& resources, PlanBuilder* builder) {
   const ValueId input = builder->input(node.input_index(0));
-  const ValueId output = builder->output(node.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
-  const int64_t elements = builder->shape(input).elements();
-  if (builder->shape(output) != builder->shape(input)) return "an output of another shape";
+  if (input < 0) return "a shape that cannot be read";
+  const Shape shape = builder->shape(input);
+  const int64_t elements = shape.elements();
+  const ValueId output = builder->output(node.output_index(0), shape);
+  if (output < 0) return "an output of another shape";
   uint8_t table[kLutSize];
   LutParams params;
   if (!fill(node, kFill, table) || !make_lut_params(table, elements, resources.archs, &params)) {

@@ -197,13 +197,11 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
   Node node;
   if (Reason reason = read(view, &node)) return reason;
   const ValueId input = builder->input(view.input_index(kData));
-  const ValueId output = builder->output(view.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
+  if (input < 0) return "a shape that cannot be read";
   Geometry g;
   if (Reason reason = find_geometry(node, builder->shape(input), &g)) return reason;
-  if (builder->shape(output) != node.requested) {
-    return "an output shape that does not follow from the input";
-  }
+  const ValueId output = builder->output(view.output_index(0), node.requested);
+  if (output < 0) return "an output shape that does not follow from the input";
   MoveParams move;
   if (!make_move_params(g.move.axes, 0, g.phases.elements(), 1, &move)) {
     return "an output that the kernel does not take";

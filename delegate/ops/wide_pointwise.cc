@@ -1,5 +1,6 @@
 // int16 ADD, MUL, LOGISTIC, TANH, SOFTMAX, AVERAGE_POOL_2D and MAX_POOL_2D.
 
+#include <algorithm>
 #include <cmath>
 
 #include "delegate/ops/wide.h"
@@ -51,19 +52,17 @@ Reason plan_binary(const NodeView& node, const Packed&, const Resources& resourc
                    PlanBuilder* builder) {
   const ValueId lhs = builder->input(node.input_index(0));
   const ValueId rhs = builder->input(node.input_index(1));
-  const ValueId output = builder->output(node.output_index(0));
-  if (lhs < 0 || rhs < 0 || output < 0) return "a shape that cannot be read";
-  const Shape out = builder->shape(output);
+  if (lhs < 0 || rhs < 0) return "a shape that cannot be read";
   WideBinaryParams params;
   if (Reason reason =
           make_binary(node, builder->shape(lhs), builder->shape(rhs), resources.archs, &params)) {
     return reason;
   }
-  if (out.rank != params.out_rank) return "an output shape that does not follow from the inputs";
-  for (int i = 0; i < out.rank; ++i) {
-    if (out.dims[i] != params.out_dims[i])
-      return "an output shape that does not follow from the inputs";
-  }
+  Shape out;
+  out.rank = params.out_rank;
+  std::copy_n(params.out_dims, out.rank, out.dims);
+  const ValueId output = builder->output(node.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the inputs";
   builder->add(std::make_unique<WideBinaryStep>(find_operator(node.builtin())->name,
                                                 std::vector<ValueId>{lhs, rhs}, output, params,
                                                 Work{0, out.elements() * 4}));
@@ -73,9 +72,9 @@ Reason plan_binary(const NodeView& node, const Packed&, const Resources& resourc
 // The input and the output of a node whose output has the input's shape.
 Reason same_shape(const NodeView& node, PlanBuilder* builder, ValueId* input, ValueId* output) {
   *input = builder->input(node.input_index(0));
-  *output = builder->output(node.output_index(0));
-  if (*input < 0 || *output < 0) return "a shape that cannot be read";
-  return builder->shape(*input) == builder->shape(*output) ? nullptr : "an output of another shape";
+  if (*input < 0) return "a shape that cannot be read";
+  *output = builder->output(node.output_index(0), builder->shape(*input));
+  return *output < 0 ? "an output of another shape" : nullptr;
 }
 
 Reason read_fixed_output(const NodeView& node, float* input) {
@@ -191,15 +190,13 @@ Reason refuse_pool(const NodeView& node) {
 Reason plan_pool(const NodeView& node, const Packed&, const Resources& resources,
                  PlanBuilder* builder) {
   const ValueId input = builder->input(node.input_index(0));
-  const ValueId output = builder->output(node.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
+  if (input < 0) return "a shape that cannot be read";
   WidePoolParams params;
   if (Reason reason = make_pool(node, builder->shape(input), resources.archs, &params))
     return reason;
-  const Shape out = builder->shape(output);
-  if (out != Shape{4, {params.batch, params.out_h, params.out_w, params.channels}}) {
-    return "an output shape that does not follow from the input";
-  }
+  const Shape out = {4, {params.batch, params.out_h, params.out_w, params.channels}};
+  const ValueId output = builder->output(node.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the input";
   builder->add(std::make_unique<WidePoolStep>(
       find_operator(node.builtin())->name, std::vector<ValueId>{input}, output, params,
       Work{0, out.elements() * params.kernel_h * params.kernel_w}));

@@ -161,15 +161,16 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
   Node node;
   if (Reason reason = read(view, &node)) return reason;
   const ValueId input = builder->input(view.input_index(0));
-  const ValueId output = builder->output(view.output_index(0));
-  if (input < 0 || output < 0) return "a shape that cannot be read";
-  const Shape in = builder->shape(input), out = builder->shape(output);
+  if (input < 0) return "a shape that cannot be read";
+  const Shape in = builder->shape(input);
+  Shape out;
   const Options& o = node.options;
   WideConvGeometry g = {1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0};
   if (node.spec.in_double) {
     const int64_t rows = in.elements() / node.spec.in_c;
-    if (in.elements() % node.spec.in_c != 0 || out.back(0) != node.spec.out_c ||
-        out.elements() != rows * node.spec.out_c) {
+    if (in.elements() % node.spec.in_c != 0) return "an input that does not fit the weights";
+    out = product_shape(view, in, rows, node.spec.out_c);
+    if (out.elements() != rows * node.spec.out_c) {
       return "an output shape that does not follow from the input";
     }
     g.batch = static_cast<int>(rows);
@@ -179,12 +180,12 @@ Reason plan(const NodeView& view, const Packed& packed, const Resources& resourc
         !slide(o.padding, in.dims[2], node.spec.kernel_w, o.stride_w, o.dilation_w, &w)) {
       return "a window that does not fit the input";
     }
-    if (out != Shape{4, {in.dims[0], h.output, w.output, node.spec.out_c}}) {
-      return "an output shape that does not follow from the input";
-    }
+    out = {4, {in.dims[0], h.output, w.output, node.spec.out_c}};
     g = {in.dims[0], in.dims[1],   in.dims[2],   h.output, w.output, o.stride_h,
          o.stride_w, o.dilation_h, o.dilation_w, h.before, w.before};
   }
+  const ValueId output = builder->output(view.output_index(0), out);
+  if (output < 0) return "an output shape that does not follow from the input";
   const WideConvParams params = {static_cast<const Weights&>(*packed).held, g};
   const int64_t channels = node.spec.depthwise ? 1 : node.spec.in_c / node.spec.groups;
   const int64_t macs = out.elements() * node.spec.kernel_h * node.spec.kernel_w * channels;

@@ -140,7 +140,9 @@ class Forward:
         elif plan.kind in (kinds.NORM, kinds.AFFINE):
             y = self._affine(plan, original, args, kwargs)
         elif exporting and isinstance(plan.operation, keras.layers.UpSampling2D):
-            y = _resize(plan.operation, args[0])
+            from int8x.keras import resizing  # exports run on TensorFlow
+
+            y = resizing.upsampled(plan.operation, args[0])
         elif exporting and self._clips_by_range(plan):
             y = ops.relu(args[0])
         elif isinstance(plan.operation, keras.layers.Activation):
@@ -396,14 +398,6 @@ def _mark_float(y: Any) -> Any:
         return fake_quant.marker(x, fake_quant.FLOAT_MARK, 0) if known else x
 
     return keras.tree.map_structure(one, y)
-
-
-def _resize(layer: Any, x: Tensor) -> Tensor:
-    """UpSampling2D as the one resize operator that TFLite has for it."""
-    import tensorflow as tf  # exports run on TensorFlow
-
-    size = [pixels * factor for pixels, factor in zip(x.shape[1:3], layer.size, strict=True)]
-    return tf.image.resize(x, size, method=layer.interpolation)
 
 
 def _depthwise(x: Tensor, factor: Tensor, offset: Tensor) -> Tensor:

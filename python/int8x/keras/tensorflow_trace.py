@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from int8x.keras import resizing
 from int8x.keras.trace import RAW, Call, Record, recording
 
 VIEWS = frozenset(
@@ -77,7 +78,10 @@ def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Re
                 _Open(operation, turns[id(operation)], tensors, len(here.get_operations()))
             )
             try:
-                outputs = original(*args, **kwargs)
+                if resizing.needs_sizes(operation, args):
+                    outputs = resizing.upsampled(operation, args[0])
+                else:
+                    outputs = original(*args, **kwargs)
             finally:
                 frame = opened.pop()
             if not frame.children:

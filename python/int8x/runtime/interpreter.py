@@ -94,7 +94,8 @@ def open_interpreter(
     resolver: str = "default",
     delegates: Sequence[Any] = (),
 ) -> Any:
-    """The runtime's own Interpreter with its tensors allocated.
+    """The runtime's own Interpreter with its tensors allocated, but where these need the sizes that
+    the model leaves open beside the batch, of an image say: then once they are given.
 
     `resolver` picks the kernels outside the delegates: default (XNNPACK first), stock or reference.
     Raises FileNotFoundError for a missing file and ModelError for bytes that the runtime refuses.
@@ -113,13 +114,22 @@ def open_interpreter(
             experimental_op_resolver_type=kernels,
             experimental_delegates=list(delegates) or None,
         )
-        interpreter.allocate_tensors()
+        try:
+            interpreter.allocate_tensors()
+        except RuntimeError:
+            if not _waits_for_sizes(interpreter):
+                raise
     except (ValueError, RuntimeError) as error:
         text = " ".join(str(error).split()) or "it gives no reason"
         raise ModelError(
             f"{label}: {runtime.name} {runtime.version} refuses the model: {text}"
         ) from error
     return interpreter
+
+
+def _waits_for_sizes(interpreter: Any) -> bool:
+    signatures = (detail["shape_signature"] for detail in interpreter.get_input_details())
+    return any(-1 in signature[1:] for signature in signatures)
 
 
 def _model_source(model: Model) -> tuple[str, dict[str, Any]]:
@@ -159,8 +169,8 @@ class Interpreter:
     ...) resolver     kernels for what the delegate leaves: default (XNNPACK first), stock,
     reference
 
-    All methods of TFLite's Interpreter are there (`allocate_tensors` has been called); a call runs
-    the model once:
+    All methods of TFLite's Interpreter are there (`allocate_tensors` has been called, but for sizes
+    that must be given first); a call runs the model once:
 
         interpreter = int8x.Interpreter("model.int8.tflite", num_threads=4)
         logits = interpreter(images)                 # or interpreter(image=images)
