@@ -250,6 +250,8 @@ BEHIND = {
     ),
     "MEAN": (lambda m, y: [y, m.constant([1])], (1, W, 8), GRID, dict(keepDims=False)),
     "RESHAPE": (lambda m, y: [y, m.constant([1, -1, 4])], (1, H * W * 2, 4), GRID, {}),
+    "EXPAND_DIMS": (lambda m, y: [y, m.constant([-3])], (1, H, 1, W, 8), GRID, {}),
+    "SQUEEZE": (lambda m, y: [y], (H, W, 8), GRID, dict(squeezeDims=[-4])),
     "TRANSPOSE": (lambda m, y: [y, m.constant([0, 2, 1, 3])], (1, W, H, 8), GRID, {}),
     "RESIZE_BILINEAR": (
         lambda m, y: [y, m.constant([7, 3])],

@@ -300,6 +300,11 @@ struct TfLiteConcatenationParams {
   TfLiteFusedActivation activation;
 };
 
+struct TfLiteSqueezeParams {
+  int squeeze_dims[8];
+  int num_squeeze_dims;
+};
+
 struct TfLiteReducerParams {
   bool keep_dims;
 };
@@ -436,6 +441,7 @@ INT8X_OFFSET(TfLitePoolParams, activation, 20, 20);
 INT8X_OFFSET(TfLiteFullyConnectedParams, keep_num_dims, 8, 8);
 INT8X_OFFSET(TfLiteConcatenationParams, activation, 4, 4);
 INT8X_OFFSET(TfLiteTransposeConvParams, activation, 12, 12);
+INT8X_OFFSET(TfLiteSqueezeParams, num_squeeze_dims, 32, 32);
 
 #undef INT8X_OFFSET
 #undef INT8X_SIZE
