@@ -38,8 +38,8 @@ bool reshaped(const NodeView& node, int64_t elements, Shape* out) {
 
 bool expanded(const NodeView& node, const Shape& in, Shape* out) {
   std::vector<int32_t> axis;
-  if (!constant_integers(node.input(1), &axis) || axis.size() != 1 ||
-      in.rank >= Shape::kMaxRank || !normalize_axis(in.rank + 1, &axis[0])) {
+  if (!constant_integers(node.input(1), &axis) || axis.size() != 1 || in.rank >= Shape::kMaxRank ||
+      !normalize_axis(in.rank + 1, &axis[0])) {
     return false;
   }
   for (int i = 0; i <= in.rank; ++i) {
