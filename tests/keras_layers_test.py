@@ -5,7 +5,8 @@ import keras
 import keras_nets as nets
 import numpy as np
 import pytest
-from int8_runs import Reference
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from int8_runs import Reference, quantized
 from keras import layers as L
 from trained_nets import steps_of_operators
 
@@ -135,3 +136,39 @@ def test_an_embedding_is_int8_on_the_grid_of_its_rows(tmp_path):
 def steps_off(model, graph, samples):
     """The most steps by which an operator's results are off."""
     return max(steps.max() for _, steps in steps_of_operators(model, graph, samples))
+
+
+def unet(x):
+    """Halved, and back by interpolation and by a transposed convolution."""
+    x = conv(x, 6, padding="same", activation="relu")
+    half = L.AveragePooling2D(2)(x)
+    up = L.UpSampling2D(interpolation="bilinear")(conv(half, 6, padding="same"))
+    transposed = L.Conv2DTranspose(6, 2, strides=2, activation="relu")(L.MaxPooling2D()(x))
+    return L.Conv2D(3, 1)(L.Concatenate()([x, up, L.UpSampling2D()(half), transposed]))
+
+
+def test_a_net_of_free_height_and_width_is_exported_and_its_file_takes_other_sizes(tmp_path):
+    nets.seed()
+    model = nets.functional(unet, (None, None, 1))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    marks = (X[..., 0] > 5).astype("int32") + (X[..., 0] > 10)
+    model.fit(X, marks, epochs=2, verbose=0, callbacks=[int8x.QATCallback()])
+    path = tmp_path / "model.tflite"
+    int8x.export(model, path)
+    interpreter = int8x.Interpreter(path)
+    stock = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
+    for shape in ((1, 8, 8, 1), (1, 12, 6, 1), (1, 4, 20, 1)):
+        values = np.random.default_rng(2).uniform(0, 16, shape).astype("float32")
+        coded = quantized(values, *source["quantization"])
+        stock.resize_tensor_input(source["index"], shape)
+        stock.allocate_tensors()
+        stock.set_tensor(source["index"], coded)
+        stock.invoke()
+        got = interpreter(coded)
+        assert got.shape == (*shape[:3], 3)
+        assert np.array_equal(got, stock.get_tensor(sink["index"]))
+        scale, zero_point = sink["quantization"]
+        steps = np.round(model(values, training=False).numpy() / scale) + zero_point
+        assert np.abs(got - steps).max() <= 2
+    assert interpreter.claims.partitions > 1
