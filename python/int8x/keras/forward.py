@@ -6,6 +6,7 @@ and writes BatchNormalization into the kernels, as the converter would, but on t
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections import defaultdict
@@ -140,9 +141,9 @@ class Forward:
         elif plan.kind in (kinds.NORM, kinds.AFFINE):
             y = self._affine(plan, original, args, kwargs)
         elif exporting and isinstance(plan.operation, keras.layers.UpSampling2D):
-            from int8x.keras import resizing  # exports run on TensorFlow
+            from int8x.keras import free_sizes  # exports run on TensorFlow
 
-            y = resizing.upsampled(plan.operation, args[0])
+            y = free_sizes.upsampled(plan.operation, args[0])
         elif exporting and self._clips_by_range(plan):
             y = ops.relu(args[0])
         elif isinstance(plan.operation, keras.layers.Activation):
@@ -248,11 +249,15 @@ class Forward:
             value = private.master_value(bias)
             mapping.append((bias, value + self.accumulators.bias_error(plan, value)))
         x, *rest = args
-        flat = (
-            self.run.mode == EXPORT and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
-        )
+        exporting = self.run.mode == EXPORT
+        flat = exporting and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
         if flat:  # the converter makes a matrix product of higher rank partly uint8
-            shape, x = x.shape, ops.reshape(x, (-1, x.shape[-1]))
+            sizes, x = _outer_sizes(x), ops.reshape(x, (-1, x.shape[-1]))
+        if exporting:
+            from int8x.keras import free_sizes  # exports run on TensorFlow
+
+            if free_sizes.is_split(layer, x):
+                original = functools.partial(free_sizes.dilated, layer)
         activation = private.swap_attribute(layer, "activation", None)
         try:
             with private.substituted(mapping):
@@ -262,7 +267,7 @@ class Forward:
         if offset is not None and bias is None:
             y = y + offset
         if flat:
-            y = ops.reshape(y, (*shape[:-1], y.shape[-1]))
+            y = ops.reshape(y, (*sizes, y.shape[-1]))
         return self._activate(plan, activation, y)
 
     def _separable(self, plan: CallPlan, x: Tensor) -> Tensor:
@@ -273,13 +278,7 @@ class Forward:
         pointwise, offset = self._kernel(plan, "pointwise_kernel")
         strides = layer.strides if len(set(layer.strides)) > 1 else layer.strides[0]
         common = {"data_format": layer.data_format, "padding": layer.padding}
-        y = keras.ops.depthwise_conv(
-            x,
-            ops.cast(depthwise, x.dtype),
-            strides=strides,
-            dilation_rate=layer.dilation_rate,
-            **common,
-        )
+        y = self._depthwise(layer, x, ops.cast(depthwise, x.dtype), strides=strides, **common)
         assert plan.middle is not None
         y = self.round(plan.middle, self._requantize(plan, y, plan.middle, first=True))
         y = keras.ops.conv(y, ops.cast(pointwise, y.dtype), strides=1, **common)
@@ -291,6 +290,15 @@ class Forward:
         if bias is not None:
             y = y + ops.cast(bias, y.dtype)
         return self._activate(plan, layer.activation, y)
+
+    def _depthwise(self, layer: Any, x: Tensor, kernel: Tensor, **how: Any) -> Tensor:
+        """The first convolution of a separable one."""
+        if self.run.mode == EXPORT:
+            from int8x.keras import free_sizes  # exports run on TensorFlow
+
+            if free_sizes.is_split(layer, x):
+                return free_sizes.convolved(layer, x, kernel, depthwise=True)
+        return keras.ops.depthwise_conv(x, kernel, dilation_rate=layer.dilation_rate, **how)
 
     def _rounds_bias(self, plan: CallPlan) -> bool:
         """Not of a folded BatchNormalization's layer: that rounds both together."""
@@ -369,6 +377,14 @@ class Forward:
         grid = kinds.FIXED_GRIDS[self.bits]["sigmoid"]
         scale, zero_point = (ops.convert_to_tensor(number, "float32") for number in grid)
         return x * fake_quant.fake_quant(ops.sigmoid(x), scale, zero_point, self.bits)
+
+
+def _outer_sizes(x: Tensor) -> tuple[Any, ...]:
+    """The sizes of x but the last; -1 is a single one that is not known."""
+    known = tuple(x.shape[:-1])
+    if known.count(None) > 1:
+        return tuple(ops.shape(x)[:-1])
+    return tuple(-1 if size is None else size for size in known)
 
 
 def _slope(operation: Any) -> float:

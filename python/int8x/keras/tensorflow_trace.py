@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from int8x.keras import resizing
+from int8x.keras import free_sizes
 from int8x.keras.trace import RAW, Call, Record, recording
 
 VIEWS = frozenset(
@@ -78,8 +78,8 @@ def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Re
                 _Open(operation, turns[id(operation)], tensors, len(here.get_operations()))
             )
             try:
-                if resizing.needs_sizes(operation, args):
-                    outputs = resizing.upsampled(operation, args[0])
+                if free_sizes.needs_sizes(operation, args):
+                    outputs = free_sizes.upsampled(operation, args[0])
                 else:
                     outputs = original(*args, **kwargs)
             finally:
