@@ -80,12 +80,12 @@ def read_integers(graph: Graph, recipe: "Recipe | None" = None) -> None:
     of scale 1, which computes the same; and what a DEQUANTIZE of a model input makes gets the
     input's grid as its range, so that int8 operators read the integers as they come.
 
-    Does nothing unless the recipe's activations are integers.
+    Does nothing unless the recipe can make activations integers.
 
     >>> read_integers(graph, Recipe("int8")); graph.main.operators[0].kind
     'DEQUANTIZE'
     """
-    if recipe is None or recipe.compute not in ("int8", "int8_w4", "int16x8"):
+    if recipe is None or not recipe.needs_ranges:
         return
     links = graph.main.links()
     for coded in graph.main.inputs:
