@@ -23,7 +23,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from training.results import Result, load, origin, store, table
+from training.results import Result, differences, load, origin, store, table
 
 
 def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
@@ -56,13 +56,13 @@ def run(net: str, seed: int, column: str, epochs: int, path: Path) -> None:
 
 
 def shown(path: Path, epochs: int, nets: list[str]) -> str:
-    """The table of the file's results of so many epochs, and what made them, as Markdown."""
-    from training.columns import COLUMNS
+    """The tables of the file's results of so many epochs, and what made them, as Markdown."""
+    from training.columns import COLUMNS, PAIRS
 
     rows = [row for row in load(path) if row.epochs == epochs and row.net in nets]
     rows.sort(key=lambda row: nets.index(row.net))
     columns = {name: (column.title, column.against) for name, column in COLUMNS.items()}
-    return f"{origin(path)} {epochs} epochs.\n\n{table(rows, columns)}\n"
+    return f"{origin(path)} {epochs} epochs.\n\n{table(rows, columns)}\n\n{differences(rows, PAIRS)}\n"
 
 
 def print_table(path: Path, epochs: int, nets: list[str], document: Path | None) -> None:

@@ -38,6 +38,14 @@ def test_a_column_has_its_mean_and_what_it_loses_to_float_seed_by_seed():
     assert "not run" not in table
 
 
+def test_two_columns_are_held_against_each_other_seed_by_seed():
+    rows = [_result("qat", 0, 90.0), _result("qat", 1, 91.0), _result("qat", 2, 80.0)]
+    rows += [_result("peer", 0, 89.0), _result("peer", 1, 91.0)]
+    pairs = {"QAT - peer": ("qat", "peer"), "none": ("qat", "not run")}
+    shown = results.differences(rows, pairs)
+    assert shown.splitlines() == ["| | mlp |", "|---|---|", "| QAT - peer | +0.50 ± 0.50 |"]
+
+
 def test_a_new_result_takes_the_place_of_the_old_one_alone(tmp_path):
     path = tmp_path / "rows.json"
     assert results.load(path) == []

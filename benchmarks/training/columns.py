@@ -60,12 +60,15 @@ def _ptq_int8x(start: Start) -> bytes:
         return int8x.quantize(source, data=case.calibration).to_bytes()
 
 
-def _qat_tfmot(start: Start) -> bytes:
-    """In the pinned environment `tfmot`, on the same architecture and weights in tf_keras."""
+def _tf_keras(start: Start, kind: str) -> bytes:
+    """In the pinned environment `tfmot`, on the same architecture and weights in tf_keras; kind:
+    "float", or "qat", which is TFMOT's.
+    """
     with tempfile.TemporaryDirectory() as folder:
         weights, output = Path(folder) / "weights.npz", Path(folder) / "out.tflite"
         np.savez(weights, *start.model().get_weights())
-        run_tfmot("qat", start.net, str(start.seed), str(start.epochs), str(weights), str(output))
+        arguments = (start.net, str(start.seed), str(start.epochs), str(weights), str(output))
+        run_tfmot(kind, *arguments)
         return output.read_bytes()
 
 
@@ -162,6 +165,11 @@ class Column:
         return fingerprint(self.make, self.sources | more)
 
 
+def _of_tf_keras(title: str, kind: str) -> Column:
+    made = functools.partial(_tf_keras, kind=kind)
+    return Column(title, made, _TRAINING | {HERE / "run_tfmot.py"})
+
+
 def _qat(title: str, **settings: Any) -> Column:
     return Column(title, functools.partial(_trained, **settings), _QAT)
 
@@ -182,10 +190,11 @@ def _at_pruning_rate(title: str, length: int = 1) -> Column:
 
 COLUMNS = {
     "float": Column("float", _float, _TRAINING, ""),
+    "float_tf_keras": _of_tf_keras("float, in tf_keras", "float"),
     "float_evened": Column("float, channels evened out first", _float_evened, _QAT),
     "ptq_tensorflow": Column("PTQ, TFLiteConverter", _ptq_tensorflow, _TRAINING),
     "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _QUANTIZER),
-    "qat_tfmot": Column("QAT, TFMOT", _qat_tfmot, _TRAINING | {HERE / "run_tfmot.py"}),
+    "qat_tfmot": _of_tf_keras("QAT, TFMOT", "qat"),
     "qat_average": _qat("QAT, int8x average", ranges="average"),
     "qat_lsq": _qat("QAT, int8x lsq", ranges="lsq"),
     "int4_average": _qat("INT4 + QAT average", weight_bits=4),
@@ -204,4 +213,10 @@ COLUMNS = {
         block=(1, 4),
         scope="global",
     ),
+}
+
+PAIRS = {
+    "QAT, int8x average - TFMOT": ("qat_average", "qat_tfmot"),
+    "float, in tf_keras - float": ("float_tf_keras", "float"),
+    "QAT, TFMOT - float, in tf_keras": ("qat_tfmot", "float_tf_keras"),
 }

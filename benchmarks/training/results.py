@@ -72,13 +72,33 @@ def table(results: Iterable[Result], columns: dict[str, tuple[str, str]]) -> str
     for column, (title, against) in columns.items():
         cells = []
         for net in nets:
-            mine = {s: a for (n, c, s), a in found.items() if (n, c) == (net, column)}
-            real = {s: a for (n, c, s), a in found.items() if (n, c) == (net, against)}
-            pairs = [mine[seed] - real[seed] for seed in mine if seed in real]
-            cells += [_spread(list(mine.values())), _error(pairs)]
+            mine = [a for (n, c, _), a in found.items() if (n, c) == (net, column)]
+            cells += [_spread(mine), _error(_paired(found, net, column, against))]
         if any(cells):
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def differences(results: Iterable[Result], pairs: dict[str, tuple[str, str]]) -> str:
+    """Markdown: a line for each pair of columns, a cell for each net: the mean difference, first
+    less second, over the seeds that both have, with its standard error. pairs: columns by title.
+    """
+    found = {(r.net, r.column, r.seed): r.accuracy for r in results}
+    nets = list(dict.fromkeys(net for net, _, _ in found))
+    lines = ["| | " + " | ".join(nets) + " |", "|---" * (1 + len(nets)) + "|"]
+    for title, (column, against) in pairs.items():
+        cells = [_error(_paired(found, net, column, against)) for net in nets]
+        if any(cells):
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _paired(
+    found: dict[tuple[str, str, int], float], net: str, column: str, against: str
+) -> list[float]:
+    mine = {s: a for (n, c, s), a in found.items() if (n, c) == (net, column)}
+    real = {s: a for (n, c, s), a in found.items() if (n, c) == (net, against)}
+    return [mine[seed] - real[seed] for seed in mine if seed in real]
 
 
 def _spread(values: list[float]) -> str:

@@ -1,6 +1,7 @@
-"""TFMOT's column and its step time, in the environment `tfmot`:
+"""TFMOT's column and its step time, and float training in tf_keras, in the environment `tfmot`:
 
 run_tfmot.py qat NET SEED EPOCHS WEIGHTS.npz OUTPUT.tflite
+run_tfmot.py float NET SEED EPOCHS WEIGHTS.npz OUTPUT.tflite
 run_tfmot.py steps NET      prints the median seconds of a float and of a QAT step
 """
 
@@ -18,16 +19,27 @@ from training.nets import NETS
 from training.steps import time_steps
 
 
+def _float(net: str, seed: str, epochs: str, weights: str, output: str) -> None:
+    model = _model(net, weights)
+    fit(tf_keras, model, int(seed), int(epochs))
+    Path(output).write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+
+
 def _qat(net: str, seed: str, epochs: str, weights: str, output: str) -> None:
-    model = NETS[net](tf_keras)
-    with np.load(weights) as arrays:
-        model.set_weights([arrays[f"arr_{n}"] for n in range(len(arrays.files))])
-    model = tfmot.quantization.keras.quantize_model(model)
+    model = tfmot.quantization.keras.quantize_model(_model(net, weights))
     fit(tf_keras, model, int(seed), int(epochs))
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     Path(output).write_bytes(converter.convert())
+
+
+def _model(net: str, weights: str) -> Any:
+    """With the weights of the checkpoint."""
+    model = NETS[net](tf_keras)
+    with np.load(weights) as arrays:
+        model.set_weights([arrays[f"arr_{n}"] for n in range(len(arrays.files))])
+    return model
 
 
 def _steps(net: str) -> None:
@@ -39,4 +51,4 @@ def _steps(net: str) -> None:
 
 
 if __name__ == "__main__":
-    {"qat": _qat, "steps": _steps}[sys.argv[1]](*sys.argv[2:])
+    {"float": _float, "qat": _qat, "steps": _steps}[sys.argv[1]](*sys.argv[2:])
