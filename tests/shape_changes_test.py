@@ -196,14 +196,16 @@ WINDOW = dict(strideH=1, strideW=1, padding=PADDINGS["SAME"])
 POOL = dict(filterHeight=3, filterWidth=2, **WINDOW)
 
 
-def weighted(model: ModelBuilder, y: int, shape: tuple[int, ...], axis: int) -> list[int]:
+def weighted(
+    model: ModelBuilder, y: int, shape: tuple[int, ...], axis: int, bias: type = np.int32
+) -> list[int]:
     generator = np.random.default_rng(3)
     scales = np.linspace(0.002, 0.01, shape[axis]).astype(np.float32)
     weights = model.constant(generator.integers(-127, 128, shape), np.int8, scale=scales, axis=axis)
     return [
         y,
         weights,
-        model.constant(generator.integers(-99, 99, shape[axis]), scale=scales * 0.05),
+        model.constant(generator.integers(-99, 99, shape[axis]), bias, scale=scales * 0.05),
     ]
 
 
@@ -266,27 +268,82 @@ BEHIND = {
 }
 
 
-@pytest.mark.parametrize("kind", BEHIND)
-def test_operators_behind_a_shape_known_only_when_running_give_the_reference(kind):
-    """The operators before are one node of the delegate's: runtimes then count nodes wrongly and
-    leave the shapes behind as the file says them.
+WORDS = dict(dtype=np.int16, scale=0.05)
+WIDE_TABLE = dict(dtype=np.int16, scale=1 / 32768)
+BEHIND_WIDE = {
+    "CONV_2D": (
+        lambda m, y: weighted(m, y, (6, 3, 3, 8), 0, np.int64),
+        (1, H, W, 6),
+        WORDS,
+        dict(dilationHFactor=1, dilationWFactor=1, **WINDOW),
+    ),
+    "DEPTHWISE_CONV_2D": (
+        lambda m, y: weighted(m, y, (1, 3, 3, 8), 3, np.int64),
+        (1, H, W, 8),
+        WORDS,
+        dict(dilationHFactor=1, dilationWFactor=1, depthMultiplier=1, **WINDOW),
+    ),
+    "FULLY_CONNECTED": (
+        lambda m, y: weighted(m, y, (6, 8), 0, np.int64),
+        (1, H, W, 6),
+        WORDS,
+        dict(keepNumDims=True),
+    ),
+    "AVERAGE_POOL_2D": (lambda m, y: [y], (1, H, W, 8), WORDS, POOL),
+    "MAX_POOL_2D": (lambda m, y: [y], (1, H, W, 8), WORDS, POOL),
+    "ADD": (twice, (1, H, W, 8), WORDS, {}),
+    "MUL": (
+        lambda m, y: [y, m.constant(np.arange(8) * 1000, np.int16, scale=1e-4)],
+        (1, H, W, 8),
+        WORDS,
+        {},
+    ),
+    "PAD": (
+        lambda m, y: [y, m.constant([[0, 0], [1, 2], [0, 1], [0, 0]])],
+        (1, H + 3, W + 1, 8),
+        WORDS,
+        {},
+    ),
+    "RESHAPE": (lambda m, y: [y, m.constant([1, -1, 4])], (1, H * W * 2, 4), WORDS, {}),
+    "TRANSPOSE": (lambda m, y: [y, m.constant([0, 2, 1, 3])], (1, W, H, 8), WORDS, {}),
+    "LOGISTIC": (lambda m, y: [y], (1, H, W, 8), WIDE_TABLE, {}),
+    "TANH": (lambda m, y: [y], (1, H, W, 8), WIDE_TABLE, {}),
+    "SOFTMAX": (lambda m, y: [y], (1, H, W, 8), WIDE_TABLE, dict(beta=1.0)),
+    "QUANTIZE": (lambda m, y: [y], (1, H, W, 8), dict(scale=0.1, zero_point=7), {}),
+}
+
+
+def behind(kind: str, grid: dict[str, object], case: tuple) -> bytes:
+    """A model that resizes its input to a size that it reads, and an operator behind that. The
+    operators before are one node of the delegate's: runtimes then count nodes wrongly and leave the
+    shapes behind as the file says them.
     """
-    reads, shape, grid, options = BEHIND[kind]
+    reads, shape, made_grid, options = case
     model = ModelBuilder()
-    x, size = model.input((1, 2, 3, 8), **GRID), model.input((2,), np.int32)
-    a, b = model.tensor((1, 2, 3, 8), **GRID), model.tensor((1, 2, 3, 8), **GRID)
-    resized, y = model.tensor((1, H, W, 8), **GRID), model.tensor((1, H, W, 8), **GRID)
-    made = model.tensor(shape, **grid)
-    model.operator("RELU", [x], [a])
+    x, size = model.input((1, 2, 3, 8), **grid), model.input((2,), np.int32)
+    a, b = model.tensor((1, 2, 3, 8), **grid), model.tensor((1, 2, 3, 8), **grid)
+    resized, y = model.tensor((1, H, W, 8), **grid), model.tensor((1, H, W, 8), **grid)
+    made = model.tensor(shape, **made_grid)
+    model.operator("ADD", [x, x], [a])
     model.operator("ADD", [a, x], [b])
     model.operator("RESIZE_NEAREST_NEIGHBOR", [b, size], [resized])
-    model.operator("LEAKY_RELU", [resized], [y], alpha=0.5)
+    model.operator("ADD", [resized, resized], [y])
     model.operator(kind, reads(model, y), [made], **options)
-    content = model.finish([made])
+    return model.finish([made])
+
+
+@pytest.mark.parametrize(
+    ("kind", "grid", "case"),
+    [(kind, GRID, case) for kind, case in BEHIND.items()]
+    + [(kind, WORDS, case) for kind, case in BEHIND_WIDE.items()],
+)
+def test_operators_behind_a_shape_known_only_when_running_give_the_reference(kind, grid, case):
+    content = behind(kind, grid, case)
     delegate, stock = int8x.Interpreter(content, resolver="reference"), reference(content)
-    generator = np.random.default_rng(8)
+    generator, dtype = np.random.default_rng(8), grid.get("dtype", np.int8)
+    ends = np.iinfo(dtype)
     for wanted in ((H, W), (6, 9), (3, 2), (11, 5), (11, 5)):
-        values = generator.integers(-128, 128, (1, 2, 3, 8)).astype(np.int8)
+        values = generator.integers(ends.min, ends.max + 1, (1, 2, 3, 8)).astype(dtype)
         feeds = [[values, np.array(wanted, np.int32)]]
         different = difference(run(stock, feeds), run(delegate, feeds))
         assert not different, f"{wanted}: {different}"
