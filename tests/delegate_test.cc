@@ -49,12 +49,47 @@ TEST(Delegate, FollowsAResizeBothWays) {
   }
 }
 
-TEST(Delegate, AnOutputThatDoesNotFollowFromItsInputIsAnErrorNotACrash) {
+TEST(Delegate, GivesWhatItMakesTheShapeThatFollowsFromItsInputs) {
   auto delegate = make_delegate();
   Host h;
   const host::SmallNet net = host::conv_relu_add(&h, 4, 4);
   ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
-  h.resize(net.input, {1, 9, 9, net.channels});  // and nothing behind it
+  for (const auto& [height, width] : {std::pair{9, 5}, {1, 1}, {30, 30}, {4, 4}}) {
+    h.resize(net.input, {1, height, width, net.channels});  // and nothing behind it
+    ASSERT_EQ(h.allocate(2), kTfLiteOk) << h.errors();
+    const std::vector<int8_t> input = host::noise(height * width * net.channels, 2);
+    h.set(net.input, input);
+    ASSERT_EQ(h.invoke(), kTfLiteOk) << h.errors();
+    EXPECT_EQ(h.get(net.output), net.expected(input, height, width)) << height << "x" << width;
+  }
+}
+
+TEST(Delegate, AShapeThatTheRuntimeRefusesIsAnErrorUntilItIsTaken) {
+  auto delegate = make_delegate();
+  Host h;
+  const host::SmallNet net = host::conv_relu_add(&h, 4, 4);
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
+  ASSERT_EQ(h.allocate(), kTfLiteOk) << h.errors();
+  h.resize(net.input, {1, 9, 9, net.channels});
+  h.refuse_resizes(true);
+  EXPECT_EQ(h.allocate(), kTfLiteError);
+  EXPECT_NE(h.errors().find("CONV_2D"), std::string::npos) << h.errors();
+  EXPECT_EQ(h.invoke(), kTfLiteError);
+  h.refuse_resizes(false);
+  ASSERT_EQ(h.allocate(), kTfLiteOk) << h.errors();
+  const std::vector<int8_t> input = host::noise(9 * 9 * net.channels, 2);
+  h.set(net.input, input);
+  ASSERT_EQ(h.invoke(), kTfLiteOk) << h.errors();
+  EXPECT_EQ(h.get(net.output), net.expected(input, 9, 9));
+}
+
+TEST(Delegate, AShapeThatARuntimeCannotBeAskedForIsAnErrorNotACrash) {
+  auto delegate = make_delegate();
+  Host h;
+  const host::SmallNet net = host::conv_relu_add(&h, 4, 4);
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
+  h.context().ResizeTensor = nullptr;
+  h.resize(net.input, {1, 9, 9, net.channels});
   EXPECT_EQ(h.allocate(), kTfLiteError);
   EXPECT_NE(h.errors().find("CONV_2D"), std::string::npos) << h.errors();
   EXPECT_EQ(h.invoke(), kTfLiteError);

@@ -96,6 +96,9 @@ Host::Host() {
     *registration = &host->nodes_[static_cast<size_t>(index)]->registration;
     return kTfLiteOk;
   };
+  context_.ResizeTensor = [](TfLiteContext* context, TfLiteTensor* tensor, TfLiteIntArray* dims) {
+    return of(context)->resize_from_kernel(tensor, dims);
+  };
   context_.ReplaceNodeSubsetsWithDelegateKernels =
       [](TfLiteContext* context, TfLiteRegistration registration, const TfLiteIntArray* nodes,
          TfLiteDelegate* delegate) { return of(context)->replace(registration, nodes, delegate); };
@@ -307,6 +310,22 @@ TfLiteStatus Host::invoke() {
 void Host::resize(int index, const std::vector<int>& dims) {
   std::free(tensor(index).dims);
   tensor(index).dims = new_array(dims);
+}
+
+TfLiteStatus Host::resize_from_kernel(TfLiteTensor* tensor, TfLiteIntArray* dims) {
+  if (refuses_resizes_ || tensor->allocation_type == kTfLiteMmapRo) {
+    std::free(dims);  // the runtime's own, whatever becomes of it
+    report(&context_, "Attempting to resize a fixed-size tensor.");
+    return kTfLiteError;
+  }
+  std::free(tensor->dims);
+  tensor->dims = dims;
+  tensor->bytes = bytes_of_tensor(*tensor);
+  if (tensor->data == nullptr) return kTfLiteOk;
+  std::free(tensor->data);
+  tensor->data = std::malloc(tensor->bytes);
+  std::memset(tensor->data, 0xa5, tensor->bytes);
+  return kTfLiteOk;
 }
 
 void Host::set(int index, const std::vector<int8_t>& values) {

@@ -65,6 +65,8 @@ class Host {
 
   // New dims for one tensor; the test calls it for each tensor that changes, then allocate().
   void resize(int tensor, const std::vector<int>& dims);
+  // Whether a kernel that wants a tensor of another shape is told no.
+  void refuse_resizes(bool refuse) { refuses_resizes_ = refuse; }
 
   TfLiteTensor& tensor(int index) { return tensors_[static_cast<size_t>(index)]; }
   TfLiteNode* node(int index);
@@ -82,6 +84,7 @@ class Host {
   struct Kernel;
 
   bool inside_partition(int tensor) const;
+  TfLiteStatus resize_from_kernel(TfLiteTensor* tensor, TfLiteIntArray* dims);
   TfLiteStatus replace(const TfLiteRegistration& registration, const TfLiteIntArray* nodes,
                        TfLiteDelegate* delegate);
   TfLiteStatus make_kernel(const TfLiteRegistration& registration, std::vector<int> nodes,
@@ -101,6 +104,7 @@ class Host {
   std::string errors_;
   TfLiteIntArray* plan_ = nullptr;
   bool claiming_ = false;  // nodes can be asked for
+  bool refuses_resizes_ = false;
 };
 
 }  // namespace int8x::host
