@@ -62,7 +62,8 @@ def shown(path: Path, epochs: int, nets: list[str]) -> str:
     rows = [row for row in load(path) if row.epochs == epochs and row.net in nets]
     rows.sort(key=lambda row: nets.index(row.net))
     columns = {name: (column.title, column.against) for name, column in COLUMNS.items()}
-    return f"{origin(path)} {epochs} epochs.\n\n{table(rows, columns)}\n\n{differences(rows, PAIRS)}\n"
+    tables = f"{table(rows, columns)}\n\n{differences(rows, PAIRS)}"
+    return f"{origin(path)} {epochs} epochs.\n\n{tables}\n"
 
 
 def print_table(path: Path, epochs: int, nets: list[str], document: Path | None) -> None:

@@ -56,10 +56,10 @@ def test_a_recurrent_layer_trains_and_exports_when_it_is_excluded(tmp_path):
     assert off(model, tmp_path / "model.tflite").max() <= 2
 
 
-KINDS_WITH_INSIDE = ["LayerNormalization", "MultiHeadAttention"]
+CHAINS = ["LayerNormalization", "MultiHeadAttention"]
 
 
-def with_inside(kind):
+def with_chain(kind):
     def body(x):
         x = L.Dense(8)(L.Reshape((8, 8))(x))
         if kind == "LayerNormalization":
@@ -71,9 +71,9 @@ def with_inside(kind):
     return nets.functional(body)
 
 
-@pytest.mark.parametrize("kind", KINDS_WITH_INSIDE)
-def test_layers_without_int8_inside_stay_float_when_excluded_by_type(kind, tmp_path):
-    model = trained(lambda: with_inside(kind), epochs=1, exclude=(getattr(L, kind),))
+@pytest.mark.parametrize("kind", CHAINS)
+def test_layers_that_are_chains_stay_float_when_excluded_by_type(kind, tmp_path):
+    model = trained(lambda: with_chain(kind), epochs=1, exclude=(getattr(L, kind),))
     assert handle_of(model).plan.unranged == []
     graph = int8x.export(model, tmp_path / "model.tflite")
     assert graph.main.operators[0].outputs[0].dtype == "INT8"
@@ -82,11 +82,16 @@ def test_layers_without_int8_inside_stay_float_when_excluded_by_type(kind, tmp_p
     assert off(model, tmp_path / "model.tflite").max() <= 2
 
 
-@pytest.mark.parametrize("kind", KINDS_WITH_INSIDE)
-def test_the_inside_of_such_layers_is_named_and_int8_when_there_is_data(kind, tmp_path):
+@pytest.mark.parametrize("layer", [L.Attention, L.GroupNormalization])
+def test_the_inside_of_other_layers_is_named_and_int8_when_there_is_data(layer, tmp_path):
+    def body(x):
+        x = L.Dense(8)(L.Reshape((8, 8))(x))
+        x = layer()([x, x]) if layer is L.Attention else layer(4)(x)
+        return L.Dense(10)(L.GlobalAveragePooling1D()(x))
+
     path = tmp_path / "model.tflite"
     with pytest.warns(UserWarning, match="no range is learned for .*export will need data"):
-        model = trained(lambda: with_inside(kind), epochs=1)
+        model = trained(lambda: nets.functional(body), epochs=1)
     with pytest.raises(QuantizeError, match=r"no range is known for .*: give data"):
         int8x.export(model, path)
     graph = int8x.export(model, path, data=X)

@@ -219,13 +219,33 @@ def test_what_fails_in_the_other_process_comes_back_with_its_message(tmp_path):
         int8x.keras.convert(model)
 
 
+def test_a_transformer_is_trained_and_exported_as_on_tensorflow(tmp_path):
+    def block(x):
+        x = L.EinsumDense("abc,cd->abd", (8, 12), bias_axes="d")(L.Reshape((8, 8))(x))
+        y = L.LayerNormalization()(x)
+        x = L.Add()([x, L.MultiHeadAttention(2, 6)(y, y, use_causal_mask=True)])
+        return nets.head(L.RMSNormalization()(x))
+
+    nets.seed()
+    model = nets.compiled(nets.functional(block), jit=True)
+    fit(model, int8x.QATCallback())
+    graph = int8x.export(model, tmp_path / "model.tflite")
+    assert {t.dtype for op in graph.main.operators for t in op.outputs} == {"INT8"}
+    apart = off(model, tmp_path / "model.tflite")
+    assert apart.max() <= 1 and (apart == 0).mean() >= 0.99
+
+
 def attention(x):
     rows = L.Reshape((8, 8))(x)
-    return nets.head(L.MultiHeadAttention(2, 4, name="heads")(rows, rows))
+    return nets.head(L.Attention(name="alone")([rows, rows]))
 
 
 REFUSED = {
-    "attention": (lambda: nets.functional(attention), {}, "MultiHeadAttention 'heads'"),
+    "attention without projections": (
+        lambda: nets.functional(attention),
+        {},
+        "Attention 'alone'",
+    ),
     "a layer of one's own": (
         lambda: nets.functional(lambda x: nets.head(Doubled(name="double")(x))),
         {},

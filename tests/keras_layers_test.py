@@ -41,6 +41,25 @@ def rows(x):
     return L.Reshape((8, 8))(x)
 
 
+def tokens(x):
+    """A row of an image is a token of twelve channels."""
+    return L.Dense(12)(rows(x))
+
+
+def attention(x, layer=None, **call):
+    x = tokens(x)
+    return (layer or L.MultiHeadAttention(2, 6))(x, x, **call)
+
+
+def block(x):
+    """A block of a transformer, normalized first."""
+    x = tokens(x)
+    y = L.LayerNormalization()(x)
+    x = L.Add()([x, L.MultiHeadAttention(2, 6)(y, y)])
+    y = L.LayerNormalization()(x)
+    return L.Add()([x, L.Dense(12)(L.Dense(24, activation="gelu")(y))])
+
+
 BODIES = {
     "Conv2D dilated": lambda x: conv(x, dilation_rate=2, padding="same"),
     "Conv1D, BatchNormalization, ReLU": lambda x: L.ReLU()(
@@ -96,6 +115,28 @@ BODIES = {
     "Resizing, nearest": lambda x: L.Resizing(9, 5, interpolation="nearest")(conv(x)),
     "ReLU up to 1": lambda x: L.ReLU(max_value=1)(conv(x)),
     "ReLU of the input": lambda x: L.ReLU()(x),
+    "LayerNormalization": lambda x: L.LayerNormalization()(tokens(x)),
+    "LayerNormalization of pixels that are all alike": lambda x: L.LayerNormalization(
+        center=False, scale=False
+    )(L.ReLU()(L.Conv2D(6, 3)(x))),
+    "RMSNormalization": lambda x: L.RMSNormalization()(tokens(x)),
+    "EinsumDense to two axes": lambda x: L.EinsumDense(
+        "abc,cde->abde", (8, 3, 5), bias_axes="de", activation="relu"
+    )(tokens(x)),
+    "EinsumDense of two axes": lambda x: L.EinsumDense("abcd,cde->abe", (3, 7))(conv(x, strides=2)),
+    "MultiHeadAttention": attention,
+    "MultiHeadAttention, causal": lambda x: attention(x, use_causal_mask=True),
+    "MultiHeadAttention, causal, Dropout": lambda x: attention(
+        x, L.MultiHeadAttention(2, 6, 5, dropout=0.2, use_bias=False), use_causal_mask=True
+    ),
+    "MultiHeadAttention's probabilities": lambda x: L.Concatenate()(
+        [
+            L.Flatten()(y)
+            for y in attention(x, L.MultiHeadAttention(2, 6), return_attention_scores=True)
+        ]
+    ),
+    "GroupQueryAttention": lambda x: attention(x, L.GroupQueryAttention(6, 4, 2)),
+    "a block of a transformer": block,
     "operators without layers": lambda x: keras.ops.relu(conv(x) + conv(x)),
 }
 

@@ -10,6 +10,7 @@ step. FULLY_CONNECTED rounds but once.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ from int8x.keras.plan import CallPlan
 from int8x.keras.ranges import Ranges
 from int8x.keras.tensors import Tensor
 
+_FULLY_CONNECTED = (keras.layers.Dense, keras.layers.EinsumDense)
 _EXPONENT = 2**23  # a float32's bits hold 127 + exponent above these
 _OFF_TIE = 2.0**-11  # of an output step: above float32's error, below any first rounding
 
@@ -41,18 +43,20 @@ class Accumulators:
         return not training or self._grid(plan, first).bits == 4
 
     def bias_error(self, plan: CallPlan, bias: Tensor) -> Tensor:
-        """What rounding adds to a bias [output channels], with BatchNormalization folded in, no
-        gradient; zero until the input has a range.
+        """What rounding adds to a bias, one number for each output channel, with BatchNormalization
+        folded in, no gradient; zero until the input has a range.
         """
         scale, _, seen = self.ranges.params(self._source(plan, False))
         step = scale * self._weight_scales(plan)
+        if len(bias.shape) > 1:
+            step = ops.reshape(ops.broadcast_to(step, (math.prod(bias.shape),)), bias.shape)
         error = ops.round(bias / step) * step - bias
         return ops.stop_gradient(ops.where(seen > 0.0, error, ops.zeros_like(error)))
 
     def folded_error(self, plan: CallPlan) -> Tensor:
         """The same for the offset of the BatchNormalization that folds into the call."""
         factor, offset = affine(plan.norm)
-        if plan.operation.use_bias:
+        if plan.operation.bias is not None:
             offset = offset + private.master_value(plan.operation.bias) * factor
         return self.bias_error(plan, offset)
 
@@ -61,7 +65,7 @@ class Accumulators:
 
         group: of the output.
         """
-        if isinstance(plan.operation, keras.layers.Dense):  # FULLY_CONNECTED
+        if isinstance(plan.operation, _FULLY_CONNECTED):
             return y
         scale_in, _, seen = self.ranges.params(self._source(plan, first))
         return self._twice(y, scale_in * self._weight_scales(plan, first), seen, group)
@@ -72,19 +76,25 @@ class Accumulators:
         below = self._twice(y, scale * slope, seen, end)
         return ops.where(x < 0.0, below, self._twice(y, scale, seen, end))
 
-    def product(self, plan: CallPlan, y: Tensor) -> Tensor:
-        """MUL of two tensors."""
-        one, _, seen = self.ranges.params(self._source(plan, True))
-        two, _, seen_too = self.ranges.params(self._source(plan, False))
-        return self._twice(y, one * two, ops.minimum(seen, seen_too), plan.end)
+    def product(
+        self, y: Tensor, one: Any, two: Any, end: Any, factor: float = 1.0, room: float = 0.0
+    ) -> Tensor:
+        """MUL or BATCH_MATMUL of two tensors; one, two, end: their groups and that of the result y,
+        which has so much room below its range. factor: the first of them was multiplied by.
+        """
+        scale, _, seen = self.ranges.params(one)
+        scale_too, _, seen_too = self.ranges.params(two)
+        step = scale * scale_too * factor
+        return self._twice(y, step, ops.minimum(seen, seen_too), end, room)
 
-    def mean(self, plan: CallPlan, y: Tensor, count: int) -> Tensor:
-        """MEAN of `count` numbers, which is a product by a multiplier shifted by log2 of them."""
-        scale_in, _, seen = self.ranges.params(self._source(plan, True))
-        assert plan.end is not None
-        scale, _, _ = self.ranges.params(plan.end)
+    def mean(self, y: Tensor, source: Any, end: Any, count: int) -> Tensor:
+        """MEAN of `count` numbers, which is a product by a multiplier shifted by log2 of them.
+        source, end: groups of the numbers and of the result y.
+        """
+        scale_in, _, seen = self.ranges.params(source)
+        scale, _, _ = self.ranges.params(end)
         shift = self._shift(scale_in / scale, count.bit_length() - 1)
-        return self._first(y, shift, seen, plan.end)
+        return self._first(y, shift, seen, end)
 
     def rescaled(self, plan: CallPlan, terms: list[Tensor]) -> list[Tensor]:
         """Tensors that are joined on another grid than their own, by QUANTIZE."""
@@ -96,32 +106,36 @@ class Accumulators:
         return moved
 
     def affine(
-        self, plan: CallPlan, x: Tensor, factor: Tensor, offset: Tensor, scale: Tensor
+        self, source: int, end: Any, x: Tensor, factor: Tensor, offset: Tensor, scale: Tensor
     ) -> Tensor:
         """x * factor + offset as a depthwise convolution of one point, factor being on the grid of
-        `scale`.
+        `scale`. source, end: groups of x and of the result.
         """
-        scale_in, _, seen = self.ranges.params(self._source(plan, True))
+        scale_in, _, seen = self.ranges.params(source)
         step = scale_in * scale
         y = x * factor + ops.where(seen > 0.0, ops.round(offset / step) * step, offset)
-        return self._twice(y, step, seen, plan.end)
+        return self._twice(y, step, seen, end)
 
-    def _twice(self, y: Tensor, step: Tensor, seen: Tensor, group: Any) -> Tensor:
+    def _twice(
+        self, y: Tensor, step: Tensor, seen: Tensor, group: Any, room: float = 0.0
+    ) -> Tensor:
         """y, a multiple of `step`, after the first of two roundings. seen: 0 while there is no
         step.
         """
-        scale, _, _ = self.ranges.params(group)
-        return self._first(y, self._shift(step / scale, 0), seen, group)
+        scale, _, _ = self.ranges.params(group, room)
+        return self._first(y, self._shift(step / scale, 0), seen, group, room)
 
     def _shift(self, ratio: Tensor, more: int) -> Tensor:
         """s of ratio = m * 2^-s, m in [1/2, 1), and `more`, at least 0."""
         return ops.maximum(126 + more - tensors.bits_of(ratio) // _EXPONENT, 0)
 
-    def _first(self, y: Tensor, shift: Tensor, seen: Tensor, group: Any) -> Tensor:
+    def _first(
+        self, y: Tensor, shift: Tensor, seen: Tensor, group: Any, room: float = 0.0
+    ) -> Tensor:
         """y rounded at 2^-shift of an output step, halves on their way to the second rounding moved
         off the tie; the gradient passes through.
         """
-        scale, _, seen_out = self.ranges.params(group)
+        scale, _, seen_out = self.ranges.params(group, room)
         grid = scale * tensors.float_of((127 - shift) * _EXPONENT)
         wide = ops.cast(y, "float32")
         rounded = ops.sign(wide) * (ops.floor(ops.abs(wide) / grid + 0.5) * grid + scale * _OFF_TIE)

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from int8x.keras import fake_quant, kinds, private, tensors
+from int8x.keras import chains, fake_quant, kinds, private, projections, tensors
 from int8x.keras.accumulators import Accumulators
 from int8x.keras.kernel_grids import KernelGrid, KernelGrids
 from int8x.keras.norms import affine, by_channel
@@ -78,9 +78,9 @@ class Forward:
         if self._learns(site):
             from int8x.keras import learned  # of TensorFlow alone
 
-            reach, _ = self.ranges.reach(site.group)
+            reach, _ = self.ranges.reach(site.group, site.room)
             return learned.learned_activation(x, reach, self.bits)
-        scale, zero_point, seen = self.ranges.params(site.group)
+        scale, zero_point, seen = self.ranges.params(site.group, site.room)
         scale, zero_point = ops.stop_gradient(scale), ops.stop_gradient(zero_point)
         if site.average:
             rounded = fake_quant.fake_quant_average(x, scale, zero_point)
@@ -91,6 +91,38 @@ class Forward:
         if self.watch is not None:
             self.watch(site, x, rounded)
         return ops.where(seen > 0.0, rounded, x)
+
+    @property
+    def exporting(self) -> bool:
+        """Whether the run under way is one for the file."""
+        return self.run.mode == EXPORT
+
+    @property
+    def inferring(self) -> bool:
+        """Whether it neither trains nor exports."""
+        return self.run.mode == INFER
+
+    def grid(self, site: Site) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The step, the least and the greatest real of a site's grid, no gradients, and the batches
+        seen: without any the rest means nothing.
+        """
+        if self.exporting:
+            scale, zero_point = self.ranges.constants(site)
+            numbers = (scale, *fake_quant.ends(scale, zero_point, self.bits), 1.0)
+            return tuple(ops.convert_to_tensor(number, "float32") for number in numbers)
+        scale, zero_point, seen = self.ranges.params(site.group, site.room)
+        low, high = fake_quant.ends(scale, zero_point, self.bits)
+        return tuple(map(ops.stop_gradient, (scale, low, high, seen)))
+
+    def multiplied(self, x: Tensor, factor: float, group: int | None) -> Tensor:
+        """x of a group times a constant: the same integers, steps as many times as large."""
+        y = x * ops.cast(factor, x.dtype)
+        if group is None or not self.exporting:
+            return y
+        with tensors.outside_trace():
+            scale, zero_point, _ = self.ranges.params(group)
+            grid = float(fake_quant.short_scale(scale * factor)), int(zero_point)
+        return fake_quant.marker(y, *grid, self.bits)
 
     def _traces_training(self) -> bool:
         """Whether what is known now holds as long as this trace is used: until a switch turns."""
@@ -132,6 +164,8 @@ class Forward:
         if plan.kind == kinds.FLOAT:
             y = original(*args, **kwargs)
             return _mark_float(y) if exporting and plan.last else y
+        if plan.kind == kinds.ATTENTION:
+            return chains.attended(self, plan, *args, **kwargs)
         if plan.kind == kinds.WEIGHTS:
             y = self._weights(plan, original, args, kwargs)
         elif plan.kind == kinds.SEPARABLE:
@@ -140,6 +174,8 @@ class Forward:
             y = self._merge(plan, args[0])
         elif plan.kind in (kinds.NORM, kinds.AFFINE):
             y = self._affine(plan, original, args, kwargs)
+        elif plan.kind == kinds.LAYER_NORM:
+            y = chains.normalized(self, plan, args[0])
         elif exporting and isinstance(plan.operation, keras.layers.UpSampling2D):
             from int8x.keras import free_sizes  # exports run on TensorFlow
 
@@ -187,20 +223,29 @@ class Forward:
                 return y
             return y + ops.cast(self.accumulators.folded_error(plan.folds_into), y.dtype)
         factor, offset = affine(layer)
-        axes = () if self.per_tensor or not len(factor.shape) else (0,)
-        rounded = fake_quant.fake_quant_weight(factor, axes)
-        if self.run.mode == EXPORT:
-            return _depthwise(x, rounded, offset)
         if own and not self.per_tensor:  # a factor alone on its grid is as good as exact
             return original(*args, **kwargs)
-        wide = ops.cast(x, "float32")
         if own:
             y = original(*args, **kwargs)
-            return y + ops.cast(wide * ops.stop_gradient(rounded - factor), y.dtype)
-        if not self._sees_products(plan):
-            return ops.cast(wide * rounded + offset, x.dtype)
+            error = ops.stop_gradient(fake_quant.fake_quant_weight(factor, ()) - factor)
+            return y + ops.cast(ops.cast(x, "float32") * error, y.dtype)
+        return ops.cast(self.scaled(plan, x, factor, offset, plan.sources[0]), x.dtype)
+
+    def scaled(
+        self, plan: CallPlan, x: Tensor, factor: Tensor, offset: Tensor, source: int | None
+    ) -> Tensor:
+        """x, of the group `source`, times a factor plus an offset for each channel, in float32: a
+        1x1 depthwise convolution.
+        """
+        axes = () if self.per_tensor or not len(factor.shape) else (0,)
+        rounded = fake_quant.fake_quant_weight(factor, axes)
+        if self.exporting:
+            return _depthwise(x, rounded, offset)
+        wide = ops.cast(x, "float32")
+        if source is None or not self.sees_products(plan):
+            return wide * rounded + offset
         scale = fake_quant.weight_scale(factor, axes)
-        return ops.cast(self.accumulators.affine(plan, wide, rounded, offset, scale), x.dtype)
+        return self.accumulators.affine(source, plan.end, wide, rounded, offset, scale)
 
     def _normalizes_batches(self, layer: Any, kwargs: dict[str, Any]) -> bool:
         training = kwargs.get("training")
@@ -241,7 +286,7 @@ class Forward:
         layer = plan.operation
         kernel, offset = self._kernel(plan, "kernel")
         mapping = [(layer.kernel, kernel)]
-        bias = layer.bias if layer.use_bias else None
+        bias = getattr(layer, "bias", None)
         if offset is not None and bias is not None:
             factor, _ = affine(plan.norm)
             mapping.append((bias, bias * factor + offset))
@@ -252,12 +297,14 @@ class Forward:
         exporting = self.run.mode == EXPORT
         flat = exporting and isinstance(layer, keras.layers.Dense) and len(x.shape) > 2
         if flat:  # the converter makes a matrix product of higher rank partly uint8
-            sizes, x = _outer_sizes(x), ops.reshape(x, (-1, x.shape[-1]))
+            sizes, x = projections.outer_sizes(x), ops.reshape(x, (-1, x.shape[-1]))
         if exporting:
             from int8x.keras import free_sizes  # exports run on TensorFlow
 
             if free_sizes.is_split(layer, x):
                 original = functools.partial(free_sizes.dilated, layer)
+            elif isinstance(layer, keras.layers.EinsumDense):
+                original = functools.partial(projections.product, layer)
         activation = private.swap_attribute(layer, "activation", None)
         try:
             with private.substituted(mapping):
@@ -327,7 +374,7 @@ class Forward:
             return y
         return self.accumulators.requantized(plan, y, site.group, first)
 
-    def _sees_products(self, plan: CallPlan) -> bool:
+    def sees_products(self, plan: CallPlan) -> bool:
         """Whether operators without a kernel round here as the file's do: when nothing is trained,
         of 8 bits, between grids that are known.
         """
@@ -342,7 +389,7 @@ class Forward:
         kwargs: dict[str, Any],
     ) -> Any:
         """A call that its plan does not change, but for how its operator rounds."""
-        seen = bool(args) and kwargs.get("mask") is None and self._sees_products(plan)
+        seen = bool(args) and kwargs.get("mask") is None and self.sees_products(plan)
         if seen and plan.kind == kinds.JOIN and isinstance(args[0], (list, tuple)):
             return original(self.accumulators.rescaled(plan, list(args[0])), *args[1:], **kwargs)
         if kinds.is_operation(plan.operation, "Silu"):
@@ -352,9 +399,9 @@ class Forward:
         if seen and slope:
             return self.accumulators.leaky(args[0], y, slope, plan.sources[-1], plan.end)
         if seen and isinstance(plan.operation, keras.layers.Multiply) and len(plan.sources) == 2:
-            return self.accumulators.product(plan, y)
+            return self.accumulators.product(y, *plan.sources, plan.end)
         count = _averaged(plan.operation, args[0]) if seen else 0
-        return self.accumulators.mean(plan, y, count) if count else y
+        return self.accumulators.mean(y, plan.sources[0], plan.end, count) if count else y
 
     def _activate(self, plan: CallPlan, activation: Callable[..., Any] | None, y: Tensor) -> Tensor:
         source = None
@@ -370,21 +417,13 @@ class Forward:
         LOGISTIC and MUL, the first is rounded.
         """
         name = kinds.activation_name(activation)
-        if name == "leaky_relu" and source is not None and self._sees_products(plan):
+        if name == "leaky_relu" and source is not None and self.sees_products(plan):
             return self.accumulators.leaky(x, activation(x), _SLOPE, source, plan.end)
         if name != "silu" or self.run.mode == EXPORT:
             return activation(x)
         grid = kinds.FIXED_GRIDS[self.bits]["sigmoid"]
         scale, zero_point = (ops.convert_to_tensor(number, "float32") for number in grid)
         return x * fake_quant.fake_quant(ops.sigmoid(x), scale, zero_point, self.bits)
-
-
-def _outer_sizes(x: Tensor) -> tuple[Any, ...]:
-    """The sizes of x but the last; -1 is a single one that is not known."""
-    known = tuple(x.shape[:-1])
-    if known.count(None) > 1:
-        return tuple(ops.shape(x)[:-1])
-    return tuple(-1 if size is None else size for size in known)
 
 
 def _slope(operation: Any) -> float:
@@ -426,4 +465,4 @@ def _depthwise(x: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
     y = tf.nn.depthwise_conv2d(flat, kernel, (1, 1, 1, 1), "VALID") + ops.broadcast_to(
         offset, [channels]
     )
-    return y if len(x.shape) == 4 else ops.reshape(y, (-1, *x.shape[1:]))
+    return y if len(x.shape) == 4 else ops.reshape(y, (*projections.outer_sizes(x), channels))

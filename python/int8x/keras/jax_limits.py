@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from int8x.keras import kinds, private
+from int8x.keras.attention import core_of
 from int8x.keras.layer_wrapper import LayerWrapper
 from int8x.keras.prunable import excluded
 from int8x.keras.settings import Settings
@@ -74,4 +75,4 @@ def _check_structure(model: keras.Model) -> None:
 def _carried(operation: Any) -> bool:
     if isinstance(operation, (keras.Model, *_NOTHING)):
         return True
-    return kinds.kind_of(operation) != kinds.UNKNOWN
+    return core_of(operation) is not None or kinds.kind_of(operation) != kinds.UNKNOWN

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from int8x.keras.projections import summed_axes
+
 WEIGHTS = "weights"  # kernel on a per-channel grid, bias, inline activation
 SEPARABLE = "separable"  # two kernels with a tensor between them
 NORM = "norm"  # folded into the kernel before it, else a 1x1 depthwise convolution
@@ -18,6 +20,8 @@ SAME = "same"  # moves values, output shares the input's range
 SAME_ROUNDED = "same, rounded"  # averages or interpolates on its input's grid
 JOIN = "join"  # several inputs and the output share one range
 FREE = "free"  # own range
+LAYER_NORM = "layer norm"  # a chain of operators, each with a range of its own
+ATTENTION = "attention"  # the same, between the projections of an attention layer
 FLOAT = "float"  # left in float, as `exclude` wants it
 UNKNOWN = "unknown"  # own range; what happens inside has none
 
@@ -54,8 +58,12 @@ _OPERATIONS = {
     FREE: "Mean LeakyRelu Silu Gelu HardSilu Absolute",
     RELU: "Relu Relu6",
     FIXED: "Softmax Sigmoid Tanh",
+    ATTENTION: "AttentionCore",
 }
 _L = keras.layers
+_NORMS = tuple(
+    getattr(_L, name) for name in ("LayerNormalization", "RMSNormalization") if hasattr(_L, name)
+)
 _KIND_OF_LAYER = [
     (kind, tuple(getattr(_L, name) for name in names.split())) for kind, names in _LAYERS.items()
 ]
@@ -92,6 +100,12 @@ def _resize_kind(layer: Any) -> str:
     return {"nearest": SAME, "bilinear": SAME_ROUNDED}.get(layer.interpolation, UNKNOWN)
 
 
+def _norm_kind(layer: Any) -> str:
+    """Of LayerNormalization or RMSNormalization, whose channels come last."""
+    axes = tuple(layer.axis) if isinstance(layer.axis, (list, tuple)) else (layer.axis,)
+    return LAYER_NORM if axes == (-1,) and not getattr(layer, "rms_scaling", False) else UNKNOWN
+
+
 def kind_of(operation: Any) -> str:
     """The kind of a layer or of a layer-less operation.
 
@@ -108,6 +122,10 @@ def kind_of(operation: Any) -> str:
         return FIXED
     if isinstance(operation, (_L.UpSampling2D, _L.Resizing)):
         return _resize_kind(operation)
+    if isinstance(operation, _NORMS):
+        return _norm_kind(operation)
+    if isinstance(operation, _L.EinsumDense):
+        return WEIGHTS if summed_axes(operation) else UNKNOWN
     for kind, classes in _KIND_OF_LAYER:
         if isinstance(operation, classes):
             return kind
@@ -143,4 +161,6 @@ def channel_axes(layer: Any) -> tuple[int, ...]:
         return (len(layer.kernel.shape) - 2, len(layer.kernel.shape) - 1)
     if isinstance(layer, (_L.Conv1DTranspose, _L.Conv2DTranspose)):
         return (len(layer.kernel.shape) - 2,)
+    if isinstance(layer, _L.EinsumDense):
+        return tuple(range(summed_axes(layer), len(layer.kernel.shape)))
     return (len(layer.kernel.shape) - 1,)

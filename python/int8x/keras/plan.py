@@ -15,7 +15,8 @@ from typing import Any
 
 import keras
 
-from int8x.keras import kinds
+from int8x.keras import chains, kinds
+from int8x.keras.attention import AttentionCore
 from int8x.keras.trace import RAW, Record
 
 
@@ -37,6 +38,7 @@ class Site:
     observe: bool = True
     in_training: bool = True
     average: bool = False  # the tensor holds averages of points on the site's own grid
+    room: float = 0.0  # by how much the grid reaches below the range
 
 
 @dataclass
@@ -46,7 +48,8 @@ class CallPlan:
     `sources` are the groups of the tensors that its operators read, of a separable convolution that
     of each kernel's, None for one that is not rounded; `middle` lies between those two kernels,
     `inner` before an inline activation that does not fuse, `partial` are the sums (or products) on
-    the way of an Add (or Multiply) of more than two tensors; `end` is the group in which the
+    the way of an Add (or Multiply) of more than two tensors, `inside` the tensors by name of a
+    layer that is a chain of operators; `end` is the group in which the
     operator of a call without a kernel ends.
     """
 
@@ -56,6 +59,7 @@ class CallPlan:
     middle: Site | None = None
     inner: Site | None = None
     partial: list[Site] = field(default_factory=list)
+    inside: dict[str, Site] = field(default_factory=dict)
     outputs: dict[int, Site] = field(default_factory=dict)
     norm: Any = None  # the BatchNormalization that folds into this call's kernel
     folds_into: CallPlan | None = None  # this call is such a BatchNormalization
@@ -93,7 +97,11 @@ class Plan:
 
 def _parts(call: CallPlan) -> list[dict[int, Site]]:
     inside = {
-        number: site for number, site in enumerate((call.middle, call.inner, *call.partial)) if site
+        number: site
+        for number, site in enumerate(
+            (call.middle, call.inner, *call.partial, *call.inside.values())
+        )
+        if site
     }
     return [call.inputs, inside, call.outputs]
 
@@ -231,6 +239,8 @@ class _Planner:
             plan = self.plan.calls[number]
             if plan.kind not in (kinds.WEIGHTS, kinds.SEPARABLE) or _activation(plan) != "linear":
                 continue
+            if isinstance(call.operation, keras.layers.EinsumDense) and _makes_axes(call.operation):
+                continue
             reader = self._only_reader(call.outputs[0])
             if reader is None or self.plan.calls[reader].kind != kinds.NORM:
                 continue
@@ -249,6 +259,9 @@ class _Planner:
             grid = _output_grid(plan, self.bits)
             if grid is not None:
                 self.groups.fix(call.outputs[0], grid)
+            if plan.kind == kinds.ATTENTION:
+                for scores in call.outputs[1:]:
+                    self.groups.fix(scores, kinds.FIXED_GRIDS[self.bits]["softmax"])
         for call, plan in calls:
             if (
                 plan.kind == kinds.JOIN
@@ -292,6 +305,10 @@ class _Planner:
                 plan.partial.append(
                     self._inside(call.operation, f"partial{call.turn}_{number_of_terms}")
                 )
+        for name, grid in chains.tensors(plan.operation, plan.kind, self.bits).items():
+            host, name_there = self._host(number, f"{name}{call.turn}")
+            site = self._inside(host, name_there)
+            plan.inside[name] = replace(site, fixed=grid, observe=grid is None)
         if plan.kind == kinds.UNKNOWN and call.outputs != call.inputs:
             self.plan.unranged.append(
                 f"the inside of {type(call.operation).__name__} {call.operation.name!r}"
@@ -302,7 +319,8 @@ class _Planner:
             joined = plan.kind == kinds.JOIN and self.groups.find(
                 call.inputs[0]
             ) == self.groups.find(value)
-            if plan.kind == kinds.SAME or joined:
+            scores = plan.kind == kinds.ATTENTION and position > 0  # rounded inside
+            if plan.kind == kinds.SAME or joined or scores:
                 continue
             host, name = self._host(number, f"output{call.turn}_{position}")
             site = self._site(value, host, name, observe=plan.kind != kinds.SAME_ROUNDED)
@@ -324,6 +342,8 @@ class _Planner:
 
     def _host(self, number: int, name: str) -> tuple[keras.Layer, str]:
         operation = self.record.calls[number].operation
+        if isinstance(operation, AttentionCore):
+            return operation.layer, name
         if isinstance(operation, keras.Layer):
             return operation, name
         return self._layer_before(number), f"call{number}_{name}"
@@ -345,6 +365,11 @@ class _Planner:
 
 def _activation(plan: CallPlan) -> str:
     return kinds.activation_name(plan.operation.activation)
+
+
+def _makes_axes(layer: keras.layers.EinsumDense) -> bool:
+    """Whether a layer's channels lie on several axes; BatchNormalization's lie on the last."""
+    return len(kinds.channel_axes(layer)) > 1
 
 
 def _output_grid(plan: CallPlan, bits: int) -> tuple[float, int] | None:

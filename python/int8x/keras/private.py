@@ -18,6 +18,7 @@ import keras
 from keras.src.backend.common.stateless_scope import get_stateless_scope
 
 from int8x.keras import heap
+from int8x.keras.attention import AttentionCore
 
 OLDEST = (3, 8)
 _CHOOSE = "set KERAS_BACKEND=tensorflow before Keras is imported"
@@ -119,17 +120,25 @@ def input_struct(model: keras.Model) -> Any:
 
 def is_patched(operation: Any) -> bool:
     """Whether `call` of this very instance was replaced."""
-    return "call" in vars(operation)
+    owner, name = _method(operation)
+    return name in vars(owner)
 
 
 def patch_call(operation: Any, call: Callable[..., Any]) -> None:
     """Replaces `operation.call` on the instance alone, past Keras's tracking."""
-    object.__setattr__(operation, "call", call)
+    owner, name = _method(operation)
+    object.__setattr__(owner, name, call)
 
 
 def restore_call(operation: Any) -> None:
     """Takes the replacement away; the class's method is in force again."""
-    vars(operation).pop("call", None)
+    owner, name = _method(operation)
+    vars(owner).pop(name, None)
+
+
+def _method(operation: Any) -> tuple[Any, str]:
+    """The object and the name of the method that an operation is called by."""
+    return operation.method if isinstance(operation, AttentionCore) else (operation, "call")
 
 
 def swap_attribute(layer: keras.Layer, name: str, value: Any) -> Any:

@@ -114,9 +114,10 @@ class Ranges:
         variable = self.variable(site)
         variable.assign(updated(private.master_value(variable), x))
 
-    def reach(self, group: int) -> tuple[Tensor, Tensor]:
-        """How far a group with ranges of its own reaches, the union of its sites' ranges, and the
-        batches seen: [2], at least zero, the range is [-reach[0], reach[1]]; of 16 bits both equal.
+    def reach(self, group: int, room: float = 0.0) -> tuple[Tensor, Tensor]:
+        """How far a group with ranges of its own reaches, the union of its sites' ranges with so
+        much room below, and the batches seen: [2], at least zero, the range is [-reach[0],
+        reach[1]]; of 16 bits both equal.
         """
         each, counts = [], []
         for site in self.members[group]:
@@ -130,18 +131,22 @@ class Ranges:
         reach, seen = each[0], counts[0]
         if len(each) > 1:
             reach, seen = ops.max(ops.stack(each), axis=0), ops.max(ops.stack(counts))
+        if room:
+            reach = reach + ops.convert_to_tensor([room, 0.0], reach.dtype)
         if self.bits == 16:
             reach = ops.maximum(reach, ops.flip(reach, axis=0))
         return reach, seen
 
-    def params(self, group: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Scale, zero point, batches seen: the union of the sites' ranges, or TFLite's own grid."""
+    def params(self, group: int, room: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+        """Scale, zero point, batches seen: the union of the sites' ranges, with so much room below,
+        or TFLite's own grid.
+        """
         if group in self.grids:
             scale, zero_point = self.grids[group]
             numbers = (scale, float(zero_point), 1.0)
             scale, zero_point, seen = (ops.convert_to_tensor(n, "float32") for n in numbers)
             return scale, zero_point, seen
-        reach, seen = self.reach(group)
+        reach, seen = self.reach(group, room)
         below, above = ops.unstack(reach)
         return *fake_quant.reach_params(below, above, self.bits), seen
 
@@ -166,7 +171,7 @@ class Ranges:
     def constants(self, site: Site) -> tuple[float, int]:
         """Scale and zero point of a site's group as numbers; ValueError when no batch was seen."""
         with tensors.outside_trace():
-            scale, zero_point, seen = self.params(site.group)
+            scale, zero_point, seen = self.params(site.group, site.room)
             if not float(seen):
                 raise ValueError(
                     f"{site.host.name}/{site.name}: a range learned in training was wanted, "

@@ -65,7 +65,7 @@ def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Re
         def call(*args: Any, **kwargs: Any) -> Any:
             here = tf.compat.v1.get_default_graph()
             tensors = float_tensors((args, kwargs))
-            if here is not current[0] or any(t.graph is not here for t in tensors):
+            if here is not current[0] or any(_is_of_another(t, here) for t in tensors):
                 raise ValueError(
                     f"{type(operation).__name__} {operation.name!r} runs inside a loop: "
                     "QATCallback trains layers that are called directly, not recurrent ones; "
@@ -132,7 +132,10 @@ def _number(
     def resolve(tensor: tf.Tensor) -> int:
         transposed = False
         while (
-            tensor.ref() not in values and tensor.op.name not in owner and tensor.op.type in VIEWS
+            tensor.ref() not in values
+            and tf.is_symbolic_tensor(tensor)
+            and tensor.op.name not in owner
+            and tensor.op.type in VIEWS
         ):
             transposed = transposed or tensor.op.type == "Transpose"
             tensor = tensor.op.inputs[0]
@@ -144,6 +147,8 @@ def _number(
     def made_by(tensor: tf.Tensor) -> int:
         if tensor.ref() in values:
             return values[tensor.ref()]
+        if not tf.is_symbolic_tensor(tensor):  # a constant of a Functional model's
+            return new_value(tensor, RAW)
         for source in tensor.op.inputs:
             if source.dtype.is_floating and not _constant(source):
                 value = resolve(source)
@@ -167,6 +172,11 @@ def _number(
     result.outputs = [resolve(t) for t in outputs]
     result.raw = sorted(set(result.raw))
     return result
+
+
+def _is_of_another(tensor: tf.Tensor, graph: tf.Graph) -> bool:
+    """Whether a tensor belongs to another graph than this; one with a value belongs to none."""
+    return tf.is_symbolic_tensor(tensor) and tensor.graph is not graph
 
 
 def _constant(tensor: tf.Tensor) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 import keras
 
 from int8x.keras import private
+from int8x.keras.attention import core_of
 
 RAW = -1  # stands for "a TensorFlow operator outside every layer" where a call's number is expected
 
@@ -85,6 +86,10 @@ def recording(
         if id(operation) in whole
         for inner in private.all_layers(operation)
     }
+    cores = [core_of(operation) for operation in operations if id(operation) not in whole | inside]
+    for core in filter(None, cores):
+        operations.append(core)
+        inside |= {id(layer) for layer in core.inner_layers}
     patched: list[tuple[Any, Any]] = []
     try:
         for operation in operations:
