@@ -165,6 +165,22 @@ def test_an_unknown_layer_is_named():
     assert plan.unranged == ["the inside of GroupNormalization 'gn'"]
 
 
+class Gain(L.Layer):
+    """A layer of one operator: its result is rounded, and it has no inside."""
+
+    def build(self, shape):
+        self.gain = self.add_weight(shape=shape[-1:], initializer="ones")
+
+    def call(self, x):
+        return x * self.gain
+
+
+def test_a_layer_of_one_operator_has_no_inside():
+    plan = plan_of(nets.functional(lambda x: L.Dense(4)(Gain()(L.Dense(5)(L.Flatten()(x))))))
+    assert plan.unranged == []
+    assert [call.kind for call in plan.calls][-2] == kinds.UNKNOWN
+
+
 def test_sums_of_three_are_rounded_on_the_way():
     plan = plan_of(nets.functional(lambda x: L.Add()([L.Conv2D(2, 3)(x) for _ in range(3)])))
     assert len(plan.calls[-1].partial) == 1

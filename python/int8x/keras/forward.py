@@ -423,7 +423,10 @@ class Forward:
             return activation(x)
         grid = kinds.FIXED_GRIDS[self.bits]["sigmoid"]
         scale, zero_point = (ops.convert_to_tensor(number, "float32") for number in grid)
-        return x * fake_quant.fake_quant(ops.sigmoid(x), scale, zero_point, self.bits)
+        y = x * fake_quant.fake_quant(ops.sigmoid(x), scale, zero_point, self.bits)
+        if source is None or not self.sees_products(plan):
+            return y
+        return self.accumulators.scaled(y, grid[0], source, plan.end)
 
 
 def _slope(operation: Any) -> float:

@@ -309,7 +309,7 @@ class _Planner:
             host, name_there = self._host(number, f"{name}{call.turn}")
             site = self._inside(host, name_there)
             plan.inside[name] = replace(site, fixed=grid, observe=grid is None)
-        if plan.kind == kinds.UNKNOWN and call.outputs != call.inputs:
+        if plan.kind == kinds.UNKNOWN and call.outputs != call.inputs and not call.single:
             self.plan.unranged.append(
                 f"the inside of {type(call.operation).__name__} {call.operation.name!r}"
             )

@@ -168,10 +168,18 @@ def _number(
         ):  # an identity (Dropout at inference) gives its very input: it reads nothing
             for value in seen:
                 result.readers[value].append(number)
-        result.calls.append(Call(call.operation, call.turn, tuple(seen), tuple(made)))
+        computing = [op for op in operators[call.first : call.last] if _computes(op)]
+        single = len(computing) == 1
+        result.calls.append(Call(call.operation, call.turn, tuple(seen), tuple(made), single))
     result.outputs = [resolve(t) for t in outputs]
     result.raw = sorted(set(result.raw))
     return result
+
+
+def _computes(operator: tf.Operation) -> bool:
+    """Whether an operator makes floating numbers, and neither views nor holds them."""
+    holds = operator.type in VIEWS or operator.type in ("Const", "ReadVariableOp")
+    return not holds and any(tensor.dtype.is_floating for tensor in operator.outputs)
 
 
 def _is_of_another(tensor: tf.Tensor, graph: tf.Graph) -> bool:

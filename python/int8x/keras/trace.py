@@ -24,12 +24,16 @@ RAW = -1  # stands for "a TensorFlow operator outside every layer" where a call'
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a leaf operation, the `turn`-th in a run; inputs and outputs are values."""
+    """One call of a leaf operation, the `turn`-th in a run; inputs and outputs are values.
+
+    `single`: it is one operator of TensorFlow, whose result is its own: it has no inside.
+    """
 
     operation: Any
     turn: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    single: bool = False
 
 
 @dataclass
