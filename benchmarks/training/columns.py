@@ -13,7 +13,7 @@ import numpy as np
 from quality.case import Case, accuracy
 from quality.environments import environment
 from quality.peers import tensorflow
-from training import emotions
+from training import emotions, ordered
 from training.fit import fit, images
 from training.sources import PACKAGE, fingerprint, imported
 from training.start import Start
@@ -24,6 +24,7 @@ PRUNING_RAMP = 0.25  # of the steps: what is left needs time to learn
 LONG = 3  # times the epochs of the others
 HERE = Path(__file__).parent
 _TRAINING = frozenset(HERE / name for name in ("nets.py", "fit.py", "start.py"))
+_ORDERED = frozenset({HERE / "ordered.py"})
 _QUANTIZER = _TRAINING | imported("int8x.exporter")
 _QAT = _QUANTIZER | imported("int8x.keras.qat_callback")
 _PRUNING = _QAT | imported("int8x.keras.pruning_callback")
@@ -60,15 +61,15 @@ def _ptq_int8x(start: Start) -> bytes:
         return int8x.quantize(source, data=case.calibration).to_bytes()
 
 
-def _tf_keras(start: Start, kind: str) -> bytes:
+def _tf_keras(start: Start, kind: str, order: tuple[str, ...] = ()) -> bytes:
     """In the pinned environment `tfmot`, on the same architecture and weights in tf_keras; kind:
-    "float", or "qat", which is TFMOT's.
+    "float", or "qat", which is TFMOT's. order: of the batches, its own or ("ordered",).
     """
     with tempfile.TemporaryDirectory() as folder:
         weights, output = Path(folder) / "weights.npz", Path(folder) / "out.tflite"
         np.savez(weights, *start.model().get_weights())
         arguments = (start.net, str(start.seed), str(start.epochs), str(weights), str(output))
-        run_tfmot(kind, *arguments)
+        run_tfmot(kind, *arguments, *order)
         return output.read_bytes()
 
 
@@ -92,6 +93,18 @@ def _trained(start: Start, **settings: Any) -> bytes:
     model = start.model()
     start.fit(model, int8x.QATCallback(**settings))
     return _exported(model)
+
+
+def _ordered(start: Start, quantized: bool) -> bytes:
+    """The float column, or QAT, with the batches that tf_keras then sees too."""
+    import int8x
+    import keras
+    from int8x.keras.conversion import to_bytes
+
+    model = start.model()
+    callbacks = (int8x.QATCallback(),) if quantized else ()
+    ordered.fit(keras, model, start.seed, start.epochs, callbacks)
+    return _exported(model) if quantized else to_bytes(model)
 
 
 def _float_again(start: Start, rate: float, length: int) -> bytes:
@@ -170,6 +183,13 @@ def _of_tf_keras(title: str, kind: str) -> Column:
     return Column(title, made, _TRAINING | {HERE / "run_tfmot.py"})
 
 
+def _in_one_order(title: str, make: Callable[..., bytes], **settings: Any) -> Column:
+    more = {HERE / "run_tfmot.py"} if make is _tf_keras else _QAT
+    made = functools.partial(make, **settings)
+    against = "" if make is _ordered and not settings["quantized"] else "float_ordered"
+    return Column(title, made, _TRAINING | _ORDERED | more, against)
+
+
 def _qat(title: str, **settings: Any) -> Column:
     return Column(title, functools.partial(_trained, **settings), _QAT)
 
@@ -196,6 +216,16 @@ COLUMNS = {
     "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _QUANTIZER),
     "qat_tfmot": _of_tf_keras("QAT, TFMOT", "qat"),
     "qat_average": _qat("QAT, int8x average", ranges="average"),
+    "float_ordered": _in_one_order("float, batches in one order", _ordered, quantized=False),
+    "float_tf_keras_ordered": _in_one_order(
+        "float in tf_keras, the same order", _tf_keras, kind="float", order=("ordered",)
+    ),
+    "qat_tfmot_ordered": _in_one_order(
+        "QAT, TFMOT, the same order", _tf_keras, kind="qat", order=("ordered",)
+    ),
+    "qat_average_ordered": _in_one_order(
+        "QAT, int8x average, the same order", _ordered, quantized=True
+    ),
     "qat_lsq": _qat("QAT, int8x lsq", ranges="lsq"),
     "int4_average": _qat("INT4 + QAT average", weight_bits=4),
     "int4_lsq": _qat("INT4 + QAT lsq", weight_bits=4, ranges="lsq"),
@@ -219,4 +249,6 @@ PAIRS = {
     "QAT, int8x average - TFMOT": ("qat_average", "qat_tfmot"),
     "float, in tf_keras - float": ("float_tf_keras", "float"),
     "QAT, TFMOT - float, in tf_keras": ("qat_tfmot", "float_tf_keras"),
+    "the same batches: QAT, int8x average - TFMOT": ("qat_average_ordered", "qat_tfmot_ordered"),
+    "the same batches: float, in tf_keras - float": ("float_tf_keras_ordered", "float_ordered"),
 }

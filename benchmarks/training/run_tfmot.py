@@ -1,7 +1,7 @@
 """TFMOT's column and its step time, and float training in tf_keras, in the environment `tfmot`:
 
-run_tfmot.py qat NET SEED EPOCHS WEIGHTS.npz OUTPUT.tflite
-run_tfmot.py float NET SEED EPOCHS WEIGHTS.npz OUTPUT.tflite
+run_tfmot.py qat NET SEED EPOCHS WEIGHTS.npz OUTPUT.tflite [ordered]
+run_tfmot.py float NET SEED EPOCHS WEIGHTS.npz OUTPUT.tflite [ordered]
 run_tfmot.py steps NET      prints the median seconds of a float and of a QAT step
 """
 
@@ -14,20 +14,23 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
+from training import ordered
 from training.fit import fit
 from training.nets import NETS
 from training.steps import time_steps
 
+_FITS = {"": fit, "ordered": ordered.fit}
 
-def _float(net: str, seed: str, epochs: str, weights: str, output: str) -> None:
+
+def _float(net: str, seed: str, epochs: str, weights: str, output: str, order: str = "") -> None:
     model = _model(net, weights)
-    fit(tf_keras, model, int(seed), int(epochs))
+    _FITS[order](tf_keras, model, int(seed), int(epochs))
     Path(output).write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
 
 
-def _qat(net: str, seed: str, epochs: str, weights: str, output: str) -> None:
+def _qat(net: str, seed: str, epochs: str, weights: str, output: str, order: str = "") -> None:
     model = tfmot.quantization.keras.quantize_model(_model(net, weights))
-    fit(tf_keras, model, int(seed), int(epochs))
+    _FITS[order](tf_keras, model, int(seed), int(epochs))
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
