@@ -10,6 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from int8_runs import quantized
 from int8x.errors import QuantizeError
+from int8x.keras import kinds
 from int8x.keras.handle import equalize_model, handle_of
 from keras import layers as L
 
@@ -271,3 +272,56 @@ def test_channels_before_a_normalization_are_not_evened_out():
     before = model.predict(X, verbose=0)
     equalize_model(model)
     np.testing.assert_array_equal(model.predict(X, verbose=0), before)
+
+
+def wrapped(wrap):
+    inputs = keras.Input((LENGTH, 6))
+    x = wrap(L.Dense(SIZE))(inputs)
+    x = x + wrap(L.MultiHeadAttention(2, 6, name="heads"))(x, x, use_causal_mask=True)
+    x = wrap(L.LayerNormalization())(x)
+    return keras.Model(inputs, wrap(L.Dense(3))(L.GlobalAveragePooling1D()(x)))
+
+
+def test_wrapped_attention_is_trained_saved_and_exported_as_plain_attention(tmp_path):
+    files = []
+    for wrap in (lambda layer: layer, int8x.keras.QATWrapper):
+        keras.backend.clear_session()  # or names count on
+        nets.seed()
+        model = trained(wrapped(wrap))
+        files.append(int8x.export(model, tmp_path / "model.tflite").to_bytes())
+    assert files[0] == files[1]
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    int8x.keras.attach(again)
+    again.load_weights(tmp_path / "model.keras")
+    assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    int8x.export(again, tmp_path / "again.tflite")
+    assert apart(model, tmp_path / "again.tflite", X).max() <= 1
+
+
+def test_attention_that_is_not_wrapped_stays_in_float_among_wrappers(tmp_path):
+    nets.seed()
+
+    def wrap(layer):
+        return layer if layer.name == "heads" else int8x.keras.QATWrapper(layer)
+
+    model = trained(wrapped(wrap))
+    recipe = {"name": "mixed", "compute": "int8", "allow_float": True}
+    graph = int8x.export(model, tmp_path / "model.tflite", recipe=recipe)
+    assert "BATCH_MATMUL" in floats(graph)
+
+
+def test_wrappers_tell_layers_of_one_name_in_two_attentions_apart_or_refuse(tmp_path):
+    def two(wrap):
+        inputs = keras.Input((LENGTH, 6))
+        x = int8x.keras.QATWrapper(L.Dense(SIZE))(inputs)
+        x = x + int8x.keras.QATWrapper(L.MultiHeadAttention(2, 6, name="first"))(x, x)
+        x = x + wrap(L.MultiHeadAttention(2, 6, name="second"))(x, x)
+        return keras.Model(inputs, head(x))
+
+    nets.seed()
+    model = trained(two(lambda layer: layer))
+    kept = {call.operation.name for call in handle_of(model).plan.calls if call.kind == kinds.FLOAT}
+    assert {"second"} <= kept and not {"first", "query"} & kept
+    with pytest.raises(ValueError, match=r"8 and of 4 bits for layers of one name, .*query"):
+        trained(two(lambda layer: int8x.keras.QATWrapper(layer, weight_bits=4)))

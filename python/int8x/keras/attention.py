@@ -52,13 +52,17 @@ class AttentionCore:
         raise AttributeError(f"{self.layer.name}: the factor of its queries is not known")
 
 
-def core_of(layer: Any) -> AttentionCore | None:
-    """The core of a built attention layer over one axis of positions; None for other layers, also
-    for classes that compute attention in a way of their own.
-    """
-    if not isinstance(layer, _LAYERS) or not layer.built:
-        return None
+def is_attention(layer: Any) -> bool:
+    """Whether a layer is one of Keras's with projections, and computes attention as these do."""
+    if not isinstance(layer, _LAYERS):
+        return False
     method = getattr(type(layer), _METHOD)
-    known = any(method is getattr(kind, _METHOD) for kind in _LAYERS)
+    return any(method is getattr(kind, _METHOD) for kind in _LAYERS)
+
+
+def core_of(layer: Any) -> AttentionCore | None:
+    """The core of a built attention layer over one axis of positions; None for other layers."""
+    if not is_attention(layer) or not layer.built:
+        return None
     axes = tuple(getattr(layer, "_attention_axes", None) or _AXES)
-    return AttentionCore(layer) if known and axes == _AXES else None
+    return AttentionCore(layer) if axes == _AXES else None

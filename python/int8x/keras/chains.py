@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from int8x.keras.plan import CallPlan, Site
 
 Grid = tuple[float, int]
-_BELOW = -1e9  # every score; float16 makes it an infinity
+_BELOW = -4e4  # every score, and a float16
 _CENTERED = ("mean", "centered")
 _NORMALIZED = ("squares", "variance", "moved", "root", "normalized")
 

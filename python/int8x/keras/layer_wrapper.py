@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from int8x.keras import private
+from int8x.keras.attention import is_attention
 
 
 class LayerWrapper(keras.layers.Wrapper):
@@ -60,6 +61,8 @@ class LayerWrapper(keras.layers.Wrapper):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic calls make the wrapper a node of the model; all others go to the layer."""
         tensors = keras.tree.flatten((args, kwargs))
+        if not self.inner.built and is_attention(self.inner):
+            _build(self.inner, args, kwargs)
         if not self.built or any(isinstance(t, keras.KerasTensor) for t in tensors):
             return super().__call__(*args, **kwargs)
         return self.call(*args, **kwargs)
@@ -76,8 +79,21 @@ class LayerWrapper(keras.layers.Wrapper):
             kwargs["training"] = training
         return self.layer(inputs, *args, **kwargs)
 
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if is_attention(self.inner):  # Keras tells a shape from that of the first input alone
+            return self.layer.compute_output_spec(*args, **kwargs)
+        return super().compute_output_spec(*args, **kwargs)
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
+
+
+def _build(layer: keras.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Builds a layer of several inputs, which Keras's wrappers build by the shape of the first."""
+    given = inspect.signature(type(layer).call).bind(layer, *args, **kwargs).arguments
+    names = [name.removesuffix("_shape") for name in inspect.signature(layer.build).parameters]
+    shapes = {f"{name}_shape": given[name].shape for name in names if given.get(name) is not None}
+    layer.build(**shapes)
 
 
 def _takes_training(layer: keras.Layer) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from int8x.keras import kinds, private
+from int8x.keras.attention import is_attention
 from int8x.keras.layer_wrapper import LayerWrapper, told_by, wrappers_of
 from int8x.keras.settings import Settings
 
@@ -53,7 +54,7 @@ class QATWrapper(LayerWrapper):
         **kwargs: Any,
     ) -> None:
         super().__init__(layer, **kwargs)
-        if kinds.kind_of(self.inner) == kinds.UNKNOWN:
+        if kinds.kind_of(self.inner) == kinds.UNKNOWN and not is_attention(self.inner):
             raise ValueError(
                 f"QATWrapper: a layer with an int8 form was wanted, got "
                 f"{type(self.inner).__name__} {self.inner.name!r}: leave it unwrapped, it stays in "
@@ -84,20 +85,35 @@ def wrapped_settings(model: keras.Model) -> Settings | None:
                     f"{model.name}: one {name} for all QATWrappers was wanted, got {one!r} of "
                     f"{first.name} and {two!r} of {other.name}"
                 )
-    whole = tuple(w.inner.name for w in wrappers if w.settings.weight_bits == 8)
-    narrow = len(whole) < len(wrappers)
+    whole = _names([w.inner for w in wrappers if w.settings.weight_bits == 8])
+    fours = _names([w.inner for w in wrappers if w.settings.weight_bits == 4])
+    narrow = bool(fours)
+    if narrow and (both := sorted(set(whole) & set(fours))):
+        raise ValueError(
+            f"{model.name}: QATWrappers want weights of 8 and of 4 bits for layers of one name, "
+            f"{', '.join(both)}: one of the two was wanted for all of them"
+        )
     return Settings(
         first.settings.weights,
         4 if narrow else 8,
         first.settings.activation_bits,
         first.settings.ranges,
-        exclude=_unwrapped(model, {id(wrapper.inner) for wrapper in wrappers}),
+        exclude=_unwrapped(model, [wrapper.inner for wrapper in wrappers]),
         eight_bits=whole if narrow else (),
     )
 
 
-def _unwrapped(model: keras.Model, wrapped: set[int]) -> tuple[str, ...]:
-    """The names of layers with weights that are not wrapped and hold no wrapped one."""
+def _names(layers: list[keras.Layer]) -> tuple[str, ...]:
+    """The names of layers and of their parts."""
+    parts = [part for layer in layers for part in (layer, *private.all_layers(layer))]
+    return tuple(dict.fromkeys(part.name for part in parts))
+
+
+def _unwrapped(model: keras.Model, layers: list[keras.Layer]) -> tuple[str, ...]:
+    """The names of layers with weights that are not wrapped, nor part of one that is, and hold no
+    wrapped one.
+    """
+    wrapped = {id(part) for layer in layers for part in (layer, *private.all_layers(layer))}
     found = []
     for layer in private.all_layers(model):
         kind, parts = kinds.kind_of(layer), {id(part) for part in private.all_layers(layer)}
@@ -107,4 +123,5 @@ def _unwrapped(model: keras.Model, wrapped: set[int]) -> tuple[str, ...]:
             continue
         if layer.weights or kind in (kinds.WEIGHTS, kinds.SEPARABLE):
             found.append(layer.name)
+            wrapped |= parts  # they go with it: in other layers these names may stand for others
     return tuple(dict.fromkeys(found))
