@@ -89,10 +89,10 @@ def embedded():
     return keras.Model(words, L.Dense(3)(L.Flatten()(block(x)))), (WORDS,)
 
 
-def masked_by_input():
-    x, mask = keras.Input((LENGTH, 6)), keras.Input((LENGTH,) * 2, dtype="bool")
+def masked_by_input(dtype="bool"):
+    x, mask = keras.Input((LENGTH, 6)), keras.Input((LENGTH,) * 2, dtype=dtype)
     model = keras.Model([x, mask], head(block(L.Dense(SIZE)(x), attention_mask=mask)))
-    return model, (X, GENERATOR.random((96, LENGTH, LENGTH)) > 0.3)
+    return model, (X, (GENERATOR.random((96, LENGTH, LENGTH)) > 0.3).astype(dtype))
 
 
 def crossed():
@@ -138,6 +138,17 @@ def test_a_transformer_is_exported_without_data_as_it_was_trained(name, tmp_path
     assert not floats(int8x.export(model, path))
     steps = apart(model, path, *arrays)
     assert steps.max() <= 2 and (steps == 0).mean() >= 0.95, np.bincount(steps.ravel())
+
+
+def test_a_mask_of_floats_trains_and_the_export_names_what_makes_it_one_of_truths(tmp_path):
+    nets.seed()
+    model, arrays = masked_by_input("float32")
+    model = trained(model, list(arrays))
+    with pytest.raises(QuantizeError, match="1 operators cannot be made int8: CAST"):
+        int8x.export(model, tmp_path / "model.tflite")
+    recipe = {"name": "mixed", "compute": "int8", "allow_float": True}
+    graph = int8x.export(model, tmp_path / "model.tflite", recipe=recipe)
+    assert [op.kind for op in graph.main.operators if op.kind == "BATCH_MATMUL"]
 
 
 class Block(L.Layer):

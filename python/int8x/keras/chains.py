@@ -121,7 +121,7 @@ def attended(
     [batch, heads, queries, positions]; arguments as Keras's method takes them.
     """
     del return_attention_scores  # they are always there
-    core, sites, (of_query, of_key, of_value) = plan.operation, plan.inside, plan.sources
+    core, sites, (of_query, of_key, of_value) = plan.operation, plan.inside, plan.sources[:3]
     by_head = (0, 2, 1, 3)
     query = forward.multiplied(query, core.factor, of_query)
     query, key, value = (ops.transpose(x, by_head) for x in (query, key, value))
