@@ -26,6 +26,8 @@ VIEWS = frozenset(
         "EnsureShape",
     }
 )
+# What TFLite has in int8, with a grid of its own for the result.
+_OF_INT8 = frozenset({"Add", "AddV2", "LeakyRelu", "Mean", "Mul", "Relu", "Relu6", "Sub"})
 
 
 @dataclass
@@ -168,8 +170,8 @@ def _number(
         ):  # an identity (Dropout at inference) gives its very input: it reads nothing
             for value in seen:
                 result.readers[value].append(number)
-        computing = [op for op in operators[call.first : call.last] if _computes(op)]
-        single = len(computing) == 1
+        computing = [op.type for op in operators[call.first : call.last] if _computes(op)]
+        single = len(computing) == 1 and computing[0] in _OF_INT8
         result.calls.append(Call(call.operation, call.turn, tuple(seen), tuple(made), single))
     result.outputs = [resolve(t) for t in outputs]
     result.raw = sorted(set(result.raw))

@@ -26,7 +26,7 @@ RAW = -1  # stands for "a TensorFlow operator outside every layer" where a call'
 class Call:
     """One call of a leaf operation, the `turn`-th in a run; inputs and outputs are values.
 
-    `single`: it is one operator of TensorFlow, whose result is its own: it has no inside.
+    `single`: it is one operator that TFLite has in int8: it has no inside.
     """
 
     operation: Any
