@@ -34,6 +34,15 @@ TEST(Delegate, TakesAChainInOnePartitionWithoutMemoryForItsInside) {
   EXPECT_EQ(h.get(net.output), net.expected(host::noise(8 * 8 * net.channels, 1), 8, 8));
 }
 
+// Allocates, runs on noise of this height and width, and compares.
+void expect_right(Host* h, const host::SmallNet& net, int height, int width) {
+  ASSERT_EQ(h->allocate(2), kTfLiteOk) << h->errors();
+  const std::vector<int8_t> input = host::noise(height * width * net.channels, 2);
+  h->set(net.input, input);
+  ASSERT_EQ(h->invoke(), kTfLiteOk) << h->errors();
+  EXPECT_EQ(h->get(net.output), net.expected(input, height, width)) << height << "x" << width;
+}
+
 TEST(Delegate, FollowsAResizeBothWays) {
   auto delegate = make_delegate();
   Host h;
@@ -41,11 +50,7 @@ TEST(Delegate, FollowsAResizeBothWays) {
   ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   for (const auto& [height, width] : {std::pair{4, 4}, {9, 5}, {1, 1}, {30, 30}, {4, 4}}) {
     net.resize(&h, height, width);
-    ASSERT_EQ(h.allocate(2), kTfLiteOk) << h.errors();
-    const std::vector<int8_t> input = host::noise(height * width * net.channels, 2);
-    h.set(net.input, input);
-    ASSERT_EQ(h.invoke(), kTfLiteOk) << h.errors();
-    EXPECT_EQ(h.get(net.output), net.expected(input, height, width)) << height << "x" << width;
+    expect_right(&h, net, height, width);
   }
 }
 
@@ -56,11 +61,7 @@ TEST(Delegate, GivesWhatItMakesTheShapeThatFollowsFromItsInputs) {
   ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
   for (const auto& [height, width] : {std::pair{9, 5}, {1, 1}, {30, 30}, {4, 4}}) {
     h.resize(net.input, {1, height, width, net.channels});  // and nothing behind it
-    ASSERT_EQ(h.allocate(2), kTfLiteOk) << h.errors();
-    const std::vector<int8_t> input = host::noise(height * width * net.channels, 2);
-    h.set(net.input, input);
-    ASSERT_EQ(h.invoke(), kTfLiteOk) << h.errors();
-    EXPECT_EQ(h.get(net.output), net.expected(input, height, width)) << height << "x" << width;
+    expect_right(&h, net, height, width);
   }
 }
 
@@ -76,11 +77,7 @@ TEST(Delegate, AShapeThatTheRuntimeRefusesIsAnErrorUntilItIsTaken) {
   EXPECT_NE(h.errors().find("CONV_2D"), std::string::npos) << h.errors();
   EXPECT_EQ(h.invoke(), kTfLiteError);
   h.refuse_resizes(false);
-  ASSERT_EQ(h.allocate(), kTfLiteOk) << h.errors();
-  const std::vector<int8_t> input = host::noise(9 * 9 * net.channels, 2);
-  h.set(net.input, input);
-  ASSERT_EQ(h.invoke(), kTfLiteOk) << h.errors();
-  EXPECT_EQ(h.get(net.output), net.expected(input, 9, 9));
+  expect_right(&h, net, 9, 9);
 }
 
 TEST(Delegate, AShapeThatARuntimeCannotBeAskedForIsAnErrorNotACrash) {

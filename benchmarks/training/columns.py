@@ -25,6 +25,7 @@ LONG = 3  # times the epochs of the others
 HERE = Path(__file__).parent
 _TRAINING = frozenset(HERE / name for name in ("nets.py", "fit.py", "start.py"))
 _ORDERED = frozenset({HERE / "ordered.py"})
+_TF_KERAS = _TRAINING | {HERE / "run_tfmot.py"}
 _QUANTIZER = _TRAINING | imported("int8x.exporter")
 _QAT = _QUANTIZER | imported("int8x.keras.qat_callback")
 _PRUNING = _QAT | imported("int8x.keras.pruning_callback")
@@ -179,15 +180,7 @@ class Column:
 
 
 def _of_tf_keras(title: str, kind: str) -> Column:
-    made = functools.partial(_tf_keras, kind=kind)
-    return Column(title, made, _TRAINING | {HERE / "run_tfmot.py"})
-
-
-def _in_one_order(title: str, make: Callable[..., bytes], **settings: Any) -> Column:
-    more = {HERE / "run_tfmot.py"} if make is _tf_keras else _QAT
-    made = functools.partial(make, **settings)
-    against = "" if make is _ordered and not settings["quantized"] else "float_ordered"
-    return Column(title, made, _TRAINING | _ORDERED | more, against)
+    return Column(title, functools.partial(_tf_keras, kind=kind), _TF_KERAS)
 
 
 def _qat(title: str, **settings: Any) -> Column:
@@ -216,15 +209,29 @@ COLUMNS = {
     "ptq_int8x": Column("PTQ, int8x", _ptq_int8x, _QUANTIZER),
     "qat_tfmot": _of_tf_keras("QAT, TFMOT", "qat"),
     "qat_average": _qat("QAT, int8x average", ranges="average"),
-    "float_ordered": _in_one_order("float, batches in one order", _ordered, quantized=False),
-    "float_tf_keras_ordered": _in_one_order(
-        "float in tf_keras, the same order", _tf_keras, kind="float", order=("ordered",)
+    "float_ordered": Column(
+        "float, shared batches",
+        functools.partial(_ordered, quantized=False),
+        _TRAINING | _ORDERED,
+        "",
     ),
-    "qat_tfmot_ordered": _in_one_order(
-        "QAT, TFMOT, the same order", _tf_keras, kind="qat", order=("ordered",)
+    "float_tf_keras_ordered": Column(
+        "float in tf_keras, shared batches",
+        functools.partial(_tf_keras, kind="float", order=("ordered",)),
+        _TF_KERAS | _ORDERED,
+        "float_ordered",
     ),
-    "qat_average_ordered": _in_one_order(
-        "QAT, int8x average, the same order", _ordered, quantized=True
+    "qat_tfmot_ordered": Column(
+        "QAT, TFMOT, shared batches",
+        functools.partial(_tf_keras, kind="qat", order=("ordered",)),
+        _TF_KERAS | _ORDERED,
+        "float_ordered",
+    ),
+    "qat_average_ordered": Column(
+        "QAT, int8x average, shared batches",
+        functools.partial(_ordered, quantized=True),
+        _QAT | _ORDERED,
+        "float_ordered",
     ),
     "qat_lsq": _qat("QAT, int8x lsq", ranges="lsq"),
     "int4_average": _qat("INT4 + QAT average", weight_bits=4),
@@ -249,6 +256,8 @@ PAIRS = {
     "QAT, int8x average - TFMOT": ("qat_average", "qat_tfmot"),
     "float, in tf_keras - float": ("float_tf_keras", "float"),
     "QAT, TFMOT - float, in tf_keras": ("qat_tfmot", "float_tf_keras"),
-    "the same batches: QAT, int8x average - TFMOT": ("qat_average_ordered", "qat_tfmot_ordered"),
-    "the same batches: float, in tf_keras - float": ("float_tf_keras_ordered", "float_ordered"),
+    "shared batches: QAT, int8x average - TFMOT": ("qat_average_ordered", "qat_tfmot_ordered"),
+    "shared batches: float, in tf_keras - float": ("float_tf_keras_ordered", "float_ordered"),
+    "QAT, int8x average: shared batches - fit's own": ("qat_average_ordered", "qat_average"),
+    "QAT, TFMOT: shared batches - fit's own": ("qat_tfmot_ordered", "qat_tfmot"),
 }
