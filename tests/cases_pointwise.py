@@ -114,6 +114,59 @@ def prelu(count: int = 64) -> Iterator[Case]:
     return binary("PRELU", 34000, count)
 
 
+# Shapes of a condition and of what it chooses from.
+CHOICES = (
+    ((1, 5, 7, 19), (1, 5, 7, 19), (1, 5, 7, 19)),
+    ((1, 1, 24, 24), (2, 3, 24, 24), (1,)),
+    ((2, 1, 1, 33), (2, 3, 5, 33), ()),
+    ((7,), (4, 1), (3, 1, 1)),
+    ((5, 1), (1, 70), (5, 70)),
+    ((), (2, 9), (9,)),
+    ((2, 40, 500), (1,), (2, 40, 500)),
+    ((1, 3, 1, 1, 2), (4, 1, 5, 1, 1), (1, 1, 1, 6, 2)),
+)
+DTYPES = (np.int8, np.int8, np.int16, np.uint8)
+
+
+def select(operator: str, seed: int, count: int) -> Iterator[Case]:
+    for offset in range(count):
+        draw = Draw(seed + offset)
+        shapes = CHOICES[offset % len(CHOICES)]
+        if operator == "SELECT":
+            shapes = (shapes[1],) * 3
+        dtype = DTYPES[offset // len(CHOICES) % len(DTYPES)]
+        low = 0 if dtype == np.uint8 else np.iinfo(dtype).min
+        quantization = dict(scale=draw.scale(), zero_point=0 if low < -128 else low + 130)
+        model, feeds = ModelBuilder(), ([], [])
+        tensors = []
+        for number, shape in enumerate(shapes):
+            kind = {"dtype": dtype, **quantization} if number else {"dtype": np.bool_}
+            drawn = [
+                draw.rng.integers(low, np.iinfo(dtype).max + 1, shape).astype(dtype)
+                if number
+                else draw.rng.random(shape) < draw.pick(0.1, 0.5, 1)
+                for _ in feeds
+            ]
+            if number != 1 and draw.chance(0.3):
+                tensors.append(model.constant(drawn[0], **kind))
+                continue
+            tensors.append(model.input(shape, **kind))
+            for feed, values in zip(feeds, drawn, strict=True):
+                feed.append(values)
+        y = model.tensor(np.broadcast_shapes(*shapes), dtype, **quantization)
+        model.operator(operator, tensors, [y])
+        name = f"{operator} seed {draw.seed} {shapes} {np.dtype(dtype)}"
+        yield Case(operator, name, model.finish([y]), tuple(map(tuple, feeds)))
+
+
+def select_v1(count: int = 32) -> Iterator[Case]:
+    return select("SELECT", 34000, count)
+
+
+def select_v2(count: int = 64) -> Iterator[Case]:
+    return select("SELECT_V2", 35000, count)
+
+
 def softmax(count: int = 48) -> Iterator[Case]:
     """Rows below 512 equal logits: from there on the reference aborts the process."""
     for offset in range(count):

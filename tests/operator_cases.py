@@ -23,6 +23,8 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "MINIMUM": cases_pointwise.minimum,
     "SQUARED_DIFFERENCE": cases_pointwise.squared_difference,
     "PRELU": cases_pointwise.prelu,
+    "SELECT": cases_pointwise.select_v1,
+    "SELECT_V2": cases_pointwise.select_v2,
     "AVERAGE_POOL_2D": cases_shape.average_pool_2d,
     "MAX_POOL_2D": cases_shape.max_pool_2d,
     "MEAN": cases_shape.mean,

@@ -74,6 +74,8 @@ OPERATORS: dict[str, tuple[str | None, int]] = {
     "RESIZE_BILINEAR": ("ResizeBilinearOptions", 3),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", 3),
     "RSQRT": (None, 2),
+    "SELECT": ("SelectOptions", 1),
+    "SELECT_V2": ("SelectV2Options", 1),
     "SLICE": ("SliceOptions", 2),
     "SOFTMAX": ("SoftmaxOptions", 2),
     "SPACE_TO_BATCH_ND": ("SpaceToBatchNDOptions", 2),

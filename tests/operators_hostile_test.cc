@@ -84,6 +84,15 @@ std::function<void(Host*)> int4_convolution(size_t bytes) {
   };
 }
 
+std::function<void(Host*)> select(int builtin, TfLiteType type, std::vector<int> condition,
+                                  float scale = 0.5f, std::vector<int> out = {2, 3}) {
+  return [=](Host* h) {
+    const int chooses = h->add_tensor({type, condition, {}, {}, 0, {}});
+    h->add_node(builtin, 1, {chooses, activation(h, {2, 3}), activation(h, {2, 3}, scale)},
+                {activation(h, out)});
+  };
+}
+
 const float kNan = std::numeric_limits<float>::quiet_NaN();
 const TfLiteStridedSliceParams kNoMask = {0, 0, 0, 0, 0};
 const TfLiteStridedSliceParams kShrink = {0, 0, 0, 0, 1};
@@ -117,6 +126,13 @@ const Node kNodes[] = {
      node(kTfLiteBuiltinGather, {4, 3}, {{-1, 0}}, {2, 3}, TfLiteGatherParams{0, 0})},
     {"gather_axis_beyond", false,
      node(kTfLiteBuiltinGather, {4, 3}, {{3, 0}}, {2, 3}, TfLiteGatherParams{INT_MIN, 0})},
+    {"select", true, select(kTfLiteBuiltinSelect, kTfLiteBool, {2, 3})},
+    {"select_of_rows", false, select(kTfLiteBuiltinSelect, kTfLiteBool, {2})},
+    {"select_v2", true, select(kTfLiteBuiltinSelectV2, kTfLiteBool, {3})},
+    {"select_v2_by_integers", false, select(kTfLiteBuiltinSelectV2, kTfLiteInt8, {3})},
+    {"select_v2_other_shapes", false, select(kTfLiteBuiltinSelectV2, kTfLiteBool, {4})},
+    {"select_v2_empty", false, select(kTfLiteBuiltinSelectV2, kTfLiteBool, {0})},
+    {"select_v2_other_scales", false, select(kTfLiteBuiltinSelectV2, kTfLiteBool, {3}, 0.25f)},
     {"tile", true, node(kTfLiteBuiltinTile, {4, 3}, {{2, 1}}, {8, 3})},
     {"tile_none", false, node(kTfLiteBuiltinTile, {4, 3}, {{0, 1}}, {8, 3})},
     {"tile_huge", false, node(kTfLiteBuiltinTile, {4, 3}, {{INT_MAX, INT_MAX}}, {8, 3})},

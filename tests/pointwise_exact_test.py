@@ -17,6 +17,8 @@ OPERATORS = (
     "MINIMUM",
     "SQUARED_DIFFERENCE",
     "PRELU",
+    "SELECT",
+    "SELECT_V2",
     "SOFTMAX",
     "QUANTIZE",
     "DEQUANTIZE",

@@ -13,7 +13,6 @@ from write_cases import cases
 CURRENT = ("ai_edge_litert", "tf.lite")
 # Operators that int8x writes and leaves to the runtime.
 LEFT = {UNCLAIMED, "BATCH_TO_SPACE_ND", "DYNAMIC_UPDATE_SLICE", "GATHER_ND", "REVERSE_V2"}
-LEFT |= {"SELECT", "SELECT_V2"}
 
 
 @pytest.mark.parametrize("runtime", CURRENT)

@@ -242,6 +242,16 @@ BEHIND = {
     "MAX_POOL_2D": (lambda m, y: [y], (1, H, W, 8), GRID, POOL),
     "ADD": (twice, (1, H, W, 8), GRID, {}),
     "MUL": (times, (1, H, W, 8), GRID, {}),
+    "SELECT_V2": (
+        lambda m, y: [
+            m.constant(np.arange(8) % 3 > 0, np.bool_),
+            y,
+            m.constant(5, np.int8, **GRID),
+        ],
+        (1, H, W, 8),
+        GRID,
+        {},
+    ),
     "CONCATENATION": (twice, (1, 2 * H, W, 8), GRID, dict(axis=1)),
     "PACK": (twice, (1, H, 2, W, 8), GRID, dict(axis=2, valuesCount=2)),
     "PAD": (

@@ -42,6 +42,7 @@ EXACT = [
     "RESHAPE",
     "RESIZE_NEAREST_NEIGHBOR",
     "RSQRT",
+    "SELECT_V2",
     "SLICE",
     "SOFTMAX",
     "SPACE_TO_DEPTH",

@@ -8,12 +8,13 @@
 
 namespace int8x {
 
-enum class ElementType : uint8_t { s8, u8, s16, s32, s64, f32 };
+enum class ElementType : uint8_t { s8, u8, s16, s32, s64, f32, b8 };  // b8: a bool
 
 constexpr size_t element_size(ElementType type) {
   switch (type) {
     case ElementType::s8:
     case ElementType::u8:
+    case ElementType::b8:
       return 1;
     case ElementType::s16:
       return 2;

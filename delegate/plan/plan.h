@@ -54,6 +54,7 @@ enum class StepKind : uint8_t {
   add,
   mul,
   binary,
+  select,
   pool,
   mean,
   extremum,

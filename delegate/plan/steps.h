@@ -16,6 +16,7 @@
 #include "delegate/kernels/elementwise/add.h"
 #include "delegate/kernels/elementwise/binary.h"
 #include "delegate/kernels/elementwise/mul.h"
+#include "delegate/kernels/elementwise/select.h"
 #include "delegate/kernels/fully_connected/fully_connected.h"
 #include "delegate/kernels/lut/lut.h"
 #include "delegate/kernels/pool/pool.h"
@@ -131,6 +132,15 @@ INT8X_UNARY_STEP(WideSigmoidStep, wide, WideSigmoidParams, wide_sigmoid, int16_t
 INT8X_UNARY_STEP(WideSoftmaxStep, wide, WideSoftmaxParams, wide_softmax, int16_t, int16_t);
 INT8X_UNARY_STEP(WideConvStep, wide, WideConvParams, wide_conv, int16_t, int16_t);
 INT8X_UNARY_STEP(RescaleStep, convert, RescaleParams, rescale, void, void);
+
+class SelectStep : public INT8X_STEP_BASE(select, SelectParams, select) {
+ public:
+  using KernelStep::KernelStep;
+  void run(void* const* data, int64_t begin, int64_t end, void* scratch) const override {
+    select_run(params, static_cast<const uint8_t*>(data[inputs[0]]), data[inputs[1]],
+               data[inputs[2]], data[output], begin, end, scratch);
+  }
+};
 
 // The frame's batch is 0 where more than rows and columns is padded.
 class PadStep

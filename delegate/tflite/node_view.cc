@@ -69,6 +69,9 @@ bool element_type(TfLiteType type, ElementType* out) {
     case kTfLiteFloat32:
       *out = ElementType::f32;
       return true;
+    case kTfLiteBool:
+      *out = ElementType::b8;
+      return true;
     default:
       return false;
   }

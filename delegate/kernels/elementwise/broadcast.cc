@@ -3,59 +3,76 @@
 namespace int8x {
 namespace {
 
-int64_t extent_at(const int32_t* dims, int rank, int axis, int out_rank) {
-  const int own = axis - (out_rank - rank);
-  return own < 0 ? 1 : dims[own];
+int64_t extent_at(const Operand& operand, int axis, int out_rank) {
+  const int own = axis - (out_rank - operand.rank);
+  return own < 0 ? 1 : operand.dims[own];
 }
 
 }  // namespace
 
-bool make_broadcast(const int32_t* lhs_dims, int lhs_rank, const int32_t* rhs_dims, int rhs_rank,
-                    Broadcast* out) {
-  const int rank = lhs_rank > rhs_rank ? lhs_rank : rhs_rank;
-  if (lhs_rank < 0 || rhs_rank < 0 || rank > kMaxBroadcastRank) return false;
+bool make_broadcast_axes(const Operand* operands, int count, BroadcastAxes* out) {
+  int rank = 0;
+  for (int i = 0; i < count; ++i) {
+    if (operands[i].rank < 0 || operands[i].rank > kMaxBroadcastRank) return false;
+    if (operands[i].rank > rank) rank = operands[i].rank;
+  }
 
-  // Innermost first: an axis joins the one inside it when neither operand starts or stops
-  // repeating.
-  int64_t extent[kMaxBroadcastRank];
-  bool lhs_walks[kMaxBroadcastRank], rhs_walks[kMaxBroadcastRank];
-  int merged = 0;
-  int64_t size = 1;
+  // Innermost first: an axis joins the one inside it when no operand starts or stops repeating.
+  BroadcastAxes inward = {};
+  inward.size = 1;
   for (int axis = rank - 1; axis >= 0; --axis) {
-    const int64_t lhs = extent_at(lhs_dims, lhs_rank, axis, rank);
-    const int64_t rhs = extent_at(rhs_dims, rhs_rank, axis, rank);
-    if (lhs <= 0 || rhs <= 0 || (lhs != rhs && lhs != 1 && rhs != 1)) return false;
-    const int64_t n = lhs > rhs ? lhs : rhs;
+    int64_t n = 1;
+    uint32_t walking = 0;
+    for (int i = 0; i < count; ++i) {
+      const int64_t own = extent_at(operands[i], axis, rank);
+      if (own <= 0 || (own != 1 && n != 1 && own != n)) return false;
+      if (own == 1) continue;
+      n = own;
+      walking |= uint32_t{1} << i;
+    }
     if (n == 1) continue;
-    const bool lhs_walk = lhs != 1, rhs_walk = rhs != 1;
-    if (__builtin_mul_overflow(size, n, &size)) return false;
-    if (merged > 0 && lhs_walks[merged - 1] == lhs_walk && rhs_walks[merged - 1] == rhs_walk) {
-      extent[merged - 1] *= n;
+    if (__builtin_mul_overflow(inward.size, n, &inward.size)) return false;
+    if (inward.rank > 0 && inward.walking[inward.rank - 1] == walking) {
+      inward.extent[inward.rank - 1] *= n;
       continue;
     }
-    extent[merged] = n;
-    lhs_walks[merged] = lhs_walk;
-    rhs_walks[merged] = rhs_walk;
-    ++merged;
+    inward.extent[inward.rank] = n;
+    inward.walking[inward.rank++] = walking;
   }
-  if (merged == 0) {
-    extent[0] = 1;
-    lhs_walks[0] = rhs_walks[0] = true;
-    merged = 1;
+  if (inward.rank == 0) {
+    inward.extent[0] = 1;
+    inward.walking[0] = UINT32_MAX;
+    inward.rank = 1;
   }
 
-  *out = Broadcast{};
-  out->rank = merged;
-  out->size = size;
-  int64_t lhs_stride = 1, rhs_stride = 1;
-  for (int i = 0; i < merged; ++i) {
-    const int axis = merged - 1 - i;
-    out->extent[axis] = extent[i];
-    out->lhs_stride[axis] = lhs_walks[i] ? lhs_stride : 0;
-    out->rhs_stride[axis] = rhs_walks[i] ? rhs_stride : 0;
-    if (lhs_walks[i]) lhs_stride *= extent[i];
-    if (rhs_walks[i]) rhs_stride *= extent[i];
+  *out = inward;
+  for (int i = 0; i < inward.rank; ++i) {
+    out->extent[i] = inward.extent[inward.rank - 1 - i];
+    out->walking[i] = inward.walking[inward.rank - 1 - i];
   }
+  return true;
+}
+
+void broadcast_strides(const BroadcastAxes& axes, int operand, int64_t* strides) {
+  int64_t stride = 1;
+  for (int axis = axes.rank - 1; axis >= 0; --axis) {
+    const bool walks = (axes.walking[axis] >> operand & 1) != 0;
+    strides[axis] = walks ? stride : 0;
+    if (walks) stride *= axes.extent[axis];
+  }
+}
+
+bool make_broadcast(const int32_t* lhs_dims, int lhs_rank, const int32_t* rhs_dims, int rhs_rank,
+                    Broadcast* out) {
+  const Operand operands[] = {{lhs_dims, lhs_rank}, {rhs_dims, rhs_rank}};
+  BroadcastAxes axes;
+  if (!make_broadcast_axes(operands, 2, &axes)) return false;
+  *out = Broadcast{};
+  out->rank = axes.rank;
+  out->size = axes.size;
+  for (int i = 0; i < axes.rank; ++i) out->extent[i] = axes.extent[i];
+  broadcast_strides(axes, 0, out->lhs_stride);
+  broadcast_strides(axes, 1, out->rhs_stride);
   return true;
 }
 

@@ -1,4 +1,4 @@
-// How two operands of an elementwise operator walk along the output, as numpy and TFLite broadcast:
+// How the operands of an elementwise operator walk along the output, as numpy and TFLite broadcast:
 // axes are aligned at the last one, and an axis of extent 1 repeats.
 
 #ifndef INT8X_KERNELS_ELEMENTWISE_BROADCAST_H_
@@ -11,8 +11,29 @@ namespace int8x {
 
 constexpr int kMaxBroadcastRank = 6;
 
-// Neighbouring axes along which both operands walk in the same way are merged: equal shapes become
-// one axis, a per-channel operand two. Outermost axis first.
+struct Operand {
+  const int32_t* dims;
+  int rank;  // 0 is a scalar
+};
+
+// The axes of the output of several operands. Neighbours along which each operand walks, or each
+// repeats, in the same way are merged. Outermost axis first; at least one.
+struct BroadcastAxes {
+  int32_t rank;  // 1 .. kMaxBroadcastRank
+  int64_t extent[kMaxBroadcastRank];
+  uint32_t walking[kMaxBroadcastRank];  // bit i: operand i walks along it, else it repeats
+  int64_t size;                         // elements of the output
+};
+
+// False when a rank exceeds kMaxBroadcastRank, an extent is not positive, or the shapes do not
+// broadcast. At most 32 operands.
+bool make_broadcast_axes(const Operand* operands, int count, BroadcastAxes* out);
+
+// How far apart, in elements, an operand's neighbours along each axis lie: 0 where it repeats. On
+// the last axis 0 or 1.
+void broadcast_strides(const BroadcastAxes& axes, int operand, int64_t* strides);
+
+// Two operands: equal shapes become one axis, a per-channel operand two.
 struct Broadcast {
   int32_t rank;  // 1 .. kMaxBroadcastRank
   int64_t extent[kMaxBroadcastRank];
@@ -21,8 +42,7 @@ struct Broadcast {
   int64_t size;                           // elements of the output
 };
 
-// False when a rank exceeds kMaxBroadcastRank, an extent is not positive, or the shapes do not
-// broadcast. Rank 0 is a scalar.
+// False where make_broadcast_axes() is.
 bool make_broadcast(const int32_t* lhs_dims, int lhs_rank, const int32_t* rhs_dims, int rhs_rank,
                     Broadcast* out);
 
