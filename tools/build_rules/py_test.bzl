@@ -88,11 +88,12 @@ int8x_py_output = rule(
     },
 )
 
-def int8x_py_test(name, env = "main", size = "medium", data = [], package = True, environment_variables = {}, **kwargs):
-    """tests/NAME.py under `python -m pytest`, with the package int8x importable.
+def int8x_py_test(name, src = None, env = "main", size = "medium", data = [], package = True, environment_variables = {}, **kwargs):
+    """A file of tests under `python -m pytest`, with the package int8x importable.
 
     Args:
-      name: the file, without .py.
+      name: of the test.
+      src: the file; NAME.py if not given.
       env: the environment, a file of tools/environments.
       size: small 60 s, medium 300 s, large 900 s.
       data: what else the test reads; the modules beside the tests are always there.
@@ -103,7 +104,7 @@ def int8x_py_test(name, env = "main", size = "medium", data = [], package = True
     _pytest_test(
         name = name,
         size = size,
-        src = name + ".py",
+        src = src or name + ".py",
         data = data + (["//python/int8x"] if package else []) + native.glob(["*.py"], exclude = ["*_test.py"]),
         env = environment_variables,
         environment = env,

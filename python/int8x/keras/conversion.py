@@ -16,6 +16,8 @@ from int8x.keras.handle import handle_of
 from int8x.keras.handover import hand_over
 from int8x.quiet import quiet_stderr
 
+_SHORT = ("float16", "bfloat16")
+
 if TYPE_CHECKING:
     from int8x.quantization.recipe import Recipe
     from int8x.tflite.graph import Graph
@@ -101,18 +103,25 @@ def _infer(model: keras.Model, x: Any) -> Any:
 @contextlib.contextmanager
 def _float32(model: keras.Model) -> Iterator[None]:
     """Within, every layer computes in float32; mixed-precision layers keep float32 weights."""
-    changed = []
+    changed, casts = [], []
     try:
         for layer in [model, *private.all_layers(model)]:
             policy = layer.dtype_policy
-            if policy.compute_dtype in ("float16", "bfloat16"):
+            if policy.compute_dtype in _SHORT:
                 if policy.variable_dtype != "float32":
                     raise ValueError(
                         f"{layer.name}: float32 weights were wanted, got {policy.variable_dtype}"
                     )
                 changed.append((layer, policy))
                 layer.dtype_policy = keras.DTypePolicy("float32")
+        # Keras 3.8 and 3.9 write the casts of a mixed-precision model into its graph.
+        for operation in private.all_operations(model) if changed else ():
+            if type(operation).__name__ == "Cast" and operation.dtype in _SHORT:
+                casts.append((operation, operation.dtype))
+                operation.dtype = "float32"
         yield
     finally:
+        for operation, dtype in casts:
+            operation.dtype = dtype
         for layer, policy in changed:
             layer.dtype_policy = policy

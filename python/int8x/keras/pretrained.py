@@ -149,7 +149,13 @@ def _from_saved_model(path: Path) -> keras.Model:
         raise ModelError(f"{path}: one input of known rank was wanted, got {specs}")
     inputs = keras.Input(specs[0].shape[1:], dtype=specs[0].dtype.name)
     layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="saved_model")
-    layer.trainable = False
+    try:
+        layer.trainable = False
+    except AttributeError:  # Keras tracked TensorFlow's own variables until then
+        raise ModelError(
+            f"{path}: Keras 3.10 or later was wanted for a SavedModel without Keras's layers, got "
+            f"{keras.__version__}"
+        ) from None
     outputs = keras.tree.flatten(layer(inputs))
     if len(outputs) != 1:
         raise ModelError(f"{path}: one output was wanted, got {len(outputs)}")
