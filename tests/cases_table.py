@@ -87,6 +87,10 @@ def exp(count: int = 48) -> Iterator[Case]:
     return unary("EXP", 26000, count)
 
 
+def log(count: int = 48) -> Iterator[Case]:
+    return unary("LOG", 47000, count)
+
+
 def absolute(count: int = 48) -> Iterator[Case]:
     return unary("ABS", 27000, count)
 

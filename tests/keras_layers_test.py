@@ -5,6 +5,7 @@ import keras
 import keras_nets as nets
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from int8_runs import Reference, quantized
 from keras import layers as L
@@ -106,6 +107,17 @@ BODIES = {
     "PReLU": lambda x: L.PReLU(keras.initializers.Constant(0.2))(conv(x)),
     "hard_swish": lambda x: conv(x, activation="hard_swish"),
     "swish": lambda x: conv(x, activation="swish"),
+    "TensorFlow's swish": lambda x: conv(L.Activation(tf.nn.swish)(x), activation=tf.nn.swish),
+    "hard_sigmoid": lambda x: conv(L.Activation("hard_sigmoid")(x), activation="hard_sigmoid"),
+    "softplus": lambda x: conv(L.Activation("softplus")(x), activation="softplus"),
+    "mish": lambda x: conv(L.Activation("mish")(conv(x)), activation="mish"),
+    "hard_tanh": lambda x: conv(L.Activation("hard_tanh")(conv(x)), activation="hard_tanh"),
+    "exponential": lambda x: L.Dense(4, activation="exponential")(
+        L.Activation("exponential")(conv(x, activation="tanh"))
+    ),
+    "activations of keras.ops": lambda x: keras.ops.softplus(
+        keras.ops.hard_sigmoid(keras.ops.log_softmax(conv(x)))
+    ),
     "UpSampling2D, ZeroPadding2D": lambda x: conv(L.ZeroPadding2D()(L.UpSampling2D()(conv(x)))),
     "Conv1DTranspose, BatchNormalization": lambda x: L.ReLU()(
         L.BatchNormalization()(L.Conv1DTranspose(4, 3, 2)(rows(x)))

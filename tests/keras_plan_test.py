@@ -3,6 +3,7 @@
 import keras
 import keras_nets as nets
 import pytest
+import tensorflow as tf
 from int8x.keras import kinds, private
 from int8x.keras.handle import attach, handle_of
 from int8x.keras.patterns import parse_pattern
@@ -163,6 +164,22 @@ def test_an_unknown_layer_is_named():
         nets.functional(lambda x: L.Dense(4)(L.GroupNormalization(1, name="gn")(L.Flatten()(x))))
     )
     assert plan.unranged == ["the inside of GroupNormalization 'gn'"]
+
+
+def test_an_unknown_inside_of_an_activation_is_named():
+    body = nets.functional(
+        lambda x: L.Activation("celu", name="b")(L.Dense(4, activation="celu", name="a")(x))
+    )
+    assert plan_of(body).unranged == [
+        "the inside of celu in Dense 'a'",
+        "the inside of celu in Activation 'b'",
+    ]
+
+
+@pytest.mark.parametrize("activation", [tf.nn.relu6, tf.nn.swish, tf.identity, "hard_sigmoid"])
+def test_an_activation_that_is_known_has_no_unknown_inside(activation):
+    body = nets.functional(lambda x: L.Dense(4, activation=activation)(L.Activation(activation)(x)))
+    assert plan_of(body).unranged == []
 
 
 class Gain(L.Layer):

@@ -148,6 +148,7 @@ TEST(Lut, FloatFunctionsAreWithinHalfAStepOfTheRealOnes) {
       {make_tanh_lut, [](double v) { return std::tanh(v); }},
       {make_elu_lut, [](double v) { return v < 0 ? std::expm1(v) : v; }},
       {make_exp_lut, [](double v) { return std::exp(v); }},
+      {make_log_lut, [](double v) { return v > 0 ? std::log(v) : -HUGE_VAL; }},
       {[](const LutQuantization& q, uint8_t* t) { return make_gelu_lut(q, false, t); },
        [](double v) { return 0.5 * v * std::erfc(-v * std::sqrt(0.5)); }},
       {[](const LutQuantization& q, uint8_t* t) { return make_gelu_lut(q, true, t); },

@@ -47,6 +47,7 @@ CASES: dict[str, Callable[..., Iterator[Case]]] = {
     "GELU": cases_table.gelu,
     "ELU": cases_table.elu,
     "EXP": cases_table.exp,
+    "LOG": cases_table.log,
     "ABS": cases_table.absolute,
     "RSQRT": cases_table.rsqrt,
     "CONCATENATION": cases_shape.concatenation,

@@ -51,6 +51,7 @@ OPERATORS: dict[str, tuple[str | None, int]] = {
     "L2_NORMALIZATION": ("L2NormOptions", 2),
     "LEAKY_RELU": ("LeakyReluOptions", 2),
     "LESS": ("LessOptions", 1),
+    "LOG": (None, 2),
     "LOGISTIC": (None, 2),
     "LOG_SOFTMAX": ("LogSoftmaxOptions", 2),
     "MAXIMUM": ("MaximumMinimumOptions", 2),

@@ -20,6 +20,7 @@ OPERATORS = (
     "GELU",
     "ELU",
     "EXP",
+    "LOG",
     "ABS",
     "RSQRT",
 )

@@ -80,6 +80,7 @@ extern const Operator k_tanh =
     operator_of<plain<make_tanh_lut>>(kTfLiteBuiltinTanh, "TANH", 3, &k_wide_tanh);
 extern const Operator k_elu = operator_of<plain<make_elu_lut>>(kTfLiteBuiltinElu, "ELU", 1);
 extern const Operator k_exp = operator_of<plain<make_exp_lut>>(kTfLiteBuiltinExp, "EXP", 2);
+extern const Operator k_log = operator_of<plain<make_log_lut>>(kTfLiteBuiltinLog, "LOG", 2);
 extern const Operator k_gelu = operator_of<gelu>(kTfLiteBuiltinGelu, "GELU", 2);
 extern const Operator k_leaky_relu =
     operator_of<leaky_relu>(kTfLiteBuiltinLeakyRelu, "LEAKY_RELU", 2);

@@ -92,6 +92,7 @@ enum TfLiteBuiltinOperator : int {
   kTfLiteBuiltinTile = 69,
   kTfLiteBuiltinExpandDims = 70,
   kTfLiteBuiltinSum = 74,
+  kTfLiteBuiltinLog = 73,
   kTfLiteBuiltinRsqrt = 76,
   kTfLiteBuiltinReduceMax = 82,
   kTfLiteBuiltinPack = 83,

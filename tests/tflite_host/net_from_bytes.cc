@@ -191,7 +191,7 @@ int Net::step(int x) {
            int{kTfLiteBuiltinTanh}, int{kTfLiteBuiltinLogistic}, int{kTfLiteBuiltinHardSwish},
            int{kTfLiteBuiltinElu}, int{kTfLiteBuiltinGelu}, int{kTfLiteBuiltinAbs},
            int{kTfLiteBuiltinLeakyRelu}, int{kTfLiteBuiltinSoftmax}, int{kTfLiteBuiltinLogSoftmax},
-           int{kTfLiteBuiltinL2Normalization}, int{kTfLiteBuiltinQuantize},
+           int{kTfLiteBuiltinL2Normalization}, int{kTfLiteBuiltinQuantize}, int{kTfLiteBuiltinLog},
            int{kTfLiteBuiltinRsqrt}});
       const int out = tensor(in);
       TensorSpec& spec = specs_[static_cast<size_t>(out)];

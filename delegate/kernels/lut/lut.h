@@ -34,6 +34,8 @@ bool make_logistic_lut(const LutQuantization& quantization, uint8_t* table);
 bool make_tanh_lut(const LutQuantization& quantization, uint8_t* table);
 bool make_elu_lut(const LutQuantization& quantization, uint8_t* table);
 bool make_exp_lut(const LutQuantization& quantization, uint8_t* table);
+// -128 for what is not above zero.
+bool make_log_lut(const LutQuantization& quantization, uint8_t* table);
 bool make_gelu_lut(const LutQuantization& quantization, bool approximate, uint8_t* table);
 
 // MBQM(q - input_zero_point, QM(float32(input_scale / output_scale))) + output_zero_point, clamped

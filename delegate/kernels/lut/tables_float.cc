@@ -12,6 +12,8 @@ float logistic(float v) { return 1.0f / (1.0f + std::exp(-v)); }
 float tanh(float v) { return std::tanh(v); }
 float elu(float v) { return v < 0.0f ? std::expm1(v) : v; }
 float exponential(float v) { return std::exp(v); }
+// What is not above zero becomes the least the output has.
+float logarithm(float v) { return v > 0.0f ? std::log(v) : -HUGE_VALF; }
 float gelu(float v) {
   return 0.5f * v * std::erfc(v * static_cast<float>(-0.70710678118654752440));  // -sqrt(1/2)
 }
@@ -51,6 +53,10 @@ bool make_elu_lut(const LutQuantization& q, uint8_t* table) { return tabulate(q,
 
 bool make_exp_lut(const LutQuantization& q, uint8_t* table) {
   return tabulate(q, exponential, table);
+}
+
+bool make_log_lut(const LutQuantization& q, uint8_t* table) {
+  return tabulate(q, logarithm, table);
 }
 
 bool make_gelu_lut(const LutQuantization& q, bool approximate, uint8_t* table) {

@@ -87,11 +87,6 @@ class Accumulators:
         step = scale * scale_too * factor
         return self._twice(y, step, ops.minimum(seen, seen_too), end, room)
 
-    def scaled(self, y: Tensor, step: float, source: Any, end: Any) -> Tensor:
-        """MUL of a tensor of the group `source` and one on a grid of that step."""
-        scale, _, seen = self.ranges.params(source)
-        return self._twice(y, scale * step, seen, end)
-
     def mean(self, y: Tensor, source: Any, end: Any, count: int) -> Tensor:
         """MEAN of `count` numbers, which is a product by a multiplier shifted by log2 of them.
         source, end: groups of the numbers and of the result y.

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from int8x.keras import kinds, private
+from int8x.keras import activations, kinds, private
 from int8x.keras.tensors import Tensor
 from int8x.quantization.attention_masks import room
 
@@ -29,15 +29,17 @@ _NORMALIZED = ("squares", "variance", "moved", "root", "normalized")
 
 
 def tensors(operation: Any, kind: str, bits: int) -> dict[str, Grid | None]:
-    """The tensors inside an operation of a kind that is a chain, in order, with the grid that
-    TFLite dictates; none for other kinds.
+    """The tensors inside an operation that is a chain or ends in one, in order, with the grid of
+    those that have the same whatever is seen; none for others.
     """
     if kind == kinds.LAYER_NORM:
         names = _NORMALIZED if _is_rms(operation) else _CENTERED + _NORMALIZED
         return dict.fromkeys(names)
     if kind == kinds.ATTENTION:
         return {"scores": None, "probabilities": kinds.FIXED_GRIDS[bits]["softmax"]}
-    return {}
+    if kind == kinds.UNKNOWN:
+        return {}
+    return activations.tensors(kinds.activation_of(operation), bits)
 
 
 def _is_rms(layer: Any) -> bool:

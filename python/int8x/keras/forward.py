@@ -17,7 +17,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from int8x.keras import chains, fake_quant, kinds, private, projections, tensors
+from int8x.keras import activations, chains, fake_quant, kinds, private, projections, tensors
 from int8x.keras.accumulators import Accumulators
 from int8x.keras.kernel_grids import KernelGrid, KernelGrids
 from int8x.keras.norms import affine, by_channel
@@ -392,8 +392,9 @@ class Forward:
         seen = bool(args) and kwargs.get("mask") is None and self.sees_products(plan)
         if seen and plan.kind == kinds.JOIN and isinstance(args[0], (list, tuple)):
             return original(self.accumulators.rescaled(plan, list(args[0])), *args[1:], **kwargs)
-        if kinds.is_operation(plan.operation, "Silu"):
-            return self._activated(plan, keras.activations.silu, args[0], plan.sources[-1])
+        if plan.inside:
+            name = kinds.activation_of(plan.operation)
+            return activations.activated(self, plan, name, args[0], plan.sources[-1])
         y = original(*args, **kwargs)
         slope = _slope(plan.operation)
         if seen and slope:
@@ -413,20 +414,13 @@ class Forward:
     def _activated(
         self, plan: CallPlan, activation: Callable[..., Any], x: Tensor, source: int | None
     ) -> Tensor:
-        """An activation of x, which is of the group `source`; of swish, which the file has as
-        LOGISTIC and MUL, the first is rounded.
-        """
+        """An activation of x, which is of the group `source`."""
         name = kinds.activation_name(activation)
         if name == "leaky_relu" and source is not None and self.sees_products(plan):
             return self.accumulators.leaky(x, activation(x), _SLOPE, source, plan.end)
-        if name != "silu" or self.run.mode == EXPORT:
+        if not plan.inside:
             return activation(x)
-        grid = kinds.FIXED_GRIDS[self.bits]["sigmoid"]
-        scale, zero_point = (ops.convert_to_tensor(number, "float32") for number in grid)
-        y = x * fake_quant.fake_quant(ops.sigmoid(x), scale, zero_point, self.bits)
-        if source is None or not self.sees_products(plan):
-            return y
-        return self.accumulators.scaled(y, grid[0], source, plan.end)
+        return activations.activated(self, plan, name, x, source)
 
 
 def _slope(operation: Any) -> float:

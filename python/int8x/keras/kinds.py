@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,15 +26,17 @@ ATTENTION = "attention"  # the same, between the projections of an attention lay
 FLOAT = "float"  # left in float, as `exclude` wants it
 UNKNOWN = "unknown"  # own range; what happens inside has none
 
-# Output grids that TFLite fixes, (scale, zero_point), by bits and activation.
+# Output grids (scale, zero_point) by bits and activation: TFLite fixes them, hard_sigmoid
+# is given that of sigmoid.
 FIXED_GRIDS = {
     8: {
         "softmax": (1 / 256, -128),
         "sigmoid": (1 / 256, -128),
+        "hard_sigmoid": (1 / 256, -128),
         "tanh": (1 / 128, 0),
         "log_softmax": (16 / 256, 127),
     },
-    16: dict.fromkeys(("softmax", "sigmoid", "tanh"), (1 / 32768, 0)),
+    16: dict.fromkeys(("softmax", "sigmoid", "hard_sigmoid", "tanh"), (1 / 32768, 0)),
 }
 
 # The first kind whose class a layer is an instance of.
@@ -55,10 +58,19 @@ _OPERATIONS = {
     JOIN: "Concatenate Maximum Minimum Stack",
     SAME: "Cast Reshape Transpose Squeeze ExpandDims GetItem Split Max MaxPool Pad Repeat Tile",
     SAME_ROUNDED: "AveragePool",
-    FREE: "Mean LeakyRelu Silu Gelu HardSilu Absolute",
+    FREE: "Mean LeakyRelu Silu Gelu HardSilu HardTanh Softplus Absolute",
     RELU: "Relu Relu6",
-    FIXED: "Softmax Sigmoid Tanh",
+    FIXED: "Softmax LogSoftmax Sigmoid HardSigmoid Tanh",
     ATTENTION: "AttentionCore",
+}
+# Activations that end with one operator; the others that TFLite has are chains.
+_SINGLE = frozenset({"elu", "exponential", "gelu", "hard_silu", "hard_tanh", "leaky_relu"})
+_NAMES_OF_TENSORFLOW = {
+    "exp": "exponential",
+    "identity": "linear",
+    "log_softmax_v2": "log_softmax",
+    "softmax_v2": "softmax",
+    "swish": "silu",
 }
 _L = keras.layers
 _NORMS = tuple(
@@ -71,12 +83,26 @@ _KIND_OF_OPERATION = {name: kind for kind, names in _OPERATIONS.items() for name
 
 
 def activation_name(function: Callable[..., Any] | None) -> str:
-    """The plain name of an activation, "linear" for none.
+    """The plain name of an activation, Keras's or TensorFlow's, "linear" for none.
 
     >>> activation_name(keras.activations.relu6)
     'relu6'
     """
-    return "linear" if function is None else getattr(function, "__name__", type(function).__name__)
+    if function is None:
+        return "linear"
+    name = getattr(function, "__name__", type(function).__name__)
+    return _NAMES_OF_TENSORFLOW.get(name, name)
+
+
+def activation_of(operation: Any) -> str:
+    """The name of the activation that an operation is or ends in, "linear" for none.
+
+    >>> activation_of(keras.layers.Dense(2, activation="tanh"))
+    'tanh'
+    """
+    if isinstance(operation, keras.Layer):
+        return activation_name(getattr(operation, "activation", None))
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(operation).__name__).lower()
 
 
 def activation_kind(name: str) -> str:
@@ -141,12 +167,18 @@ def is_operation(operation: Any, name: str) -> bool:
     return not isinstance(operation, keras.Layer) and type(operation).__name__ == name
 
 
+def is_operator(name: str) -> bool:
+    """Whether an activation is one operator of TFLite's or none.
+
+    >>> is_operator("gelu"), is_operator("mish")
+    (True, False)
+    """
+    return activation_kind(name) != FREE or name in _SINGLE
+
+
 def fixed_grid(operation: Any, bits: int) -> tuple[float, int] | None:
     """The (scale, zero_point) of an operation of kind FIXED; None where the bits leave it free."""
-    if isinstance(operation, _L.Activation):
-        name = activation_name(operation.activation)
-    else:
-        name = type(operation).__name__.lower()
+    name = "softmax" if isinstance(operation, _L.Softmax) else activation_of(operation)
     return FIXED_GRIDS[bits].get(name)
 
 

@@ -309,10 +309,9 @@ class _Planner:
             host, name_there = self._host(number, f"{name}{call.turn}")
             site = self._inside(host, name_there)
             plan.inside[name] = replace(site, fixed=grid, observe=grid is None)
-        if plan.kind == kinds.UNKNOWN and call.outputs != call.inputs and not call.single:
-            self.plan.unranged.append(
-                f"the inside of {type(call.operation).__name__} {call.operation.name!r}"
-            )
+        inside = _unknown_inside(plan)
+        if inside and call.outputs != call.inputs and not call.single:
+            self.plan.unranged.append(f"the inside of {inside}")
         for position, value in enumerate(call.outputs):
             if self.record.producer[value] != number or self._fuses(plan, value):
                 continue
@@ -365,6 +364,16 @@ class _Planner:
 
 def _activation(plan: CallPlan) -> str:
     return kinds.activation_name(plan.operation.activation)
+
+
+def _unknown_inside(plan: CallPlan) -> str:
+    """What of an operation may be several operators of which nothing is known; "" for nothing."""
+    what = f"{type(plan.operation).__name__} {plan.operation.name!r}"
+    if plan.kind == kinds.UNKNOWN:
+        return what
+    activation = getattr(plan.operation, "activation", None)
+    known = activation is None or plan.inside or kinds.is_operator(_activation(plan))
+    return "" if known else f"{_activation(plan)} in {what}"
 
 
 def _makes_axes(layer: keras.layers.EinsumDense) -> bool:
