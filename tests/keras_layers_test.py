@@ -131,6 +131,11 @@ BODIES = {
     "LayerNormalization of pixels that are all alike": lambda x: L.LayerNormalization(
         center=False, scale=False
     )(L.ReLU()(L.Conv2D(6, 3)(x))),
+    "GroupNormalization": lambda x: L.GroupNormalization(3)(conv(x, 6)),
+    "GroupNormalization of tokens": lambda x: L.GroupNormalization(1, scale=False)(tokens(x)),
+    "GroupNormalization of vectors": lambda x: L.GroupNormalization(4, center=False)(
+        L.Dense(24)(L.Flatten()(x))
+    ),
     "RMSNormalization": lambda x: L.RMSNormalization()(tokens(x)),
     "EinsumDense to two axes": lambda x: L.EinsumDense(
         "abc,cde->abde", (8, 3, 5), bias_axes="de", activation="relu"
@@ -197,7 +202,7 @@ def steps_off(model, graph, samples):
 
 def unet(x):
     """Halved, and back by interpolation and by a transposed convolution."""
-    x = conv(x, 6, padding="same", activation="relu")
+    x = L.ReLU()(L.GroupNormalization(2)(conv(x, 6, padding="same")))
     half = L.AveragePooling2D(2)(x)
     up = L.UpSampling2D(interpolation="bilinear")(conv(half, 6, padding="same"))
     transposed = L.Conv2DTranspose(6, 2, strides=2, activation="relu")(L.MaxPooling2D()(x))

@@ -161,9 +161,9 @@ def test_raw_operators_between_raw_operators_are_named():
 
 def test_an_unknown_layer_is_named():
     plan = plan_of(
-        nets.functional(lambda x: L.Dense(4)(L.GroupNormalization(1, name="gn")(L.Flatten()(x))))
+        nets.functional(lambda x: L.Dense(4)(L.UnitNormalization(name="un")(L.Flatten()(x))))
     )
-    assert plan.unranged == ["the inside of GroupNormalization 'gn'"]
+    assert plan.unranged == ["the inside of UnitNormalization 'un'"]
 
 
 def test_an_unknown_inside_of_an_activation_is_named():

@@ -1,12 +1,13 @@
 """Layers that are a chain of operators in TFLite, whose tensors between are rounded too.
 
 LayerNormalization is MEAN, SUB, MUL, MEAN, ADD, RSQRT, MUL and a depthwise convolution that holds
-gamma and beta; RMSNormalization the same without the first two. Attention between its projections
-is MUL, BATCH_MATMUL, SOFTMAX, BATCH_MATMUL.
+gamma and beta; RMSNormalization the same without the first two, GroupNormalization between two
+RESHAPEs. Attention between its projections is MUL, BATCH_MATMUL, SOFTMAX, BATCH_MATMUL.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,31 @@ def tensors(operation: Any, kind: str, bits: int) -> dict[str, Grid | None]:
 
 
 def _is_rms(layer: Any) -> bool:
-    return not isinstance(layer, keras.layers.LayerNormalization)
+    centered = (keras.layers.LayerNormalization, keras.layers.GroupNormalization)
+    return not isinstance(layer, centered)
+
+
+def _is_of_groups(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.GroupNormalization)
+
+
+def _sizes(x: Tensor) -> list[Any]:
+    """The sizes of x, numbers where they are known."""
+    return [known or ops.shape(x)[axis] for axis, known in enumerate(x.shape)]
+
+
+def _grouped(layer: Any, x: Tensor) -> Tensor:
+    """x, for GroupNormalization as [batch, places, groups, channels of a group]."""
+    if not _is_of_groups(layer):
+        return x
+    batch, *places, channels = _sizes(x)
+    return ops.reshape(x, (batch, math.prod(places), layer.groups, channels // layer.groups))
 
 
 def normalized(forward: Forward, plan: CallPlan, x: Tensor) -> Tensor:
     """x over its deviation, times gamma, plus beta, where each operator's result is rounded."""
     layer, sites, source = plan.operation, plan.inside, plan.sources[0]
-    wide = ops.cast(x, "float32")
+    wide = _grouped(layer, ops.cast(x, "float32"))
     if "mean" in sites:
         mean = forward.round(sites["mean"], _mean(forward, plan, wide, source, "mean"))
         wide = forward.round(sites["centered"], wide - mean)
@@ -62,16 +81,22 @@ def normalized(forward: Forward, plan: CallPlan, x: Tensor) -> Tensor:
     root = _root(forward, plan, moved)
     y = _product(forward, plan, wide * root, source, sites["root"].group, "normalized")
     y = forward.round(sites["normalized"], y)
+    if _is_of_groups(layer):
+        y = ops.reshape(y, _sizes(x))
     y = forward.scaled(plan, y, *_gain(layer), sites["normalized"].group)
     return ops.cast(y, x.dtype)
 
 
 def _mean(forward: Forward, plan: CallPlan, x: Tensor, source: int | None, name: str) -> Tensor:
-    """The mean of channels, which makes the tensor `name`, as the operator rounds it first."""
-    y = ops.mean(x, axis=-1, keepdims=True)
-    if source is None or not forward.sees_products(plan):
+    """The mean of what is normalized together, which makes the tensor `name`, as the operator rounds
+    it first.
+    """
+    axes = (1, 3) if _is_of_groups(plan.operation) else (len(x.shape) - 1,)
+    y = ops.mean(x, axis=axes, keepdims=True)
+    sizes = [x.shape[axis] for axis in axes]
+    if source is None or None in sizes or not forward.sees_products(plan):
         return y
-    return forward.accumulators.mean(y, source, plan.inside[name].group, x.shape[-1])
+    return forward.accumulators.mean(y, source, plan.inside[name].group, math.prod(sizes))
 
 
 def _product(

@@ -74,7 +74,9 @@ _NAMES_OF_TENSORFLOW = {
 }
 _L = keras.layers
 _NORMS = tuple(
-    getattr(_L, name) for name in ("LayerNormalization", "RMSNormalization") if hasattr(_L, name)
+    getattr(_L, name)
+    for name in ("LayerNormalization", "RMSNormalization", "GroupNormalization")
+    if hasattr(_L, name)
 )
 _KIND_OF_LAYER = [
     (kind, tuple(getattr(_L, name) for name in names.split())) for kind, names in _LAYERS.items()
@@ -127,7 +129,7 @@ def _resize_kind(layer: Any) -> str:
 
 
 def _norm_kind(layer: Any) -> str:
-    """Of LayerNormalization or RMSNormalization, whose channels come last."""
+    """Of LayerNormalization and its kin, whose channels come last."""
     axes = tuple(layer.axis) if isinstance(layer.axis, (list, tuple)) else (layer.axis,)
     return LAYER_NORM if axes == (-1,) and not getattr(layer, "rms_scaling", False) else UNKNOWN
 
