@@ -136,6 +136,11 @@ BODIES = {
     "GroupNormalization of vectors": lambda x: L.GroupNormalization(4, center=False)(
         L.Dense(24)(L.Flatten()(x))
     ),
+    "UnitNormalization": lambda x: L.UnitNormalization()(conv(x)),
+    "normalize of keras.ops": lambda x: keras.ops.normalize(L.Dense(24)(L.Flatten()(x))),
+    "l2_normalize in a Lambda": lambda x: L.Lambda(lambda y: tf.math.l2_normalize(y, axis=1))(
+        L.Dense(24)(L.Flatten()(x))
+    ),
     "RMSNormalization": lambda x: L.RMSNormalization()(tokens(x)),
     "EinsumDense to two axes": lambda x: L.EinsumDense(
         "abc,cde->abde", (8, 3, 5), bias_axes="de", activation="relu"

@@ -160,9 +160,7 @@ def test_raw_operators_between_raw_operators_are_named():
 
 
 def test_an_unknown_layer_is_named():
-    plan = plan_of(
-        nets.functional(lambda x: L.Dense(4)(L.UnitNormalization(name="un")(L.Flatten()(x))))
-    )
+    plan = plan_of(nets.functional(lambda x: L.Dense(4)(L.UnitNormalization(1, name="un")(x))))
     assert plan.unranged == ["the inside of UnitNormalization 'un'"]
 
 

@@ -88,9 +88,7 @@ def normalized(forward: Forward, plan: CallPlan, x: Tensor) -> Tensor:
 
 
 def _mean(forward: Forward, plan: CallPlan, x: Tensor, source: int | None, name: str) -> Tensor:
-    """The mean of what is normalized together, which makes the tensor `name`, as the operator rounds
-    it first.
-    """
+    """The mean of what is normalized together: tensor `name`, as its operator rounds it first."""
     axes = (1, 3) if _is_of_groups(plan.operation) else (len(x.shape) - 1,)
     y = ops.mean(x, axis=axes, keepdims=True)
     sizes = [x.shape[axis] for axis in axes]

@@ -392,6 +392,8 @@ class Forward:
         seen = bool(args) and kwargs.get("mask") is None and self.sees_products(plan)
         if seen and plan.kind == kinds.JOIN and isinstance(args[0], (list, tuple)):
             return original(self.accumulators.rescaled(plan, list(args[0])), *args[1:], **kwargs)
+        if self.exporting and kinds.normalizes(plan.operation):
+            return _normalized(args[0])
         if plan.inside:
             name = kinds.activation_of(plan.operation)
             return activations.activated(self, plan, name, args[0], plan.sources[-1])
@@ -450,6 +452,13 @@ def _mark_float(y: Any) -> Any:
         return fake_quant.marker(x, fake_quant.FLOAT_MARK, 0) if known else x
 
     return keras.tree.map_structure(one, y)
+
+
+def _normalized(x: Tensor) -> Tensor:
+    """x over the L2 norm of its channels: one int8 operator in TFLite."""
+    import tensorflow as tf  # exports run on TensorFlow
+
+    return tf.math.l2_normalize(x, axis=-1)
 
 
 def _depthwise(x: Tensor, factor: Tensor, offset: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ FIXED_GRIDS = {
     },
     16: dict.fromkeys(("softmax", "sigmoid", "hard_sigmoid", "tanh"), (1 / 32768, 0)),
 }
+UNIT_GRIDS = {8: (1 / 128, 0)}  # of L2_NORMALIZATION, by bits
 
 # The first kind whose class a layer is an instance of.
 _LAYERS = {
@@ -140,6 +141,8 @@ def kind_of(operation: Any) -> str:
     >>> kind_of(keras.layers.MaxPooling2D())
     'same'
     """
+    if normalizes(operation):
+        return FIXED
     if not isinstance(operation, keras.Layer):
         return _KIND_OF_OPERATION.get(type(operation).__name__, UNKNOWN)
     if isinstance(operation, _L.Activation):
@@ -158,6 +161,18 @@ def kind_of(operation: Any) -> str:
         if isinstance(operation, classes):
             return kind
     return SAME if type(operation).__name__.startswith("Random") else UNKNOWN
+
+
+def normalizes(operation: Any) -> bool:
+    """Whether it divides by the L2 norm of channels: L2_NORMALIZATION in TFLite.
+
+    >>> normalizes(keras.layers.UnitNormalization())
+    True
+    """
+    layer = isinstance(operation, _L.UnitNormalization)
+    if not layer and not is_operation(operation, "Normalize"):
+        return False
+    return operation.axis in (-1, [-1]) and getattr(operation, "order", 2) == 2
 
 
 def is_operation(operation: Any, name: str) -> bool:
@@ -181,7 +196,7 @@ def is_operator(name: str) -> bool:
 def fixed_grid(operation: Any, bits: int) -> tuple[float, int] | None:
     """The (scale, zero_point) of an operation of kind FIXED; None where the bits leave it free."""
     name = "softmax" if isinstance(operation, _L.Softmax) else activation_of(operation)
-    return FIXED_GRIDS[bits].get(name)
+    return UNIT_GRIDS.get(bits) if normalizes(operation) else FIXED_GRIDS[bits].get(name)
 
 
 def takes_int4(layer: Any) -> bool:

@@ -154,7 +154,10 @@ class _Planner:
     def run(self) -> Plan:
         record = self.record
         self.plan.calls = [
-            CallPlan(call.operation, kinds.kind_of(call.operation)) for call in record.calls
+            CallPlan(
+                call.operation, kinds.FIXED if call.normalizes else kinds.kind_of(call.operation)
+            )
+            for call in record.calls
         ]
         self._leave_float()
         self._fold()
@@ -257,6 +260,8 @@ class _Planner:
                     self.groups.join(call.inputs[0], value)
         for call, plan in calls:
             grid = _output_grid(plan, self.bits)
+            if call.normalizes:
+                grid = kinds.UNIT_GRIDS.get(self.bits)
             if grid is not None:
                 self.groups.fix(call.outputs[0], grid)
             if plan.kind == kinds.ATTENTION:

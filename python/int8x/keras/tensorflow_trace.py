@@ -28,6 +28,7 @@ VIEWS = frozenset(
 )
 # What TFLite has in int8, with a grid of its own for the result.
 _OF_INT8 = frozenset({"Add", "AddV2", "LeakyRelu", "Mean", "Mul", "Relu", "Relu6", "Sub"})
+_L2_NORMALIZE = ("Square", "Sum", "Maximum", "Rsqrt", "Mul")
 
 
 @dataclass
@@ -170,9 +171,11 @@ def _number(
         ):  # an identity (Dropout at inference) gives its very input: it reads nothing
             for value in seen:
                 result.readers[value].append(number)
-        computing = [op.type for op in operators[call.first : call.last] if _computes(op)]
-        single = len(computing) == 1 and computing[0] in _OF_INT8
-        result.calls.append(Call(call.operation, call.turn, tuple(seen), tuple(made), single))
+        computing = [op for op in operators[call.first : call.last] if _computes(op)]
+        single = len(computing) == 1 and computing[0].type in _OF_INT8
+        ends = tuple(seen), tuple(made)
+        normalizes = _normalizes(computing)
+        result.calls.append(Call(call.operation, call.turn, *ends, single, normalizes))
     result.outputs = [resolve(t) for t in outputs]
     result.raw = sorted(set(result.raw))
     return result
@@ -182,6 +185,15 @@ def _computes(operator: tf.Operation) -> bool:
     """Whether an operator makes floating numbers, and neither views nor holds them."""
     holds = operator.type in VIEWS or operator.type in ("Const", "ReadVariableOp")
     return not holds and any(tensor.dtype.is_floating for tensor in operator.outputs)
+
+
+def _normalizes(computing: list[tf.Operation]) -> bool:
+    """Whether operators are those of `tf.math.l2_normalize` over the last axis."""
+    if tuple(op.type for op in computing) != _L2_NORMALIZE:
+        return False
+    axes = tf.get_static_value(computing[1].inputs[1])
+    last = (-1, len(computing[1].inputs[0].shape) - 1)
+    return axes is not None and axes.size == 1 and int(axes.item()) in last
 
 
 def _is_of_another(tensor: tf.Tensor, graph: tf.Graph) -> bool:

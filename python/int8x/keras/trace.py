@@ -26,7 +26,8 @@ RAW = -1  # stands for "a TensorFlow operator outside every layer" where a call'
 class Call:
     """One call of a leaf operation, the `turn`-th in a run; inputs and outputs are values.
 
-    `single`: it is one operator that TFLite has in int8: it has no inside.
+    `single`: it is one operator that TFLite has in int8: it has no inside. `normalizes`: it is
+    TensorFlow's `l2_normalize` of channels.
     """
 
     operation: Any
@@ -34,6 +35,7 @@ class Call:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     single: bool = False
+    normalizes: bool = False
 
 
 @dataclass
