@@ -9,7 +9,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from int8_runs import Reference, quantized
 from keras import layers as L
-from trained_nets import steps_of_operators
+from trained_nets import off, steps_of_operators
 
 X, Y, X_TEST, _ = nets.digits(64, 48)
 EQUAL = 0.99  # of the results of each operator that reads what the trained model has
@@ -163,6 +163,10 @@ BODIES = {
 }
 
 
+if hasattr(L, "AdaptiveMaxPooling2D"):
+    BODIES["AdaptiveAveragePooling2D"] = lambda x: L.AdaptiveAveragePooling2D((4, 2))(
+        conv(x, padding="same")
+    )
 if not hasattr(L, "RMSNormalization"):  # before Keras 3.9
     del BODIES["RMSNormalization"]
 
@@ -179,9 +183,20 @@ def test_layer_exports_to_int8_and_agrees(name, tmp_path):
         assert steps.max() <= 1 and (steps == 0).mean() >= UNLIKE.get(op.kind, EQUAL), op
     run = Reference(tmp_path / "model.tflite")
     assert {kind for _, kind in run.operators()} == {"int8"}
-    off = np.abs(run(X_TEST) - run.steps_from(model.predict(X_TEST, verbose=0)))
-    assert off.max() <= 3
-    assert (off <= 1).mean() >= 0.98
+    apart = np.abs(run(X_TEST) - run.steps_from(model.predict(X_TEST, verbose=0)))
+    assert apart.max() <= 3
+    assert (apart <= 1).mean() >= 0.98
+
+
+@pytest.mark.skipif(not hasattr(L, "AdaptiveMaxPooling2D"), reason="came with Keras 3.13")
+def test_adaptive_maxima_stay_on_the_grid_they_are_of(tmp_path):
+    nets.seed()
+    net = nets.functional(lambda x: nets.head(L.AdaptiveMaxPooling2D((4, 3))(conv(x))))
+    model = nets.compiled(net, run_eagerly=True)
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[int8x.QATCallback()])
+    graph = int8x.export(model, tmp_path / "model.tflite")
+    assert "QUANTIZE" not in {op.kind for op in graph.main.operators}
+    assert off(model, tmp_path / "model.tflite").max() == 0
 
 
 def test_an_embedding_is_int8_on_the_grid_of_its_rows(tmp_path):

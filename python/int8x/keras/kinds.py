@@ -49,7 +49,8 @@ _LAYERS = {
     ARITHMETIC: "Add Subtract Multiply",
     JOIN: "Concatenate Maximum Minimum",
     SAME: "MaxPooling1D MaxPooling2D GlobalMaxPooling1D GlobalMaxPooling2D Flatten Reshape Permute "
-    "RepeatVector ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D UpSampling1D",
+    "RepeatVector ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D UpSampling1D "
+    "AdaptiveMaxPooling1D AdaptiveMaxPooling2D",
     SAME_ROUNDED: "AveragePooling1D AveragePooling2D",
     FREE: "GlobalAveragePooling1D GlobalAveragePooling2D LeakyReLU PReLU ELU Embedding",
 }
@@ -57,7 +58,8 @@ _LAYERS = {
 _OPERATIONS = {
     ARITHMETIC: "Add Subtract Multiply",
     JOIN: "Concatenate Maximum Minimum Stack",
-    SAME: "Cast Reshape Transpose Squeeze ExpandDims GetItem Split Max MaxPool Pad Repeat Tile",
+    SAME: "Cast Reshape Transpose Squeeze ExpandDims GetItem Split Max MaxPool AdaptiveMaxPool Pad "
+    "Repeat Tile",
     SAME_ROUNDED: "AveragePool",
     FREE: "Mean LeakyRelu Silu Gelu HardSilu HardTanh Softplus Absolute",
     RELU: "Relu Relu6",
@@ -74,14 +76,16 @@ _NAMES_OF_TENSORFLOW = {
     "swish": "silu",
 }
 _L = keras.layers
-_NORMS = tuple(
-    getattr(_L, name)
-    for name in ("LayerNormalization", "RMSNormalization", "GroupNormalization")
-    if hasattr(_L, name)
-)
-_KIND_OF_LAYER = [
-    (kind, tuple(getattr(_L, name) for name in names.split())) for kind, names in _LAYERS.items()
-]
+
+
+def _classes(names: str) -> tuple[type, ...]:
+    """Keras's layers of these names, without those that came after the version at hand."""
+    return tuple(getattr(_L, name) for name in names.split() if hasattr(_L, name))
+
+
+_NORMS = _classes("LayerNormalization RMSNormalization GroupNormalization")
+_ADAPTIVE = _classes("AdaptiveAveragePooling1D AdaptiveAveragePooling2D")
+_KIND_OF_LAYER = [(kind, _classes(names)) for kind, names in _LAYERS.items()]
 _KIND_OF_OPERATION = {name: kind for kind, names in _OPERATIONS.items() for name in names.split()}
 
 
@@ -173,6 +177,20 @@ def normalizes(operation: Any) -> bool:
     if not layer and not is_operation(operation, "Normalize"):
         return False
     return operation.axis in (-1, [-1]) and getattr(operation, "order", 2) == 2
+
+
+def even_window(operation: Any, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:
+    """The window, also the stride, of the plain average pooling that an adaptive one is on inputs
+    of a shape; None for others, also for an adaptive one whose windows differ.
+    """
+    if type(operation) not in _ADAPTIVE or operation.data_format != "channels_last":
+        return None
+    window = []
+    for size, wanted in zip(shape[1:-1], operation.output_size, strict=True):
+        if size is None or size % wanted:
+            return None
+        window.append(size // wanted)
+    return tuple(window)
 
 
 def is_operation(operation: Any, name: str) -> bool:

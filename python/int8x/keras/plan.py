@@ -17,7 +17,7 @@ import keras
 
 from int8x.keras import chains, kinds
 from int8x.keras.attention import AttentionCore
-from int8x.keras.trace import RAW, Record
+from int8x.keras.trace import RAW, Call, Record
 
 
 @dataclass(frozen=True)
@@ -153,12 +153,7 @@ class _Planner:
 
     def run(self) -> Plan:
         record = self.record
-        self.plan.calls = [
-            CallPlan(
-                call.operation, kinds.FIXED if call.normalizes else kinds.kind_of(call.operation)
-            )
-            for call in record.calls
-        ]
+        self.plan.calls = [CallPlan(call.operation, self._kind(call)) for call in record.calls]
         self._leave_float()
         self._fold()
         self._group()
@@ -175,6 +170,13 @@ class _Planner:
                 self.plan.outputs[position] = self._site(value, host, f"model_output{position}")
         self._find_sources()
         return self.plan
+
+    def _kind(self, call: Call) -> str:
+        if call.normalizes:
+            return kinds.FIXED
+        shape = self.record.shapes[call.inputs[0]] if call.inputs else ()
+        even = kinds.even_window(call.operation, shape) is not None
+        return kinds.SAME_ROUNDED if even else kinds.kind_of(call.operation)
 
     def _find_sources(self) -> None:
         rounded = {site.group for site in self.plan.sites()}
