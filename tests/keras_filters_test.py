@@ -118,19 +118,72 @@ def test_sequential_and_nested_models_shrink():
         np.testing.assert_allclose(small.predict(X_TEST, verbose=0), wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_channels_that_reach_the_end_or_a_gate_stay():
-    def gated(x):
-        x = conv(x, 8, "a")
-        gate = L.Dense(8, activation="sigmoid", name="gate")(L.GlobalAveragePooling2D()(x))
-        x = L.Multiply()([x, L.Reshape((1, 1, 8))(gate)])
-        return L.Dense(10, name="end")(L.GlobalAveragePooling2D()(conv(x, 6, "b")))
+def squeezed(x, gate):
+    """Channels of "a", each times a gate that is made of all."""
+    x = conv(x, 8, "a")
+    x = L.Multiply()([x, gate(L.GlobalAveragePooling2D(keepdims=True)(x))])
+    return L.Dense(10, name="end")(L.GlobalAveragePooling2D()(conv(x, 6, "b")))
 
-    model = nets.compiled(nets.functional(gated))
+
+def by_sigmoid(x):
+    y = L.Dense(8, activation="sigmoid", name="gate")(L.Flatten()(L.Conv2D(4, 1, name="s")(x)))
+    return L.Reshape((1, 1, 8))(y)
+
+
+def by_hard_sigmoid(x):
+    """As MobileNetV3 has it."""
+    x = L.Conv2D(8, 1, name="gate")(L.Conv2D(4, 1, activation="relu", name="s")(x))
+    return L.ReLU(6.0)(x + 3.0) * (1.0 / 6.0)
+
+
+GATES = {
+    "sigmoid": by_sigmoid,
+    "hard_sigmoid": by_hard_sigmoid,
+    "sigmoid of keras.ops": lambda x: keras.ops.sigmoid(L.Conv2D(8, 1, name="gate")(x)),
+    "an Activation": lambda x: L.Activation("hard_sigmoid")(L.Conv2D(8, 1, name="gate")(x)),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_a_gate_goes_with_the_channels_it_multiplies(name, tmp_path):
+    model = nets.compiled(nets.functional(lambda x: squeezed(x, GATES[name])))
+    fit(model, PruningCallback(0.5, pattern="filters"))
+    small = shrink(model)
+    for layer in ("a", "gate"):
+        assert small.get_layer(layer).kernel.shape[-1] == 4
+    wanted = model.predict(X_TEST, verbose=0)
+    np.testing.assert_allclose(small.predict(X_TEST, verbose=0), wanted, atol=1e-4, rtol=1e-4)
+    fit(nets.compiled(small), int8x.QATCallback())
+    int8x.export(small, tmp_path / "small.tflite")
+    assert {kind for _, kind in Reference(tmp_path / "small.tflite").operators()} == {"int8"}
+
+
+NO_GATES = {
+    "read twice": lambda x, y: L.Concatenate()([L.Multiply()([x, y]), y]),
+    "a product of gates": lambda x, y: L.Multiply()([keras.ops.sigmoid(x), y]),
+    "added": lambda x, y: L.Add()([x, y]),
+    "pooled": lambda x, y: L.Multiply()([x, L.MaxPooling2D(1)(y)]),
+    "a factor of each channel": lambda x, y: L.Multiply()([x, y * np.ones(8, "float32")]),
+}
+
+
+@pytest.mark.parametrize("name", NO_GATES)
+def test_what_is_not_zero_where_its_channel_is_stays(name):
+    def body(x):
+        x = conv(x, 8, "a")
+        y = L.Conv2D(8, 1, activation="sigmoid", name="gate")(x)
+        return L.Dense(10, name="end")(L.GlobalAveragePooling2D()(NO_GATES[name](x, y)))
+
+    model = nets.functional(body)
+    channels = channels_of(model)
+    assert channels.pinned(channels.makes[id(model.get_layer("gate"))]).all()
+
+
+def test_channels_that_reach_the_end_stay():
+    model = nets.compiled(nets.functional(residual))
     callback = PruningCallback(0.5, pattern="filters")
     fit(model, callback, epochs=1)
-    assert {n: r for n, r in callback.report.dense.items() if n in ("a", "gate", "end")} == {
-        name: "its channels cannot go" for name in ("a", "gate", "end")
-    }
+    assert callback.report.dense["end"] == "its channels cannot go"
     assert shrink(model).get_layer("b").filters == 3
 
 

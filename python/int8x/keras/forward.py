@@ -394,8 +394,8 @@ class Forward:
             return original(self.accumulators.rescaled(plan, list(args[0])), *args[1:], **kwargs)
         if self.exporting and kinds.normalizes(plan.operation):
             return _normalized(args[0])
-        if self.exporting and (window := kinds.even_window(plan.operation, args[0].shape)):
-            return ops.average_pool(args[0], window, window, data_format="channels_last")
+        if self.exporting and plan.window:
+            return ops.average_pool(args[0], *[plan.window] * 2, data_format="channels_last")
         if plan.inside:
             name = kinds.activation_of(plan.operation)
             return activations.activated(self, plan, name, args[0], plan.sources[-1])

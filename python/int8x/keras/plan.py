@@ -66,6 +66,7 @@ class CallPlan:
     sources: tuple[int | None, ...] = ()
     end: int | None = None
     ends: CallPlan | None = None  # the call with a kernel whose operator ends at this call's output
+    window: tuple[int, ...] | None = None  # of the plain pooling that an adaptive one is
     last: bool = False  # of kind FLOAT: an operator of the integer file reads the result
 
 
@@ -153,7 +154,7 @@ class _Planner:
 
     def run(self) -> Plan:
         record = self.record
-        self.plan.calls = [CallPlan(call.operation, self._kind(call)) for call in record.calls]
+        self.plan.calls = [self._begun(call) for call in record.calls]
         self._leave_float()
         self._fold()
         self._group()
@@ -171,12 +172,13 @@ class _Planner:
         self._find_sources()
         return self.plan
 
-    def _kind(self, call: Call) -> str:
-        if call.normalizes:
-            return kinds.FIXED
+    def _begun(self, call: Call) -> CallPlan:
+        """A call's plan before what lies around it is looked at."""
         shape = self.record.shapes[call.inputs[0]] if call.inputs else ()
-        even = kinds.even_window(call.operation, shape) is not None
-        return kinds.SAME_ROUNDED if even else kinds.kind_of(call.operation)
+        if (window := kinds.even_window(call.operation, shape)) is not None:
+            return CallPlan(call.operation, kinds.SAME_ROUNDED, window=window)
+        kind = kinds.FIXED if call.normalizes else kinds.kind_of(call.operation)
+        return CallPlan(call.operation, kind)
 
     def _find_sources(self) -> None:
         rounded = {site.group for site in self.plan.sites()}

@@ -356,6 +356,15 @@ def _updating(optimizer: Any) -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
+def constants_of(operation: Any) -> list[Any]:
+    """The numbers and arrays among the arguments of an operation of a Functional model."""
+    found = []
+    for node in operation._inbound_nodes:
+        flat = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
+        found += [one for one in flat if not isinstance(one, keras.KerasTensor)]
+    return found
+
+
 def own_weights(layer: keras.Layer) -> list[Any]:
     """A layer's weights without what int8x added and without random seeds."""
     added = {id(v) for sub in _state_layers(layer) for v in sub.variables}

@@ -18,8 +18,8 @@ def shrink(model: keras.Model) -> keras.Model:
 
     A channel goes when every kernel, bias and BatchNormalization that makes it is zero there, as
     PruningCallback(pattern="filters") leaves them, through residual additions, depthwise
-    convolutions, Flatten and Concatenate. One channel of each layer stays. The result is not
-    compiled.
+    convolutions, Flatten, Concatenate and gates (squeeze and excite). One channel of each layer
+    stays. The result is not compiled.
 
     ValueError for a model that is not Sequential or Functional, and for an instrumented one: shrink
     first, then train quantization-aware.
@@ -46,7 +46,7 @@ def shrink(model: keras.Model) -> keras.Model:
     def clone(layer: Any) -> Any:
         config = layer.get_config()
         if id(layer) in cut:
-            config.update(cut[id(layer)].sizes())
+            config.update(cut[id(layer)].sizes(config))
         new = type(layer).from_config(config)
         made[id(layer)] = (layer, new)
         return new
@@ -55,7 +55,7 @@ def shrink(model: keras.Model) -> keras.Model:
     for key, (old, new) in made.items():
         if key in cut:
             cut[key].copy(old, new)
-        elif old.weights:
+        elif isinstance(old, keras.Layer) and old.weights:
             new.set_weights(old.get_weights())
     return small
 
@@ -104,8 +104,11 @@ class _Cut:
         self.reads = ~np.isin(channels.classes(reads), list(gone))
         self.makes = None if makes is None else ~np.isin(channels.classes(makes), list(gone))
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self, config: dict[str, Any]) -> dict[str, Any]:
         """The entries of the layer's configuration that change."""
+        if isinstance(self.layer, keras.layers.Reshape):
+            *others, last = config["target_shape"]
+            return {"target_shape": (*others, last if last < 0 else int(self.reads.sum()))}
         if self.makes is None:
             return {}
         name = "units" if isinstance(self.layer, keras.layers.Dense) else "filters"
@@ -125,6 +128,8 @@ class _Cut:
     def _axes(self) -> dict[str, dict[int, np.ndarray]]:
         """By attribute and axis, which entries stay."""
         layer = self.layer
+        if isinstance(layer, keras.layers.Reshape):
+            return {}
         if isinstance(layer, keras.layers.BatchNormalization):
             names = ("gamma", "beta", "moving_mean", "moving_variance")
             return {name: {0: self.reads} for name in names}

@@ -74,7 +74,8 @@ class Scales(Channels):
 
     activations = frozenset({"linear", "relu", "leaky_relu"})
     layers_passed = tuple(kind for kind in Channels.layers_passed if kind not in (_L.ReLU, _L.ELU))
-    operations_passed = frozenset({"Relu", "LeakyRelu"})
+    gates = frozenset()
+    layers_reshaped = ()
     layers_joined = (_L.Add, _L.Subtract, _L.Maximum, _L.Minimum, _L.Average)
     operations_joined = frozenset({"Add", "Subtract", "Maximum", "Minimum"})
 
