@@ -194,6 +194,8 @@ class Channels:
         name = type(operation).__name__
         if getattr(operation, "data_format", "channels_last") == "channels_first":
             return None
+        if isinstance(operation, _L.EinsumDense):
+            return None
         if isinstance(operation, keras.Layer) and kernel_of(operation) is not None:
             return self._kernel(call, sources[0])
         if isinstance(operation, _DEPTHWISE):

@@ -75,7 +75,7 @@ def set_mask(model: keras.Model, held: Held, mask: np.ndarray) -> None:
     """
     if mask.shape != tuple(held.variable.shape):
         raise ValueError(
-            f"{held.layer.name}: a mask of shape {tuple(held.variable.shape)} was wanted, got "
+            f"{held.label}: a mask of shape {tuple(held.variable.shape)} was wanted, got "
             f"{mask.shape}"
         )
     old = mask_of(held)
@@ -151,7 +151,7 @@ def keep_zeros(model: keras.Model) -> list[str]:
             if not stays.any() or stays.mean() > 1 - PRUNED:
                 continue
             set_mask(model, kernel, stays)
-        masked.append(kernel.layer.name)
+        masked.append(kernel.label)
     if masked:
         private.reset_functions(model)
     return masked

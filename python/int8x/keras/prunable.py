@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from int8x.keras import private
+from int8x.keras.attention import is_attention
 from int8x.keras.limits import no_plain_kernel
 from int8x.keras.patterns import Pattern
+from int8x.keras.projections import summed_axes
 
 _L = keras.layers
 _TRANSPOSED = (_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose)
@@ -29,6 +32,11 @@ class Held:
     name: str
     variable: keras.Variable
 
+    @property
+    def label(self) -> str:
+        """What the layer is called in reports."""
+        return self.layer.name
+
     def value(self) -> np.ndarray:
         """The variable as it stands."""
         return self.variable.numpy()
@@ -40,6 +48,16 @@ class Kernel(Held):
 
     output_axis: int
     input_axis: int
+    within: str = ""  # the attention layer whose projection it is
+
+    @property
+    def label(self) -> str:
+        return f"{self.within}/{self.layer.name}" if self.within else self.layer.name
+
+    @property
+    def output_axes(self) -> tuple[int, ...]:
+        """The axes that together count output channels."""
+        return (self.output_axis,)
 
     def to_rows(self, array: np.ndarray) -> np.ndarray:
         """Like TFLite's rows: [output channels, positions, input channels]."""
@@ -60,8 +78,32 @@ class Kernel(Held):
         return self.variable.shape[self.output_axis], self.variable.shape[self.input_axis]
 
 
+@dataclass(frozen=True)
+class MatrixKernel(Kernel):
+    """The kernel of an EinsumDense: its axes before `output_axis` together count input channels,
+    the others output channels.
+    """
+
+    @property
+    def output_axes(self) -> tuple[int, ...]:
+        return tuple(range(self.output_axis, len(self.variable.shape)))
+
+    def to_rows(self, array: np.ndarray) -> np.ndarray:
+        return array.reshape(self.channels[::-1]).T[:, None]
+
+    def from_rows(self, rows: np.ndarray) -> np.ndarray:
+        return rows[:, 0].T.reshape(tuple(self.variable.shape))
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        inputs = math.prod(self.variable.shape[: self.output_axis])
+        return math.prod(self.variable.shape) // inputs, inputs
+
+
 def is_prunable(layer: keras.Layer) -> bool:
     """Whether a layer, once built, has a kernel that can be pruned."""
+    if isinstance(layer, _L.EinsumDense):
+        return summed_axes(layer) > 0
     return isinstance(layer, (*_KERNEL, *_SEPARABLE)) and not isinstance(layer, _DEPTHWISE)
 
 
@@ -73,6 +115,9 @@ def kernel_of(layer: keras.Layer) -> Kernel | None:
     variable = getattr(layer, name, None)
     if not isinstance(variable, keras.Variable):
         return None
+    if isinstance(layer, _L.EinsumDense):
+        axis = summed_axes(layer)
+        return MatrixKernel(layer, name, variable, axis, axis - 1)
     rank = len(variable.shape)
     outputs, inputs = (
         (rank - 2, rank - 1) if isinstance(layer, _TRANSPOSED) else (rank - 1, rank - 2)
@@ -83,9 +128,13 @@ def kernel_of(layer: keras.Layer) -> Kernel | None:
 def kernels_of(model: keras.Model) -> list[Kernel]:
     """The prunable kernels of a model in the order of its layers, each variable once."""
     found: dict[int, Kernel] = {}
-    for layer in private.all_layers(model):
+    layers = private.all_layers(model)
+    attention = [layer for layer in layers if is_attention(layer)]
+    owner = {id(inner): layer.name for layer in attention for inner in private.all_layers(layer)}
+    for layer in layers:
         kernel = kernel_of(layer)
         if kernel is not None:
+            kernel = replace(kernel, within=owner.get(id(layer), ""))
             found.setdefault(id(kernel.variable), kernel)
     return list(found.values())
 
@@ -109,11 +158,11 @@ def choose(
             continue
         misfit = pattern.misfit(*kernel.channels)
         if id(kernel.layer) in left_out:
-            dense[kernel.layer.name] = "excluded"
+            dense[kernel.label] = "excluded"
         elif not kernel.variable.trainable or not kernel.layer.trainable:
-            dense[kernel.layer.name] = "frozen"
+            dense[kernel.label] = "frozen"
         elif misfit is not None:
-            dense[kernel.layer.name] = misfit
+            dense[kernel.label] = misfit
         else:
             chosen.append(kernel)
     if not chosen:

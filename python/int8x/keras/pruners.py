@@ -13,7 +13,7 @@ import numpy as np
 from int8x.keras import masks
 from int8x.keras.channels import channels_of, is_depthwise
 from int8x.keras.patterns import Pattern, Units, smallest
-from int8x.keras.prunable import Held, Kernel, choose, kernel_of
+from int8x.keras.prunable import Held, Kernel, MatrixKernel, choose, kernel_of
 from int8x.keras.sensitivity import Curve, allocate, measure
 
 Sparsity = float | Mapping[str, float]
@@ -51,7 +51,7 @@ class UnitPruner:
         self.kernels, self.dense = choose(model, pattern, exclude)
         self.kernels, unnamed = named(self.kernels, sparsity)
         self.dense |= unnamed
-        self.notes = {kernel.layer.name: repr(pattern) for kernel in self.kernels}
+        self.notes = {kernel.label: repr(pattern) for kernel in self.kernels}
         self.curves: list[Curve] = []
 
     def measure(self, samples: Any) -> None:
@@ -125,17 +125,20 @@ class FilterPruner:
         for number, layers in makers.items():
             self.parts.setdefault(frozenset(layers), set()).add(number)
         self.gone: set[int] = set()
-        self.notes = {kernel.layer.name: "filters" for kernel in self.kernels}
+        self.notes = {kernel.label: "filters" for kernel in self.kernels}
 
     def _add(self, kernel: Kernel, fixed: set[int]) -> None:
         numbers = self.channels.makes.get(id(kernel.layer))
+        if isinstance(kernel, MatrixKernel):
+            self.dense[kernel.label] = "its channels cannot go"
+            return
         if numbers is None:
-            self.dense[kernel.layer.name] = "not called"
+            self.dense[kernel.label] = "not called"
             return
         classes, pinned = self.channels.classes(numbers), self.channels.pinned(numbers)
         free = [c for c, pin in zip(classes, pinned, strict=True) if not pin and c not in fixed]
         if not free:
-            self.dense[kernel.layer.name] = "its channels cannot go"
+            self.dense[kernel.label] = "its channels cannot go"
             return
         self.kernels.append(kernel)
         for number in set(free):
@@ -198,19 +201,19 @@ def named(kernels: list[Kernel], sparsity: Sparsity) -> tuple[list[Kernel], dict
     """
     if not isinstance(sparsity, Mapping):
         return kernels, {}
-    chosen = [k for k in kernels if any(fnmatch.fnmatchcase(k.layer.name, n) for n in sparsity)]
+    chosen = [k for k in kernels if any(fnmatch.fnmatchcase(k.label, n) for n in sparsity)]
     for name in sparsity:
-        if not any(fnmatch.fnmatchcase(kernel.layer.name, name) for kernel in chosen):
+        if not any(fnmatch.fnmatchcase(kernel.label, name) for kernel in chosen):
             raise ValueError(f"PruningCallback: sparsity: no layer to prune is called {name!r}")
     others = [kernel for kernel in kernels if kernel not in chosen]
-    return chosen, {kernel.layer.name: "not named in sparsity" for kernel in others}
+    return chosen, {kernel.label: "not named in sparsity" for kernel in others}
 
 
 def share_for(kernel: Kernel, sparsity: Sparsity) -> float:
     """The kernel's final sparsity: that of the first name or pattern that fits."""
     if not isinstance(sparsity, Mapping):
         return sparsity
-    return next(s for name, s in sparsity.items() if fnmatch.fnmatchcase(kernel.layer.name, name))
+    return next(s for name, s in sparsity.items() if fnmatch.fnmatchcase(kernel.label, name))
 
 
 def checked_sparsity(sparsity: Any, pattern: Pattern | None) -> float | dict[str, float]:

@@ -227,7 +227,7 @@ class PruningCallback(keras.callbacks.Callback):
             if not masks.is_claimed(kernel, self):
                 raise ValueError(
                     f"PruningCallback: one in a fit for each layer was wanted, got a second one "
-                    f"for {kernel.layer.name!r}"
+                    f"for {kernel.label!r}"
                 )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:

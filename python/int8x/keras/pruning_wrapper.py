@@ -101,7 +101,7 @@ class WrappedPruner:
             self.notes |= part.notes
         self.kernels: list[Kernel] = [kernel for part in self.parts for kernel in part.kernels]
         for kernel in self.kernels:
-            self.dense.pop(kernel.layer.name, None)
+            self.dense.pop(kernel.label, None)
 
     def prune(self, at: Callable[[float], float]) -> None:
         for part in self.parts:

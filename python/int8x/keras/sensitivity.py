@@ -67,7 +67,7 @@ def _curve(
             increases.append(most)
     finally:
         kernel.variable.assign(value)
-    return Curve(kernel.layer.name, count, (0, *counts), (0.0, *increases))
+    return Curve(kernel.label, count, (0, *counts), (0.0, *increases))
 
 
 def _loss(model: keras.Model, samples: Any) -> float:

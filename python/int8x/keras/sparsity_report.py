@@ -58,18 +58,21 @@ class SparsityReport:
         return sum(row.compressed_bytes for row in self.layers)
 
     def __str__(self) -> str:
-        head = f"{'layer':24} {'weights':>9} {'zeros':>7} {'int8 bytes':>11} {'compressed':>11}"
+        wide = max(24, *(len(name) for name in (*self.dense, *(row.layer for row in self.layers))))
+        head = f"{'layer':{wide}} {'weights':>9} {'zeros':>7} {'int8 bytes':>11} {'compressed':>11}"
         lines = [head]
         for row in self.layers:
             lines.append(
-                f"{row.layer:24} {row.weights:9,} {row.sparsity:7.1%} {row.raw_bytes:11,} "
+                f"{row.layer:{wide}} {row.weights:9,} {row.sparsity:7.1%} {row.raw_bytes:11,} "
                 f"{row.compressed_bytes:11,}  {row.note}".rstrip()
             )
         others = [name for name in self.dense if name not in {row.layer for row in self.layers}]
-        lines += [f"{name:24} {'':9} {'':7} {'':11} {'':11}  {self.dense[name]}" for name in others]
+        lines += [
+            f"{name:{wide}} {'':9} {'':7} {'':11} {'':11}  {self.dense[name]}" for name in others
+        ]
         total = sum(row.weights for row in self.layers)
         lines.append(
-            f"{'all':24} {total:9,} {self.sparsity:7.1%} {self.raw_bytes:11,} "
+            f"{'all':{wide}} {total:9,} {self.sparsity:7.1%} {self.raw_bytes:11,} "
             f"{self.compressed_bytes:11,}"
         )
         return "\n".join(lines)
@@ -101,14 +104,14 @@ def sparsity_of(kernels: list[Kernel]) -> float:
 def _row(kernel: Kernel, dense: dict[str, str]) -> LayerSparsity:
     value = kernel.value().astype(np.float32)
     weight = ops.convert_to_tensor(value)
-    axes = (kernel.output_axis,)
-    steps = fake_quant.weight_steps(weight, fake_quant.weight_scale(weight, axes))
+    scale = fake_quant.weight_scale(weight, kernel.output_axes)
+    steps = fake_quant.weight_steps(weight, scale)
     raw = kernel.to_rows(np.nan_to_num(ops.convert_to_numpy(steps))).astype(np.int8).tobytes()
     return LayerSparsity(
-        kernel.layer.name,
+        kernel.label,
         value.size,
         int((value == 0).sum()),
         len(raw),
         len(zlib.compress(raw, _LEVEL)),
-        dense.get(kernel.layer.name, ""),
+        dense.get(kernel.label, ""),
     )
