@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from int8_runs import Reference, quantized
+from int8x.keras.handle import handle_of
 from keras import layers as L
 from trained_nets import off, steps_of_operators
 
@@ -50,6 +51,15 @@ def tokens(x):
 def attention(x, layer=None, **call):
     x = tokens(x)
     return (layer or L.MultiHeadAttention(2, 6))(x, x, **call)
+
+
+def of_operations(query, key, value):
+    scores = keras.ops.matmul(query, keras.ops.transpose(key, (0, 2, 1))) * 0.25
+    return keras.ops.matmul(keras.ops.softmax(scores), value)
+
+
+def of_dots(query, key, value):
+    return L.Dot((2, 1))([L.Softmax()(L.Dot((2, 2))([query, key])), value])
 
 
 def block(x):
@@ -159,6 +169,11 @@ BODIES = {
     ),
     "GroupQueryAttention": lambda x: attention(x, L.GroupQueryAttention(6, 4, 2)),
     "a block of a transformer": block,
+    "attention of keras.ops": lambda x: of_operations(*(L.Dense(12)(rows(x)) for _ in range(3))),
+    "attention of Dot": lambda x: of_dots(*(L.Dense(12)(rows(x)) for _ in range(3))),
+    "Dot of unit vectors": lambda x: L.Dot(1)(
+        [L.UnitNormalization()(L.Dense(6)(y)) for y in (L.Flatten()(x), L.Flatten()(conv(x)))]
+    ),
     "operators without layers": lambda x: keras.ops.relu(conv(x) + conv(x)),
 }
 
@@ -177,6 +192,7 @@ def test_layer_exports_to_int8_and_agrees(name, tmp_path):
     net = nets.functional(lambda x: nets.head(BODIES[name](x)))
     model = nets.compiled(net, run_eagerly=True)
     model.fit(X, Y, epochs=2, verbose=0, callbacks=[int8x.QATCallback()])
+    assert handle_of(model).plan.unranged == []
     graph = int8x.export(model, tmp_path / "model.tflite")
     for op, steps in steps_of_operators(model, graph, X_TEST):
         print(op.kind, np.bincount(steps.ravel()))

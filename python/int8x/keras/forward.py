@@ -403,7 +403,8 @@ class Forward:
         slope = _slope(plan.operation)
         if seen and slope:
             return self.accumulators.leaky(args[0], y, slope, plan.sources[-1], plan.end)
-        if seen and isinstance(plan.operation, keras.layers.Multiply) and len(plan.sources) == 2:
+        product = plan.kind == kinds.PRODUCT or isinstance(plan.operation, keras.layers.Multiply)
+        if seen and product and len(plan.sources) == 2:
             return self.accumulators.product(y, *plan.sources, plan.end)
         count = _averaged(plan.operation, args[0]) if seen else 0
         return self.accumulators.mean(y, plan.sources[0], plan.end, count) if count else y

@@ -21,6 +21,7 @@ SAME = "same"  # moves values, output shares the input's range
 SAME_ROUNDED = "same, rounded"  # averages or interpolates on its input's grid
 JOIN = "join"  # several inputs and the output share one range
 FREE = "free"  # own range
+PRODUCT = "product"  # of two matrices, own range
 LAYER_NORM = "layer norm"  # a chain of operators, each with a range of its own
 ATTENTION = "attention"  # the same, between the projections of an attention layer
 FLOAT = "float"  # left in float, as `exclude` wants it
@@ -177,6 +178,17 @@ def normalizes(operation: Any) -> bool:
     if not layer and not is_operation(operation, "Normalize"):
         return False
     return operation.axis in (-1, [-1]) and getattr(operation, "order", 2) == 2
+
+
+def multiplies_matrices(operation: Any) -> bool:
+    """Whether it is a product of matrices, in TFLite BATCH_MATMUL, of its two tensors.
+
+    >>> multiplies_matrices(keras.layers.Dot((2, 2)))
+    True
+    """
+    if isinstance(operation, _L.Dot):
+        return not operation.normalize
+    return is_operation(operation, "Matmul")
 
 
 def even_window(operation: Any, shape: tuple[int | None, ...]) -> tuple[int, ...] | None:

@@ -177,6 +177,8 @@ class _Planner:
         shape = self.record.shapes[call.inputs[0]] if call.inputs else ()
         if (window := kinds.even_window(call.operation, shape)) is not None:
             return CallPlan(call.operation, kinds.SAME_ROUNDED, window=window)
+        if len(call.inputs) == 2 and kinds.multiplies_matrices(call.operation):
+            return CallPlan(call.operation, kinds.PRODUCT)
         kind = kinds.FIXED if call.normalizes else kinds.kind_of(call.operation)
         return CallPlan(call.operation, kind)
 
