@@ -82,11 +82,11 @@ def test_layers_that_are_chains_stay_float_when_excluded_by_type(kind, tmp_path)
     assert off(model, tmp_path / "model.tflite").max() <= 2
 
 
-@pytest.mark.parametrize("layer", [L.Attention, L.GroupNormalization])
+@pytest.mark.parametrize("layer", [L.Attention, L.UnitNormalization])
 def test_the_inside_of_other_layers_is_named_and_int8_when_there_is_data(layer, tmp_path):
     def body(x):
         x = L.Dense(8)(L.Reshape((8, 8))(x))
-        x = layer()([x, x]) if layer is L.Attention else layer(4)(x)
+        x = layer()([x, x]) if layer is L.Attention else layer(axis=1)(x)
         return L.Dense(10)(L.GlobalAveragePooling1D()(x))
 
     path = tmp_path / "model.tflite"

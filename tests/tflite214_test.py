@@ -14,6 +14,7 @@ from profilers import SubgraphProfiler, attach
 from written_cases import read
 
 THREADS = (1, 2, 4)
+ABSENT = ("LOG",)  # this runtime has it in float alone
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,10 @@ def test_every_operator_equals_todays_reference(cases):
     assert len(cases) > 200
     for number, (case, expected) in enumerate(cases):
         if case.operator == "quantized":
+            continue
+        if case.operator in ABSENT:
+            with pytest.raises(int8x.ModelError, match=f"op for builtin opcode '{case.operator}'"):
+                int8x.Interpreter(case.model, resolver=case.resolver)
             continue
         interpreter = int8x.Interpreter(case.model, THREADS[number % 3], resolver=case.resolver)
         refused = {node.index for node in interpreter.claims.refused}
