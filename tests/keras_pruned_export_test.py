@@ -115,6 +115,27 @@ def test_a_projection_has_a_sparsity_of_its_own_and_keeps_its_zeros_when_loaded(
     assert {row.layer: row.sparsity for row in report.layers}["one/query"] == 0.75
 
 
+def test_a_projection_is_excluded_by_the_name_that_the_report_gives_it():
+    nets.seed()
+    model = nets.compiled(former())
+    pruning = int8x.PruningCallback(0.5, exclude=("one/query", "two/*"))
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=[pruning])
+    excluded = {name for name, why in pruning.report.dense.items() if why == "excluded"}
+    assert excluded == {"one/query", *(f"two/{name}" for name in PROJECTIONS)}
+
+
+def test_an_equation_that_is_no_product_of_matrices_stays_dense_and_is_named():
+    nets.seed()
+    model = nets.compiled(
+        nets.functional(
+            lambda x: nets.head(L.EinsumDense("abcd,ce->abed", (8, 6, 1), name="odd")(x))
+        )
+    )
+    pruning = int8x.PruningCallback(0.5)
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=[pruning])
+    assert pruning.report.dense["odd"] == "abcd,ce->abed is no product of matrices"
+
+
 def test_filters_of_attention_stay():
     nets.seed()
     model = nets.compiled(former())

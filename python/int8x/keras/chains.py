@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from int8x.keras import activations, kinds, private
+from int8x.keras.activations import Grid
 from int8x.keras.tensors import Tensor
 from int8x.quantization.attention_masks import room
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from int8x.keras.forward import Forward
     from int8x.keras.plan import CallPlan, Site
 
-Grid = tuple[float, int]
 _BELOW = -4e4  # every score, and a float16
 _CENTERED = ("mean", "centered")
 _NORMALIZED = ("squares", "variance", "moved", "root", "normalized")

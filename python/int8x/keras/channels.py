@@ -36,12 +36,8 @@ _PASS = (
     *(_L.GlobalAveragePooling1D, _L.GlobalAveragePooling2D),
     *(_L.ZeroPadding1D, _L.ZeroPadding2D, _L.Cropping1D, _L.Cropping2D),
     *(_L.UpSampling1D, _L.UpSampling2D),
-    *(
-        getattr(_L, f"Adaptive{what}Pooling{rank}D")
-        for what in ("Max", "Average")
-        for rank in (1, 2)
-        if hasattr(_L, f"Adaptive{what}Pooling{rank}D")
-    ),
+    *kinds.classes("AdaptiveMaxPooling1D AdaptiveMaxPooling2D"),
+    *kinds.classes("AdaptiveAveragePooling1D AdaptiveAveragePooling2D"),
 )
 _JOIN = (_L.Add, _L.Subtract, _L.Multiply, _L.Maximum, _L.Minimum, _L.Average)
 _JOIN_OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "Maximum", "Minimum"})

@@ -79,14 +79,14 @@ _NAMES_OF_TENSORFLOW = {
 _L = keras.layers
 
 
-def _classes(names: str) -> tuple[type, ...]:
+def classes(names: str) -> tuple[type, ...]:
     """Keras's layers of these names, without those that came after the version at hand."""
     return tuple(getattr(_L, name) for name in names.split() if hasattr(_L, name))
 
 
-_NORMS = _classes("LayerNormalization RMSNormalization GroupNormalization")
-_ADAPTIVE = _classes("AdaptiveAveragePooling1D AdaptiveAveragePooling2D")
-_KIND_OF_LAYER = [(kind, _classes(names)) for kind, names in _LAYERS.items()]
+_NORMS = classes("LayerNormalization RMSNormalization GroupNormalization")
+_ADAPTIVE = classes("AdaptiveAveragePooling1D AdaptiveAveragePooling2D")
+_KIND_OF_LAYER = [(kind, classes(names)) for kind, names in _LAYERS.items()]
 _KIND_OF_OPERATION = {name: kind for kind, names in _OPERATIONS.items() for name in names.split()}
 
 

@@ -52,7 +52,7 @@ class Kernel(Held):
 
     @property
     def label(self) -> str:
-        return f"{self.within}/{self.layer.name}" if self.within else self.layer.name
+        return _label(self.layer, {id(self.layer): self.within})
 
     @property
     def output_axes(self) -> tuple[int, ...]:
@@ -128,15 +128,24 @@ def kernel_of(layer: keras.Layer) -> Kernel | None:
 def kernels_of(model: keras.Model) -> list[Kernel]:
     """The prunable kernels of a model in the order of its layers, each variable once."""
     found: dict[int, Kernel] = {}
-    layers = private.all_layers(model)
-    attention = [layer for layer in layers if is_attention(layer)]
-    owner = {id(inner): layer.name for layer in attention for inner in private.all_layers(layer)}
-    for layer in layers:
+    owners = _owners(model)
+    for layer in private.all_layers(model):
         kernel = kernel_of(layer)
         if kernel is not None:
-            kernel = replace(kernel, within=owner.get(id(layer), ""))
+            kernel = replace(kernel, within=owners.get(id(layer), ""))
             found.setdefault(id(kernel.variable), kernel)
     return list(found.values())
+
+
+def _owners(model: keras.Model) -> dict[int, str]:
+    """The names of attention layers by the ids of the layers in them."""
+    attention = [layer for layer in private.all_layers(model) if is_attention(layer)]
+    return {
+        id(inner): layer.name
+        for layer in attention
+        for inner in private.all_layers(layer)
+        if inner is not layer
+    }
 
 
 def choose(
@@ -147,12 +156,15 @@ def choose(
     ValueError when none is left, or an entry of `exclude` fits no layer.
     """
     left_out = excluded(model, exclude, "PruningCallback")
-    chosen, dense = [], {}
+    chosen, dense, owners = [], {}, _owners(model)
     for layer in private.all_layers(model):
+        label = _label(layer, owners)
         if isinstance(layer, _DEPTHWISE):
-            dense[layer.name] = "depthwise"
+            dense[label] = "depthwise"
+        elif isinstance(layer, _L.EinsumDense) and not is_prunable(layer):
+            dense[label] = f"{layer.equation} is no product of matrices"
         elif is_prunable(layer) and (reason := no_plain_kernel(layer)):
-            dense[layer.name] = reason
+            dense[label] = reason
     for kernel in kernels_of(model):
         if no_plain_kernel(kernel.layer):
             continue
@@ -179,16 +191,20 @@ def excluded(model: keras.Model, exclude: Iterable[Any], who: str) -> set[int]:
 
     ValueError for an entry that fits none.
     """
-    layers, found = private.all_layers(model), set()
+    layers, found, owners = private.all_layers(model), set(), _owners(model)
     for entry in exclude:
         fitting = {
             id(layer)
             for layer in layers
-            if (isinstance(layer, entry) if isinstance(entry, type) else _named(layer, entry))
+            if (
+                isinstance(layer, entry)
+                if isinstance(entry, type)
+                else _named(layer, entry, owners)
+            )
         }
         if not fitting:
             shown = entry.__name__ if isinstance(entry, type) else repr(entry)
-            names = ", ".join(layer.name for layer in layers if layer.weights)
+            names = ", ".join(_label(layer, owners) for layer in layers if layer.weights)
             raise ValueError(
                 f"{who}: exclude: no layer of {model.name} fits {shown}; it has {names}"
             )
@@ -210,5 +226,12 @@ def check_exclude(exclude: Any, who: str) -> tuple[Any, ...]:
     return entries
 
 
-def _named(layer: keras.Layer, pattern: str) -> bool:
-    return layer.name == pattern or fnmatch.fnmatchcase(layer.name, pattern)
+def _label(layer: keras.Layer, owners: dict[int, str]) -> str:
+    """What a layer is called; those of attention layers have the same names in each of them."""
+    within = owners.get(id(layer))
+    return f"{within}/{layer.name}" if within else layer.name
+
+
+def _named(layer: keras.Layer, pattern: str, owners: dict[int, str]) -> bool:
+    names = {layer.name, _label(layer, owners)}
+    return pattern in names or any(fnmatch.fnmatchcase(name, pattern) for name in names)
