@@ -4,6 +4,7 @@
 #include <new>
 
 #include "delegate/ops/macs.h"
+#include "delegate/tflite/assignments.h"
 
 namespace int8x {
 namespace {
@@ -46,7 +47,7 @@ TfLiteStatus claim_graph(TfLiteContext* context, TfLiteDelegate* delegate) {
 }
 
 // Why the delegate leaves a node to TFLite.
-Reason refuse(const NodeView& node, const Options& options) {
+Reason refuse(const NodeView& node, const Assignments& assignments, const Options& options) {
   const Operator* op = operator_of(node);
   if (op == nullptr) return "the delegate has no such operator";
   if (!options.allows(op->name)) return "excluded by option allow_ops or deny_ops";
@@ -60,6 +61,7 @@ Reason refuse(const NodeView& node, const Options& options) {
   for (int i = 0; i < node.outputs(); ++i) {
     if (node.output(i).allocation_type == kTfLiteDynamic) return "an output of dynamic shape";
   }
+  if (Reason reason = assignments.refuse(node)) return reason;
   return op->refuse(node);
 }
 
@@ -106,14 +108,18 @@ TfLiteStatus Delegate::claim(TfLiteContext* context) {
       context->GetExecutionPlan(context, &plan) != kTfLiteOk || plan == nullptr) {
     return kTfLiteError;
   }
-  Graph graph = {context, {}};
-  std::vector<int> taken;
+  std::vector<NodeView> nodes;
   for (int i = 0; i < plan->size; ++i) {
     NodeView node;
-    if (!NodeView::open(context, plan->data[i], &node)) continue;
+    if (NodeView::open(context, plan->data[i], &node)) nodes.push_back(node);
+  }
+  const Assignments assignments(nodes, context->tensors_size);
+  Graph graph = {context, {}};
+  std::vector<int> taken;
+  for (const NodeView& node : nodes) {
     const bool custom = node.builtin() == kTfLiteBuiltinCustom;
     const Claim claim = {node.index(), node.builtin(), custom ? node.custom_name() : nullptr,
-                         node_macs(node), refuse(node, options_)};
+                         node_macs(node), refuse(node, assignments, options_)};
     if (claim.refused == nullptr) taken.push_back(claim.node);
     graph.claims.push_back(claim);
   }

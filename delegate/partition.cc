@@ -19,7 +19,25 @@ class ToProfiler final : public StepObserver {
   TfLiteProfiler* const profiler_;
 };
 
+int32_t channels(const NodeView& node) {
+  const TfLiteIntArray* dims = node.has_input(0) ? node.input(0).dims : nullptr;
+  return dims == nullptr || dims->size < 1 ? 0 : dims->data[dims->size - 1];
+}
+
 }  // namespace
+
+bool Partition::pack(Node* node, Text* error) const {
+  if (node->op->pack == nullptr) return true;
+  Packed packed = node->op->pack(node->view, resources_);
+  if (packed == nullptr) {
+    error->append("int8x delegate: node %d (%s): no memory to pack its weights", node->view.index(),
+                  node->op->name);
+    return false;
+  }
+  node->packed = std::move(packed);
+  node->packed_for = channels(node->view);
+  return true;
+}
 
 bool Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
                      const Resources& resources, Text* error) {
@@ -36,15 +54,8 @@ bool Partition::init(TfLiteContext* context, const TfLiteDelegateParams& params,
       error->append("int8x delegate: node %d is none that the delegate has claimed", index);
       return false;
     }
-    Node node = {view, op, nullptr};
-    if (op->pack != nullptr) {
-      node.packed = op->pack(view, resources_);
-      if (node.packed == nullptr) {
-        error->append("int8x delegate: node %d (%s): no memory to pack its weights", index,
-                      op->name);
-        return false;
-      }
-    }
+    Node node = {view, op, nullptr, 0};
+    if (!pack(&node, error)) return false;
     nodes_.push_back(std::move(node));
   }
   return true;
@@ -67,11 +78,16 @@ std::vector<int32_t> Partition::fingerprint(int threads) const {
   return print;
 }
 
-bool Partition::plan_nodes(TfLiteContext* context, Plan* plan, Text* error) const {
+bool Partition::plan_nodes(TfLiteContext* context, Plan* plan, Text* error) {
   PlanBuilder builder(context, outputs_, plan);
-  for (const Node& node : nodes_) {
+  for (Node& node : nodes_) {
     builder.set_node(node.view.index());
-    if (Reason reason = node.op->plan(node.view, node.packed, resources_, &builder)) {
+    // Other channels may fit the same weights: in other groups, or several to a channel.
+    const bool repack = node.packed != nullptr && channels(node.view) != node.packed_for;
+    Reason reason = repack ? node.op->refuse(node.view) : nullptr;
+    if (repack && reason == nullptr && !pack(&node, error)) return false;
+    if (reason == nullptr) reason = node.op->plan(node.view, node.packed, resources_, &builder);
+    if (reason != nullptr) {
       error->append("int8x delegate: node %d (%s): %s", node.view.index(), node.op->name, reason);
       return false;
     }

@@ -40,6 +40,7 @@ class Partition {
     NodeView view;
     const Operator* op;
     Packed packed;
+    int32_t packed_for;  // the channels that input 0 had then
   };
   struct Binding {
     ValueId value;
@@ -47,7 +48,8 @@ class Partition {
     size_t bytes;
   };
 
-  bool plan_nodes(TfLiteContext* context, Plan* plan, Text* error) const;
+  bool pack(Node* node, Text* error) const;
+  bool plan_nodes(TfLiteContext* context, Plan* plan, Text* error);
   // Shapes of every tensor that the nodes touch, and the threads planned for.
   std::vector<int32_t> fingerprint(int threads) const;
 

@@ -14,7 +14,7 @@ constexpr int kGraphs = 5000;
 constexpr size_t kMostBytes = 400;
 
 TEST(DelegateFuzz, EveryInstructionSetDoesTheSameWithARandomGraph) {
-  int taken = 0, ran = 0;
+  int taken = 0, ran = 0, resized = 0;
   for (uint32_t seed = 0; seed < kGraphs; ++seed) {
     std::mt19937 rng(seed);
     std::vector<uint8_t> bytes(40 + rng() % (kMostBytes - 40));
@@ -23,12 +23,14 @@ TEST(DelegateFuzz, EveryInstructionSetDoesTheSameWithARandomGraph) {
     EXPECT_EQ(done.difference, "") << "seed " << seed;
     taken += done.taken;
     ran += done.ran && done.taken > 0;
+    resized += done.resized && done.taken > 0;
   }
   // Most of the graphs hold together: else this would test refusals alone.
   EXPECT_GT(taken, kGraphs);
   EXPECT_GT(ran, kGraphs / 3);
+  EXPECT_GT(resized, kGraphs / 10);
   RecordProperty("taken", taken);
-  std::printf("%d nodes taken, %d graphs ran\n", taken, ran);
+  std::printf("%d nodes taken, %d graphs ran, %d again with another batch\n", taken, ran, resized);
 }
 
 }  // namespace

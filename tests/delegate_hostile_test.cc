@@ -183,6 +183,82 @@ TEST(HostileGraph, MemoryThatIsTooSmallAtInvokeIsAnError) {
   EXPECT_NE(h.errors().find("wants 576"), std::string::npos) << h.errors();
 }
 
+// Tensors 0 to 3 of one shape, of which 3 is a constant, and TRANSPOSEs of them.
+void transposes(Host* h, std::vector<std::pair<int, int>> from_to) {
+  for (int t = 0; t < 4; ++t) {
+    h->add_tensor({kTfLiteInt8, {2, 2}, {0.5f}, {0}, 0, std::vector<uint8_t>(t == 3 ? 4 : 0)});
+  }
+  const int order =
+      h->add_tensor({kTfLiteInt32, {2}, {}, {}, 0, host::bytes_of(std::vector<int32_t>{1, 0})});
+  for (auto [from, to] : from_to) h->add_node(kTfLiteBuiltinTranspose, 2, {from, order}, {to});
+}
+
+TEST(HostileGraph, WhatIsWrittenTwiceOrReadBeforeOrConstantIsLeftToTheRuntime) {
+  const struct {
+    std::vector<std::pair<int, int>> from_to;
+    std::vector<int> taken;
+  } cases[] = {
+      {{{0, 1}, {1, 2}}, {0, 1}},      {{{0, 2}, {1, 2}}, {}},   // twice
+      {{{0, 2}, {0, 2}, {2, 1}}, {2}}, {{{0, 0}, {0, 1}}, {1}},  // into what it reads
+      {{{1, 2}, {0, 1}}, {0}},                                   // read before
+      {{{0, 3}, {3, 1}}, {1}},                                   // a constant
+  };
+  for (const auto& c : cases) {
+    auto delegate = host::make_delegate();
+    Host h;
+    transposes(&h, c.from_to);
+    ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
+    EXPECT_EQ(h.taken(), c.taken);
+  }
+}
+
+// Both views would lie where the tensor lies that they read, and one of them there twice.
+TEST(HostileGraph, TwoViewsThatWriteOneTensorEnd) {
+  auto delegate = host::make_delegate();
+  Host h;
+  for (int t = 0; t < 3; ++t) h.add_tensor({kTfLiteInt8, {2, 2}, {0.5f}, {0}, 0, {}});
+  const int order =
+      h.add_tensor({kTfLiteInt32, {2}, {}, {}, 0, host::bytes_of(std::vector<int32_t>{1, 0})});
+  h.add_node(kTfLiteBuiltinTranspose, 2, {0, order}, {1});
+  h.add_node(kTfLiteBuiltinReshape, 1, {1}, {2});
+  h.add_node(kTfLiteBuiltinReshape, 1, {1}, {2});
+  ASSERT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
+  EXPECT_EQ(h.taken(), (std::vector<int>{0}));
+  EXPECT_EQ(h.allocate(), kTfLiteOk);
+  EXPECT_EQ(h.invoke(), kTfLiteOk);
+}
+
+// A DEPTHWISE_CONV_2D of six filters on so many channels; the outputs.
+std::vector<int8_t> depthwise(const std::vector<int>& channels) {
+  auto delegate = host::make_delegate();
+  Host h;
+  std::vector<uint8_t> weights(3 * 3 * 6);
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<uint8_t>(i * 37);
+  h.add_tensor({kTfLiteInt8, {1, 4, 5, channels[0]}, {0.5f}, {3}, 0, {}});
+  h.add_tensor({kTfLiteInt8, {1, 3, 3, 6}, {0.25f}, {0}, 3, weights});
+  h.add_tensor({kTfLiteInt8, {1, 4, 5, 6}, {8.0f}, {-1}, 0, {}});
+  const TfLiteDepthwiseConvParams params = {kTfLitePaddingSame, 1, 1, 1, kTfLiteActNone, 1, 1};
+  h.add_node(kTfLiteBuiltinDepthwiseConv2d, 3, {0, 1}, {2}, params);
+  h.set_outputs({2});
+  EXPECT_EQ(h.apply(delegate->tflite()), kTfLiteOk);
+  for (int count : channels) {
+    h.resize(0, {1, 4, 5, count});
+    EXPECT_EQ(h.allocate(), 6 % count == 0 ? kTfLiteOk : kTfLiteError) << h.errors();
+    if (6 % count != 0) continue;
+    std::vector<int8_t> input(static_cast<size_t>(4 * 5 * count));
+    for (size_t i = 0; i < input.size(); ++i) input[i] = static_cast<int8_t>(i * 53);
+    h.set(0, input);
+    EXPECT_EQ(h.invoke(), kTfLiteOk) << h.errors();
+  }
+  return h.get(2);
+}
+
+TEST(HostileGraph, ChannelsThatFitTheWeightsOtherwiseArePackedAnew) {
+  EXPECT_EQ(depthwise({6, 2}), depthwise({2}));
+  EXPECT_EQ(depthwise({6, 4, 4, 3}), depthwise({3}));
+  EXPECT_EQ(depthwise({2, 6}), depthwise({6}));
+}
+
 TEST(HostileGraph, AnEmptyGraphIsNothingToDo) {
   auto delegate = host::make_delegate();
   Host h;

@@ -112,6 +112,39 @@ def test_resized_height_and_width_equal_the_reference(threads):
     assert delegate.claims.partitions == 1 and delegate.claims.claimed_ops == 1
 
 
+def grouped_net() -> bytes:
+    """A CONV_2D whose weights also fit other channels than the model states."""
+    generator = np.random.default_rng(7)
+    model = ModelBuilder()
+    q = dict(scale=0.05, zero_point=-3)
+    window = dict(strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1, padding=0)
+    x = model.input((1, 5, 6, 4), **q, signature=(-1, 5, 6, -1))
+    w = model.constant(generator.integers(-127, 128, (8, 3, 3, 4)), np.int8, scale=0.01)
+    b = model.constant(generator.integers(-999, 999, 8), np.int32, scale=0.0005)
+    y = model.tensor((1, 5, 6, 8), **q)
+    model.operator("CONV_2D", [x, w, b], [y], fusedActivationFunction=0, **window)
+    return model.finish([y])
+
+
+def test_channels_that_make_other_groups_are_packed_anew():
+    model = grouped_net()
+    delegate, stock = int8x.Interpreter(model, 1, resolver="reference"), reference(model)
+    generator = np.random.default_rng(8)
+    for channels in (4, 8, 16, 4):
+        feed = generator.integers(-128, 128, (2, 5, 6, channels)).astype(np.int8)
+        for interpreter in (delegate, stock):
+            resize(interpreter, feed.shape)
+        different = difference(run(stock, [[feed]]), run(delegate, [[feed]]))
+        assert not different, f"{channels} channels: {different}"
+    for channels in (6, 6):
+        with pytest.raises(RuntimeError, match="CONV_2D"):
+            resize(delegate, (1, 5, 6, channels))
+    feed = generator.integers(-128, 128, (1, 5, 6, 8)).astype(np.int8)
+    for interpreter in (delegate, stock):
+        resize(interpreter, feed.shape)
+    assert not difference(run(stock, [[feed]]), run(delegate, [[feed]]))
+
+
 def test_a_call_follows_open_dimensions_and_refuses_others():
     model = image_net()
     interpreter, stock = int8x.Interpreter(model, resolver="reference"), reference(model)

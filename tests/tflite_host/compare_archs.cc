@@ -15,7 +15,7 @@ namespace {
 
 struct Run {
   std::vector<int> taken;
-  bool ran = false;
+  bool ran = false, resized = false;
   std::vector<std::vector<int8_t>> outputs;
 };
 
@@ -37,6 +37,17 @@ void fill(Host* h) {
   }
 }
 
+// What runs, with the outputs behind those of earlier runs.
+bool run_once(Host* h, const std::vector<int>& outputs, Run* run) {
+  if (h->allocate() != kTfLiteOk) return false;
+  fill(h);
+  if (h->invoke() != kTfLiteOk) return false;
+  for (int t : outputs) {
+    if (h->tensor(t).data != nullptr) run->outputs.push_back(h->get(t));
+  }
+  return true;
+}
+
 Run run(const uint8_t* data, size_t size, arch::Arch arch, int threads) {
   Run run;
   OwnedDelegate delegate = make_delegate(threads, arch::name(arch));
@@ -44,12 +55,16 @@ Run run(const uint8_t* data, size_t size, arch::Arch arch, int threads) {
   const BuiltNet net = net_from_bytes(data, size, &h);
   if (h.apply(delegate->tflite()) != kTfLiteOk) return run;
   run.taken = h.taken();
-  if (!net.may_run || h.allocate() != kTfLiteOk) return run;
-  fill(&h);
-  run.ran = h.invoke() == kTfLiteOk;
-  for (int t : net.outputs) {
-    if (run.ran && h.tensor(t).data != nullptr) run.outputs.push_back(h.get(t));
-  }
+  if (!net.may_run) return run;
+  run.ran = run_once(&h, net.outputs, &run);
+  const TfLiteTensor& input = h.tensor(0);
+  // An empty one may have an axis of any size beside that of zero.
+  if (!run.ran || net.new_batch == 0 || input.data == nullptr || input.bytes == 0) return run;
+  if (input.dims->size == 0) return run;
+  std::vector<int> dims(input.dims->data, input.dims->data + input.dims->size);
+  dims[0] = net.new_batch;
+  h.resize(0, dims);
+  run.resized = run_once(&h, net.outputs, &run);
   return run;
 }
 
@@ -57,13 +72,14 @@ Run run(const uint8_t* data, size_t size, arch::Arch arch, int threads) {
 
 Comparison compare_archs(const uint8_t* data, size_t size) {
   const Run expected = run(data, size, arch::reference, 1);
-  Comparison result = {"", static_cast<int>(expected.taken.size()), expected.ran};
+  Comparison result = {"", static_cast<int>(expected.taken.size()), expected.ran, expected.resized};
   for (int a = arch::reference + 1; a < arch::kArchCount; ++a) {
     const auto arch = static_cast<arch::Arch>(a);
     if (!arch::has(arch::supported(), arch)) continue;
     const Run got = run(data, size, arch, 1 + a % 2);
     const char* what = got.taken != expected.taken       ? "other nodes are taken"
                        : got.ran != expected.ran         ? "one ran, the other did not"
+                       : got.resized != expected.resized ? "one ran resized, the other did not"
                        : got.outputs != expected.outputs ? "outputs differ"
                                                          : nullptr;
     if (what != nullptr) result.difference = std::string(arch::name(arch)) + ": " + what;

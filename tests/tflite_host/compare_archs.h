@@ -11,9 +11,9 @@
 namespace int8x::host {
 
 struct Comparison {
-  std::string difference;  // "" when there is none
-  int taken = 0;           // nodes
-  bool ran = false;
+  std::string difference;             // "" when there is none
+  int taken = 0;                      // nodes
+  bool ran = false, resized = false;  // resized: ran again, with another batch
 };
 
 // The graph of net_from_bytes(data, size), by the reference and by each other set that this CPU

@@ -10,6 +10,9 @@
 namespace int8x::host {
 namespace {
 
+// A small device's memory, for a tensor that a damaged constant asks for.
+constexpr size_t kMostResized = size_t{1} << 26;
+
 // Exactly sized, so that a sanitizer sees every read past the end.
 TfLiteIntArray* new_array(const std::vector<int>& values) {
   auto* array =
@@ -31,6 +34,7 @@ size_t size_of(TfLiteType type) {
   switch (type) {
     case kTfLiteInt8:
     case kTfLiteUInt8:
+    case kTfLiteBool:
       return 1;
     case kTfLiteInt16:
       return 2;
@@ -321,6 +325,10 @@ TfLiteStatus Host::resize_from_kernel(TfLiteTensor* tensor, TfLiteIntArray* dims
   std::free(tensor->dims);
   tensor->dims = dims;
   tensor->bytes = bytes_of_tensor(*tensor);
+  if (tensor->bytes > kMostResized) {
+    report(&context_, "No memory for a tensor of %zu bytes.", tensor->bytes);
+    return kTfLiteError;
+  }
   if (tensor->data == nullptr) return kTfLiteOk;
   std::free(tensor->data);
   tensor->data = std::malloc(tensor->bytes);

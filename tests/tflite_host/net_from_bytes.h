@@ -14,7 +14,8 @@ namespace int8x::host {
 
 struct BuiltNet {
   std::vector<int> outputs;
-  bool may_run;  // every size is one that a runtime would give memory to
+  bool may_run;   // every size is one that a runtime would give memory to
+  int new_batch;  // what axis 0 of tensor 0 becomes for another run; 0: there is none
 };
 
 // The same bytes always make the same graph.
