@@ -56,6 +56,40 @@ def test_a_recurrent_layer_trains_and_exports_when_it_is_excluded(tmp_path):
     assert off(model, tmp_path / "model.tflite").max() <= 2
 
 
+@pytest.mark.parametrize("wrap", [lambda layer: layer, L.Bidirectional])
+def test_a_recurrent_layer_stays_in_float_where_the_recipe_allows_it(wrap, tmp_path):
+    layer = wrap(L.LSTM(4))
+
+    def build():
+        return nets.functional(lambda x: L.Dense(10)(layer(L.Dense(6)(L.Reshape((8, 8))(x)))))
+
+    with pytest.warns(UserWarning, match=f"float.*allow_float.*{layer.name!r}"):
+        model = trained(build, epochs=1)
+    path = tmp_path / "model.tflite"
+    with pytest.raises(int8x.QuantizeError, match=rf"allow_float.*exclude=\('{layer.name}',\)"):
+        int8x.export(model, path)
+    assert not path.exists()
+    graph = int8x.export(model, path, recipe=int8x.Recipe("int8", allow_float=True))
+    kinds = [op.kind for op in graph.main.operators]
+    assert "WHILE" in kinds and kinds.count("FULLY_CONNECTED") == 2
+    weights = [op.inputs[1].dtype for op in graph.main.operators if op.kind == "FULLY_CONNECTED"]
+    assert weights == ["INT8", "INT8"]
+    assert off(model, path).max() <= 2
+
+
+def test_an_excluded_recurrent_layer_needs_no_other_leave(tmp_path):
+    model = trained(
+        lambda: nets.functional(
+            lambda x: L.Dense(10)(L.LSTM(4, name="memory")(L.Reshape((8, 8))(x)))
+        ),
+        epochs=1,
+        exclude=("memory",),
+    )
+    graph = int8x.export(model, tmp_path / "model.tflite")
+    assert "WHILE" in {op.kind for op in graph.main.operators}
+    assert off(model, tmp_path / "model.tflite").max() <= 2
+
+
 CHAINS = ["LayerNormalization", "MultiHeadAttention"]
 
 

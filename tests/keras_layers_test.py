@@ -62,6 +62,16 @@ def of_dots(query, key, value):
     return L.Dot((2, 1))([L.Softmax()(L.Dot((2, 2))([query, key])), value])
 
 
+def gated(x):
+    """Two dilated convolutions of one tensor: WaveNet's (arXiv:1609.03499)."""
+    x = L.Conv1D(6, 1)(rows(x))
+    how = {"padding": "causal", "dilation_rate": 2}
+    y = L.Multiply()(
+        [L.Conv1D(6, 2, activation=name, **how)(x) for name in ("tanh", "sigmoid", "relu")]
+    )
+    return L.Conv1D(6, 1)(y)
+
+
 def block(x):
     """A block of a transformer, normalized first."""
     x = tokens(x)
@@ -175,6 +185,19 @@ BODIES = {
         [L.UnitNormalization()(L.Dense(6)(y)) for y in (L.Flatten()(x), L.Flatten()(conv(x)))]
     ),
     "operators without layers": lambda x: keras.ops.relu(conv(x) + conv(x)),
+    "gated convolutions": gated,
+    "Average": lambda x: L.Average()([conv(x), conv(x), conv(x)]),
+    "sums of keras.ops": lambda x: L.Concatenate()(
+        [keras.ops.sum(conv(x), axis=(1, 2)), keras.ops.sum(L.Flatten()(conv(x)), -1, True)]
+    ),
+    "a division by a constant": lambda x: (conv(x) + conv(x)) / 3.0,
+    "squares": lambda x: keras.ops.square(conv(x)) + conv(x) ** 2,
+    "exp, negative, log": lambda x: keras.ops.log(
+        keras.ops.exp(-keras.ops.abs(conv(x))) + keras.ops.square(conv(x)) + 1.0
+    ),
+    "rsqrt": lambda x: keras.ops.rsqrt(keras.ops.relu(conv(x)) + 0.5),
+    "relu in a Lambda": lambda x: L.Lambda(lambda y: tf.nn.relu6(y))(conv(x)),
+    "einsum": lambda x: keras.ops.einsum("abc,abd->acd", rows(x), tokens(x)),
 }
 
 
@@ -202,6 +225,59 @@ def test_layer_exports_to_int8_and_agrees(name, tmp_path):
     apart = np.abs(run(X_TEST) - run.steps_from(model.predict(X_TEST, verbose=0)))
     assert apart.max() <= 3
     assert (apart <= 1).mean() >= 0.98
+
+
+def moved(x):
+    x = keras.ops.swapaxes(keras.ops.flip(conv(x, padding="same"), axis=1), 1, 2)
+    x = keras.ops.take(keras.ops.roll(x, 1, axis=2), [0, 2, 1, 3], axis=-1)
+    x = keras.ops.image.resize(x, (4, 4), interpolation="nearest")
+    parts = keras.ops.unstack(x, axis=1)
+    return L.Concatenate()([keras.ops.min(parts[0], axis=1), keras.ops.amax(parts[2], axis=1)])
+
+
+class Shuffle(L.Layer):
+    """Channels of two groups, mixed (arXiv:1707.01083), behind a copy of the first row."""
+
+    def call(self, x):
+        x = keras.ops.concatenate([x[:, :1], x], axis=1)
+        sizes = x.shape[1:]
+        x = keras.ops.reshape(x, (-1, *sizes[:2], 2, sizes[2] // 2))
+        return keras.ops.reshape(keras.ops.transpose(x, (0, 1, 2, 4, 3)), (-1, *sizes))
+
+
+MOVES = {
+    "keras.ops": moved,
+    "a Lambda": lambda x: L.Lambda(lambda y: tf.nn.depth_to_space(tf.roll(y, 1, 2), 2))(conv(x, 8)),
+    "a layer": lambda x: Shuffle()(conv(x)),
+    "bounds": lambda x: keras.ops.minimum(keras.ops.maximum(conv(x), -0.5), 0.7),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_what_moves_values_stays_on_their_grid(name, tmp_path):
+    nets.seed()
+    model = nets.compiled(nets.functional(MOVES[name]), run_eagerly=True)
+    target = np.zeros(model(X[:1]).shape[1:], np.float32)
+    model.compile("adam", "mse", run_eagerly=True)
+    model.fit(X, np.stack([target] * len(X)), epochs=2, verbose=0, callbacks=[int8x.QATCallback()])
+    assert handle_of(model).plan.unranged == []
+    graph = int8x.export(model, tmp_path / "model.tflite")
+    assert "QUANTIZE" not in {op.kind for op in graph.main.operators}
+    assert off(model, tmp_path / "model.tflite").max() == 0
+
+
+def test_a_clip_has_a_range_of_its_own_and_a_maximum_of_zero_is_a_relu(tmp_path):
+    nets.seed()
+    net = nets.functional(
+        lambda x: nets.head(keras.ops.clip(conv(x), -0.5, 0.7) + keras.ops.maximum(conv(x), 0.0))
+    )
+    model = nets.compiled(net, run_eagerly=True)
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[int8x.QATCallback()])
+    assert handle_of(model).plan.unranged == []
+    graph = int8x.export(model, tmp_path / "model.tflite")
+    fused = [getattr(op.options, "fusedActivationFunction", 0) for op in graph.main.operators]
+    assert [op.kind for op in graph.main.operators].count("CONV_2D") == sum(fused) + 1 == 2
+    assert off(model, tmp_path / "model.tflite").max() <= 1
 
 
 @pytest.mark.skipif(not hasattr(L, "AdaptiveMaxPooling2D"), reason="came with Keras 3.13")

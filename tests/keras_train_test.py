@@ -391,12 +391,26 @@ def test_what_is_not_supported_is_refused_by_name(arguments, words):
     assert words in str(error.value)
 
 
+class Looped(L.Layer):
+    """A layer of a user's own that calls another in a loop."""
+
+    def __init__(self):
+        super().__init__(name="memory")
+        self.step = L.Dense(8)
+
+    def build(self, shape):
+        self.step.build((None, shape[-1]))
+
+    def call(self, x):
+        return keras.ops.fori_loop(0, 3, lambda _, y: self.step(y), keras.ops.mean(x, axis=1))
+
+
 @pytest.mark.parametrize("built", [True, False])
-def test_a_model_with_a_recurrent_layer_is_refused_by_name_and_stays_plain(built):
+def test_a_model_that_calls_a_layer_in_a_loop_is_refused_by_name_and_stays_plain(built):
     first = [keras.Input((8, 8, 1))] if built else []
-    model = keras.Sequential([*first, L.Reshape((8, 8)), L.LSTM(4, name="memory"), L.Dense(10)])
+    model = keras.Sequential([*first, L.Reshape((8, 8)), Looped(), L.Dense(10)])
     nets.compiled(model)
-    with pytest.raises(ValueError, match=r"lstm_cell.* runs inside a loop.*exclude=\('memory',\)"):
+    with pytest.raises(ValueError, match=r"dense.* runs inside a loop.*exclude=\('memory',\)"):
         fit(model)
     assert handle_of(model) is None
     assert not private.is_patched(model)

@@ -87,13 +87,15 @@ class Accumulators:
         step = scale * scale_too * factor
         return self._twice(y, step, ops.minimum(seen, seen_too), end, room)
 
-    def mean(self, y: Tensor, source: Any, end: Any, count: int) -> Tensor:
-        """MEAN of `count` numbers, which is a product by a multiplier shifted by log2 of them.
-        source, end: groups of the numbers and of the result y.
+    def mean(self, y: Tensor, source: Any, end: Any, count: int, total: bool = False) -> Tensor:
+        """MEAN of `count` numbers, which is a product by a multiplier shifted by log2 of them; or
+        their total, which is a mean in steps so many times as small. source, end: groups of the
+        numbers and of the result y.
         """
         scale_in, _, seen = self.ranges.params(source)
         scale, _, _ = self.ranges.params(end)
-        shift = self._shift(scale_in / scale, count.bit_length() - 1)
+        ratio = scale_in / scale * (count if total else 1)
+        shift = self._shift(ratio, count.bit_length() - 1)
         return self._first(y, shift, seen, end)
 
     def rescaled(self, plan: CallPlan, terms: list[Tensor]) -> list[Tensor]:

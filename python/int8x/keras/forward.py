@@ -357,11 +357,16 @@ class Forward:
         return self.accumulators.rounds(plan, self.run.training, first)
 
     def _merge(self, plan: CallPlan, terms: list[Tensor]) -> Tensor:
-        """Add or Multiply of more than two tensors: in TFLite a chain that rounds each time."""
-        join = ops.add if isinstance(plan.operation, keras.layers.Add) else ops.multiply
+        """Add or Multiply of more than two tensors, or Average: in TFLite a chain that rounds each
+        time.
+        """
+        join = ops.multiply if isinstance(plan.operation, keras.layers.Multiply) else ops.add
+        sites = iter(plan.partial)
         y = join(terms[0], terms[1])
-        for site, term in zip(plan.partial, terms[2:], strict=True):
-            y = join(self.round(site, y), term)
+        for term in terms[2:]:
+            y = join(self.round(next(sites), y), term)
+        if isinstance(plan.operation, keras.layers.Average):
+            y = self.round(next(sites), y) * (1.0 / len(terms))
         return y
 
     def _requantize(self, plan: CallPlan, y: Tensor, site: Site, first: bool = False) -> Tensor:
@@ -404,10 +409,14 @@ class Forward:
         if seen and slope:
             return self.accumulators.leaky(args[0], y, slope, plan.sources[-1], plan.end)
         product = plan.kind == kinds.PRODUCT or isinstance(plan.operation, keras.layers.Multiply)
-        if seen and product and len(plan.sources) == 2:
-            return self.accumulators.product(y, *plan.sources, plan.end)
+        factors = plan.sources * 2 if _squares(plan.operation, args) else plan.sources
+        if seen and (product or factors != plan.sources) and len(factors) == 2:
+            return self.accumulators.product(y, *factors, plan.end)
         count = _averaged(plan.operation, args[0]) if seen else 0
-        return self.accumulators.mean(y, plan.sources[0], plan.end, count) if count else y
+        if not count:
+            return y
+        total = kinds.is_operation(plan.operation, "Sum")
+        return self.accumulators.mean(y, plan.sources[0], plan.end, count, total)
 
     def _activate(self, plan: CallPlan, activation: Callable[..., Any] | None, y: Tensor) -> Tensor:
         source = None
@@ -436,12 +445,19 @@ def _slope(operation: Any) -> float:
     return float(operation.negative_slope) if homogeneous and operation.max_value is None else 0.0
 
 
+def _squares(operation: Any, args: tuple[Any, ...]) -> bool:
+    """Whether an operation multiplies its tensor by itself."""
+    power = kinds.is_operation(operation, "Power") and len(args) == 2
+    two = power and isinstance(args[1], (int, float)) and args[1] == 2
+    return two or kinds.is_operation(operation, "Square")
+
+
 def _averaged(operation: Any, x: Any) -> int:
-    """How many numbers an operation that is MEAN averages; 0 for others, and when not known."""
+    """How many numbers an operation averages or sums up; 0 for others, and when not known."""
     axes: Any = ()
     if isinstance(operation, _MEANS) and operation.data_format == "channels_last":
         axes = range(1, len(x.shape) - 1)
-    elif kinds.is_operation(operation, "Mean"):
+    elif kinds.is_operation(operation, "Mean") or kinds.is_operation(operation, "Sum"):
         axes = operation.axis or range(len(x.shape))
     sizes = [x.shape[axis] for axis in axes]
     return math.prod(sizes) if sizes and None not in sizes else 0

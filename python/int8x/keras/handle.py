@@ -21,7 +21,7 @@ from int8x.keras import jax_limits, masks, private, tensors
 from int8x.keras.equalization import even_out
 from int8x.keras.forward import EXPORT, INFER, TRAIN, Forward, Switches
 from int8x.keras.kernel_grids import KernelGrids
-from int8x.keras.limits import check_layers
+from int8x.keras.limits import check_layers, recurrent
 from int8x.keras.plan import CallPlan, Plan, make_plan
 from int8x.keras.prunable import excluded
 from int8x.keras.qat_wrapper import wrapped_settings
@@ -48,6 +48,7 @@ class Handle:
         self.ranges: Ranges | None = None
         self.kernels: KernelGrids | None = None
         self.forward: Forward | None = None
+        self.loops: list[tuple[str, str]] = []  # name and class of recurrent layers, left in float
         self.equalized: dict[str, int] = {}  # channels rescaled, by the layer that makes them
         self.equalizes = True  # whether uneven channels may be evened out, by whoever asks
         self.entered = False  # whether the model's call has been traced with rounding on
@@ -74,6 +75,7 @@ class Handle:
         self._planning = True
         try:
             left_out = excluded(self.model, self.settings.exclude, "QATCallback")
+            left_out |= self._leave_loops(recurrent(self.model, left_out))
             check_layers(self.model, left_out, "QATCallback")
             bits = self.settings.activation_bits
             taken = record(self.model, self.struct, left_out)
@@ -96,6 +98,18 @@ class Handle:
             by_operation.setdefault(id(call.operation), []).append(call)
         for calls in by_operation.values():
             self._patch(calls[0].operation, self._operation_call(calls, calls[0].operation.call))
+
+    def _leave_loops(self, layers: list[keras.Layer]) -> set[int]:
+        """Says which layers stay in float, and gives the ids of these and of what is in them."""
+        self.loops = [(layer.name, type(layer).__name__) for layer in layers]
+        if layers:
+            named = ", ".join(f"{kind} {name!r}" for name, kind in self.loops)
+            warnings.warn(
+                f"{self.model.name}: recurrent layers are trained in float, and exported so where "
+                f"the recipe allows it (allow_float) or `exclude` names them: {named}",
+                stacklevel=2,
+            )
+        return {id(part) for layer in layers for part in (layer, *private.all_layers(layer))}
 
     def _operation_call(
         self, calls: list[CallPlan], original: Callable[..., Any]

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from keras import ops
 
-from int8x.errors import ModelError
+from int8x.errors import ModelError, QuantizeError
 from int8x.keras import fake_quant, kinds, private
 from int8x.keras.kernel_grids import kernels
 from int8x.keras.norms import affine, by_channel
 from int8x.keras.settings import Settings
 from int8x.quantization.overrides import Override
 from int8x.quantization.passes import prepare
+from int8x.quantization.precision import BITS
 from int8x.quantization.recipe import Recipe
 from int8x.quantization.rules import RULES
 from int8x.tflite.quant_params import QuantParams
@@ -49,10 +50,18 @@ def hand_over(graph: Graph, handle: Handle, recipe: Recipe) -> Recipe:
     """Gives a marked float graph what its model was trained with, and returns the recipe for it:
     `recipe` with the compute, weights and float operators of training.
 
-    ModelError when a kernel is not in the graph.
+    ModelError when a kernel is not in the graph; QuantizeError for recurrent layers that nobody
+    excluded, unless the recipe allows float.
     """
     settings = handle.settings
     floats = _take_float_marks(graph)
+    if handle.loops and recipe.compute in BITS and not recipe.allow_float:
+        layers = tuple(name for name, _ in handle.loops)
+        raise QuantizeError(
+            f"{graph.origin}: recurrent layers stay in float, which the recipe does not allow: "
+            f"allow it (allow_float), or train with exclude={layers}",
+            tuple((name, kind, "it runs its cell in a loop") for name, kind in handle.loops),
+        )
     if recipe.auto or recipe.compute not in ("int8", settings.compute):  # another than trained for
         return recipe
     if settings != Settings(exclude=settings.exclude):  # else the largest weights tell the scales

@@ -47,7 +47,7 @@ _LAYERS = {
     WEIGHTS: "Dense Conv1D Conv2D DepthwiseConv1D DepthwiseConv2D Conv1DTranspose Conv2DTranspose",
     NORM: "BatchNormalization",
     AFFINE: "Rescaling Normalization",
-    ARITHMETIC: "Add Subtract Multiply",
+    ARITHMETIC: "Add Subtract Multiply Average",
     JOIN: "Concatenate Maximum Minimum",
     SAME: "MaxPooling1D MaxPooling2D GlobalMaxPooling1D GlobalMaxPooling2D Flatten Reshape Permute "
     "RepeatVector ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D UpSampling1D "
@@ -84,6 +84,7 @@ def classes(names: str) -> tuple[type, ...]:
     return tuple(getattr(_L, name) for name in names.split() if hasattr(_L, name))
 
 
+MERGES = (_L.Add, _L.Multiply, _L.Average)  # chains of operators of two tensors each
 _NORMS = classes("LayerNormalization RMSNormalization GroupNormalization")
 _ADAPTIVE = classes("AdaptiveAveragePooling1D AdaptiveAveragePooling2D")
 _KIND_OF_LAYER = [(kind, classes(names)) for kind, names in _LAYERS.items()]

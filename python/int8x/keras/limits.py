@@ -33,6 +33,23 @@ def check_layers(model: keras.Model, left_out: Set[int], who: str) -> None:
         )
 
 
+def recurrent(model: keras.Model, left_out: Set[int]) -> list[keras.Layer]:
+    """The outermost layers that run others in a loop, whose tensors no range can be hung on: they
+    stay in float. One that is unrolled has no loop.
+
+    left_out: ids of layers that stay in float anyway.
+    """
+    found = [y for y in private.all_layers(model) if id(y) not in left_out and _loops(y)]
+    inner = {id(part) for layer in found for part in private.all_layers(layer)}
+    return [layer for layer in found if id(layer) not in inner]
+
+
+def _loops(layer: keras.Layer) -> bool:
+    if isinstance(layer, keras.layers.Bidirectional):
+        return _loops(layer.forward_layer)
+    return isinstance(layer, keras.layers.RNN) and not layer.unroll
+
+
 def no_plain_kernel(layer: keras.Layer) -> str | None:
     """Why a layer's kernel is not a float variable, if it is none."""
     if getattr(layer, "lora_enabled", False):

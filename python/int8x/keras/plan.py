@@ -48,7 +48,8 @@ class CallPlan:
     `sources` are the groups of the tensors that its operators read, of a separable convolution that
     of each kernel's, None for one that is not rounded; `middle` lies between those two kernels,
     `inner` before an inline activation that does not fuse, `partial` are the sums (or products) on
-    the way of an Add (or Multiply) of more than two tensors, `inside` the tensors by name of a
+    the way of an Add (or Multiply) of more than two tensors, those of an Average with the whole
+    sum, `inside` the tensors by name of a
     layer that is a chain of operators; `end` is the group in which the
     operator of a call without a kernel ends.
     """
@@ -180,6 +181,8 @@ class _Planner:
         if len(call.inputs) == 2 and kinds.multiplies_matrices(call.operation):
             return CallPlan(call.operation, kinds.PRODUCT)
         kind = kinds.FIXED if call.normalizes else kinds.kind_of(call.operation)
+        if kind == kinds.UNKNOWN or (kind == kinds.JOIN and call.kind == kinds.RELU):
+            kind = call.kind or kind
         return CallPlan(call.operation, kind)
 
     def _find_sources(self) -> None:
@@ -311,8 +314,9 @@ class _Planner:
                 plan.middle = self._inside(call.operation, f"middle{call.turn}")
             if kinds.activation_kind(_activation(plan)) in (kinds.FIXED, kinds.FREE):
                 plan.inner = self._inside(call.operation, f"inner{call.turn}")
-        if isinstance(call.operation, (keras.layers.Add, keras.layers.Multiply)):
-            for number_of_terms in range(2, len(call.inputs)):
+        if isinstance(call.operation, kinds.MERGES):
+            averages = isinstance(call.operation, keras.layers.Average)  # the sum is one more
+            for number_of_terms in range(2, len(call.inputs) + averages):
                 plan.partial.append(
                     self._inside(call.operation, f"partial{call.turn}_{number_of_terms}")
                 )
@@ -321,7 +325,7 @@ class _Planner:
             site = self._inside(host, name_there)
             plan.inside[name] = replace(site, fixed=grid, observe=grid is None)
         inside = _unknown_inside(plan)
-        if inside and call.outputs != call.inputs and not call.single:
+        if inside and call.outputs != call.inputs and call.kind is None:
             self.plan.unranged.append(f"the inside of {inside}")
         for position, value in enumerate(call.outputs):
             if self.record.producer[value] != number or self._fuses(plan, value):

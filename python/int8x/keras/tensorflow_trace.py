@@ -12,23 +12,8 @@ import keras
 import tensorflow as tf
 
 from int8x.keras import free_sizes
+from int8x.keras.operator_kinds import VIEWS, kind_of_operators, normalizes_channels
 from int8x.keras.trace import RAW, Call, Record, recording
-
-VIEWS = frozenset(
-    {
-        "Identity",
-        "Cast",
-        "Reshape",
-        "Squeeze",
-        "ExpandDims",
-        "Transpose",
-        "StopGradient",
-        "EnsureShape",
-    }
-)
-# What TFLite has in int8, with a grid of its own for the result.
-_OF_INT8 = frozenset({"Add", "AddV2", "LeakyRelu", "Mean", "Mul", "Relu", "Relu6", "Sub"})
-_L2_NORMALIZE = ("Square", "Sum", "Maximum", "Rsqrt", "Mul")
 
 
 @dataclass
@@ -121,7 +106,7 @@ def _number(
     result = Record()
     values: dict[Any, int] = {}
     owner: dict[str, int] = {}
-    operators = graph.get_operations()
+    operators, is_constant = graph.get_operations(), _constants(graph)
     for number, call in enumerate(done):
         for operator in operators[call.first : call.last]:
             owner[operator.name] = number
@@ -153,7 +138,7 @@ def _number(
         if not tf.is_symbolic_tensor(tensor):  # a constant of a Functional model's
             return new_value(tensor, RAW)
         for source in tensor.op.inputs:
-            if source.dtype.is_floating and not _constant(source):
+            if source.dtype.is_floating and not is_constant(source):
                 value = resolve(source)
                 if result.producer[value] == RAW:
                     result.raw.append(_source_name(source))
@@ -171,29 +156,20 @@ def _number(
         ):  # an identity (Dropout at inference) gives its very input: it reads nothing
             for value in seen:
                 result.readers[value].append(number)
-        computing = [op for op in operators[call.first : call.last] if _computes(op)]
-        single = len(computing) == 1 and computing[0].type in _OF_INT8
-        ends = tuple(seen), tuple(made)
-        normalizes = _normalizes(computing)
-        result.calls.append(Call(call.operation, call.turn, *ends, single, normalizes))
+        inside = operators[call.first : call.last]
+        result.calls.append(
+            Call(
+                call.operation,
+                call.turn,
+                tuple(seen),
+                tuple(made),
+                kind_of_operators(inside, len(set(seen)), is_constant),
+                normalizes_channels(inside, is_constant),
+            )
+        )
     result.outputs = [resolve(t) for t in outputs]
     result.raw = sorted(set(result.raw))
     return result
-
-
-def _computes(operator: tf.Operation) -> bool:
-    """Whether an operator makes floating numbers, and neither views nor holds them."""
-    holds = operator.type in VIEWS or operator.type in ("Const", "ReadVariableOp")
-    return not holds and any(tensor.dtype.is_floating for tensor in operator.outputs)
-
-
-def _normalizes(computing: list[tf.Operation]) -> bool:
-    """Whether operators are those of `tf.math.l2_normalize` over the last axis."""
-    if tuple(op.type for op in computing) != _L2_NORMALIZE:
-        return False
-    axes = tf.get_static_value(computing[1].inputs[1])
-    last = (-1, len(computing[1].inputs[0].shape) - 1)
-    return axes is not None and axes.size == 1 and int(axes.item()) in last
 
 
 def _is_of_another(tensor: tf.Tensor, graph: tf.Graph) -> bool:
@@ -201,18 +177,20 @@ def _is_of_another(tensor: tf.Tensor, graph: tf.Graph) -> bool:
     return tf.is_symbolic_tensor(tensor) and tensor.graph is not graph
 
 
-def _constant(tensor: tf.Tensor) -> bool:
-    """Whether a tensor depends on no model input, only on constants and variables."""
-    pending, seen = [tensor.op], set()
-    while pending:
-        operator = pending.pop()
-        if operator.name in seen:
-            continue
-        seen.add(operator.name)
-        if operator.type == "Placeholder" and operator.outputs[0].dtype != tf.resource:
-            return False
-        pending.extend(t.op for t in operator.inputs)
-    return True
+def _constants(graph: tf.Graph) -> Callable[[tf.Tensor], bool]:
+    """Whether a tensor of the graph depends on no model input, only on constants and variables."""
+    captured = {tensor.op.name for tensor in graph.internal_captures}
+    known: dict[str, bool] = {}
+    for operator in graph.get_operations():  # in the order of their making
+        if operator.type == "Placeholder":
+            known[operator.name] = operator.name in captured
+        else:
+            known[operator.name] = all(known.get(t.op.name, True) for t in operator.inputs)
+
+    def is_constant(tensor: tf.Tensor) -> bool:
+        return not tf.is_symbolic_tensor(tensor) or known[tensor.op.name]
+
+    return is_constant
 
 
 def _source_name(tensor: tf.Tensor) -> str:

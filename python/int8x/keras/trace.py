@@ -26,15 +26,15 @@ RAW = -1  # stands for "a TensorFlow operator outside every layer" where a call'
 class Call:
     """One call of a leaf operation, the `turn`-th in a run; inputs and outputs are values.
 
-    `single`: it is one operator that TFLite has in int8: it has no inside. `normalizes`: it is
-    TensorFlow's `l2_normalize` of channels.
+    `kind`, of int8x.keras.kinds: what TensorFlow's operators say that it is; None where they do not
+    or several of them round. `normalizes`: it is TensorFlow's `l2_normalize` of channels.
     """
 
     operation: Any
     turn: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    single: bool = False
+    kind: str | None = None
     normalizes: bool = False
 
 

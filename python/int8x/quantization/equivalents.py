@@ -1,5 +1,6 @@
 """Operators without an int8 kernel, or with a broken one, as operators that have a sound one."""
 
+import dataclasses
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,21 +19,31 @@ _PADDINGS = {1: "SAME", 2: "VALID"}  # TfLitePadding
 
 def replace_operators(graph: Graph, recipe: "Recipe | None" = None) -> None:
     """NEG(x) becomes x * -1, SQUARE(x) and POW(x, 2) x * x, POW(x, 0.5) SQRT(x), POW(x, -0.5)
-    RSQRT(x), DIV(x, constant) x * (1 / constant), SUM(x) MEAN(x) * n, and MediaPipe's
-    Convolution2DTransposeBias TRANSPOSE_CONV: each equal to it within float32 rounding.
+    RSQRT(x), DIV(x, constant) x * (1 / constant), and MediaPipe's Convolution2DTransposeBias
+    TRANSPOSE_CONV: each equal to it within float32 rounding.
 
     LOG(EXP(x) + 1), softplus, becomes RELU(x) - LOG(LOGISTIC(ABS(x))), whose tensors all have few
     steps' worth of values: EXP(x) leaves none to what is below its largest, and overflows.
 
     PADV2 with an infinity pads with the largest float instead: both stand for what no pool picks.
 
-    DIV's int8 kernel fails where a divisor rounds to zero, SUM's reads int8 as uint8.
+    DIV's int8 kernel fails where a divisor rounds to zero.
     """
     for subgraph in graph.subgraphs:
         for op in list(subgraph.operators):
             change = _CHANGES.get(op.custom_code or "" if op.kind == "CUSTOM" else op.kind)
             if change is not None and None not in op.inputs and len(op.outputs) == 1:
                 change(subgraph, op)
+
+
+def replace_sums(graph: Graph, recipe: "Recipe | None" = None) -> None:
+    """SUM(x) becomes MEAN(x) * n, equal to it within float32 rounding: SUM's int8 kernel reads int8
+    as uint8. The mean gets the sum's range over n, so that the product changes no integer.
+    """
+    for subgraph in graph.subgraphs:
+        for op in list(subgraph.operators):
+            if op.kind == "SUM" and None not in op.inputs and len(op.outputs) == 1:
+                _sum(subgraph, op)
 
 
 def _become(op: Operator, kind: str, inputs: list[Tensor], options: Any = None) -> None:
@@ -98,6 +109,9 @@ def _sum(subgraph: Subgraph, op: Operator) -> None:
     mean = subgraph.add_tensor(
         f"{op.name}/mean", op.outputs[0].shape, signature=op.outputs[0].signature
     )
+    total = op.outputs[0].range
+    if total is not None:
+        mean.range = dataclasses.replace(total, scale=total.scales / np.float32(count))
     made = Operator("MEAN", [data, axes], [mean], op.options or make("ReducerOptions"))
     subgraph.operators.insert(subgraph.operators.index(op), made)
     _multiply(op, mean, _scalar(subgraph, op, count))
@@ -173,7 +187,6 @@ _CHANGES: dict[str, Callable[[Subgraph, Operator], None]] = {
     "SQUARE": _square,
     "POW": _power,
     "DIV": _divide,
-    "SUM": _sum,
     "LOG": _softplus,
     "PADV2": _pad,
     "Convolution2DTransposeBias": _transpose_conv,

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from int8x.methods.equalization import equalize
-from int8x.quantization.equivalents import replace_operators
+from int8x.quantization.dilations import fuse_dilations
+from int8x.quantization.equivalents import replace_operators, replace_sums
 from int8x.quantization.flattened_dense import keep_ranks
 from int8x.quantization.markers import read_integers, recover_weight_grids, strip_markers
 from int8x.quantization.recipe import Recipe, resolve
@@ -31,6 +32,7 @@ __all__ = [
     "fold_reshape_shapes",
     "fold_sparse",
     "fuse_activations",
+    "fuse_dilations",
     "keep_ranks",
     "prepare",
     "read_integers",
@@ -39,6 +41,7 @@ __all__ = [
     "remove_no_ops",
     "replace_for_int16",
     "replace_operators",
+    "replace_sums",
     "strip_markers",
     "unique_names",
 ]
@@ -56,6 +59,7 @@ FUSES = (
 )
 # Operators that do nothing but compute their results.
 _PURE = {*RULES, "CAST", "FILL", "RANGE", "RANK", "REDUCE_PROD", "ZEROS_LIKE"}
+_VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
@@ -103,32 +107,28 @@ def fold_float16(graph: Graph, recipe: Recipe | None = None) -> None:
 
 
 def fuse_activations(graph: Graph, recipe: Recipe | None = None) -> None:
-    """A standalone RELU, RELU6 or RELU_N1_TO_1 moves into the operator before it, when nothing else
-    reads that one's result.
+    """A standalone RELU, RELU6 or RELU_N1_TO_1 moves into the operator before it, or before the
+    view before it, when nothing else reads that one's result.
     """
     for subgraph in graph.subgraphs:
         links = subgraph.links()
         for op in list(subgraph.operators):
             if op.kind not in _ACTIVATIONS:
                 continue
-            producer = links.producer(op.inputs[0])
-            if (
-                producer is None
-                or producer.kind not in FUSES
-                or not _only_reader(subgraph, links, op.inputs[0])
-            ):
+            producer, last = _computes(subgraph, links, op.inputs[0])
+            if producer is None or producer.kind not in FUSES:
                 continue
             if producer.options is None or producer.options.fusedActivationFunction:
                 continue
             producer.options.fusedActivationFunction = value(
                 "ActivationFunctionType", _ACTIVATIONS[op.kind]
             )
-            _absorb(subgraph, links, producer, op)
+            _absorb(subgraph, links, last, op)
 
 
 def fold_multiply_add(graph: Graph, recipe: Recipe | None = None) -> None:
-    """MUL and ADD (SUB) of a constant per channel, after an operator with weights, move into its
-    weights and bias.
+    """MUL and ADD (SUB) of a constant per channel, after an operator with weights or a view of its
+    result, move into its weights and bias.
     """
     for subgraph in graph.subgraphs:
         links = subgraph.links()
@@ -138,12 +138,8 @@ def fold_multiply_add(graph: Graph, recipe: Recipe | None = None) -> None:
             data, constant = op.inputs
             if op.kind != "SUB" and data.is_constant:
                 data, constant = constant, data
-            producer = links.producer(data)
-            if (
-                producer is None
-                or producer.kind not in _WEIGHTED
-                or not _only_reader(subgraph, links, data)
-            ):
+            producer, last = _computes(subgraph, links, data)
+            if producer is None or producer.kind not in _WEIGHTED:
                 continue
             if (
                 producer.options.fusedActivationFunction
@@ -154,6 +150,8 @@ def fold_multiply_add(graph: Graph, recipe: Recipe | None = None) -> None:
             per_channel = _per_channel(constant, data, op.outputs[0])
             if per_channel is None or not _has_plain_weights(producer):
                 continue
+            if data.shape[-1] != producer.outputs[0].shape[-1]:
+                continue
             if op.kind == "MUL":
                 _scale_weights(subgraph, producer, per_channel)
             else:
@@ -163,7 +161,7 @@ def fold_multiply_add(graph: Graph, recipe: Recipe | None = None) -> None:
                     _bias(producer) + (per_channel if op.kind == "ADD" else -per_channel),
                 )
             producer.options.fusedActivationFunction = op.options.fusedActivationFunction
-            _absorb(subgraph, links, producer, op)
+            _absorb(subgraph, links, last, op)
 
 
 def add_biases(graph: Graph, recipe: Recipe | None = None) -> None:
@@ -257,6 +255,8 @@ PASSES: list[Callable[[Graph, Recipe], None]] = [
     replace_operators,
     strip_markers,
     read_integers,
+    replace_sums,
+    fuse_dilations,
     fold_reshape_shapes,
     keep_ranks,
     remove_dead,
@@ -278,11 +278,25 @@ def _only_reader(subgraph: Subgraph, links: Any, tensor: Tensor) -> bool:
     )
 
 
-def _absorb(subgraph: Subgraph, links: Any, producer: Operator, op: Operator) -> None:
-    """`producer` now computes what `op` did; only constants were added to what it reads."""
+def _computes(
+    subgraph: Subgraph, links: Any, tensor: Tensor
+) -> tuple[Operator | None, Operator | None]:
+    """What computes the tensor, behind a view too, and what writes it: the same, or the view. None
+    when something else reads it, or what lies between.
+    """
+    last = links.producer(tensor) if _only_reader(subgraph, links, tensor) else None
+    if last is None or last.kind not in _VIEWS or last.inputs[0] is None:
+        return last, last
+    under = last.inputs[0]
+    return (links.producer(under) if _only_reader(subgraph, links, under) else None), last
+
+
+def _absorb(subgraph: Subgraph, links: Any, last: Operator | None, op: Operator) -> None:
+    """`last` now writes what `op` did; only constants were added to what it reads."""
+    assert last is not None
     subgraph.remove([op])
-    producer.outputs[0] = op.outputs[0]
-    links.producers[op.outputs[0]] = producer
+    last.outputs[0] = op.outputs[0]
+    links.producers[op.outputs[0]] = last
 
 
 def _per_channel(constant: Tensor, data: Tensor, output: Tensor) -> np.ndarray | None:
@@ -363,7 +377,7 @@ def _hands_on(op: Operator) -> bool:
         result.signature or result.shape
     ):
         return False
-    if op.kind in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
+    if op.kind in _VIEWS:
         return -1 not in (source.signature or ())
     if op.kind == "TRANSPOSE":
         order = op.inputs[1]

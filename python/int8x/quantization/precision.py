@@ -14,7 +14,7 @@ from int8x.quantization.precision_rules import (
 )
 from int8x.quantization.recipe import Recipe
 from int8x.tflite.graph import Graph
-from int8x.tflite.subgraph import Operator, Tensor
+from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 
 # Bits of the activations of each compute with integer activations.
 BITS = {"int8": 8, "int8_w4": 8, "int16x8": 16}
@@ -86,7 +86,8 @@ def assign(graph: Graph, recipe: Recipe) -> Precision:
     for op, compute in wanted.items():
         _settle(precision, op, compute, by_rule=op in by_rule)
     if recipe.compute in BITS:
-        _leave_other_subgraphs(graph, precision, wanted)
+        asked = [op for op in operators if op in by_rule and wanted[op] == "float"]
+        _leave_other_subgraphs(graph, precision, wanted, graph.run_by(asked))
     default = recipe.weights == "per_channel"
     precision.per_channel = {op: per_channel.get(op, default) for op in precision.compute}
     return precision
@@ -106,15 +107,22 @@ def refuse_left_in_float(graph: Graph, precision: Precision) -> None:
         )
 
 
-def _leave_other_subgraphs(graph: Graph, precision: Precision, wanted: dict[Operator, str]) -> None:
-    """What runs in branches, loops and other signatures keeps float activations, and is told."""
+def _leave_other_subgraphs(
+    graph: Graph, precision: Precision, wanted: dict[Operator, str], asked: list[Subgraph]
+) -> None:
+    """What runs in branches, loops and other signatures keeps float activations, and is told. In
+    subgraphs `asked`, which operators run that a rule wants in float, it was asked for.
+    """
     for number, subgraph in enumerate(graph.subgraphs[1:], 1):
+        where = f"it is in subgraph {number}, {subgraph.name!r}: "
         for op in subgraph.operators:
-            if _is_float(op) and op not in wanted:
-                reason = (
-                    f"it is in subgraph {number}, {subgraph.name!r}: only the first one gets "
-                    "integer activations"
-                )
+            if not _is_float(op) or op in wanted:
+                continue
+            if subgraph in asked:
+                reason = f"{where}the recipe wants what runs it so"
+                precision.left.append((op.name, op.kind, reason))
+            else:
+                reason = f"{where}only the first one gets integer activations"
                 precision.left.append((op.name, op.kind, reason))
                 precision.refused.append(precision.left[-1])
 

@@ -5,6 +5,7 @@ import json
 import mmap
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from int8x.tflite.quant_params import QuantParams
 from int8x.tflite.ranges import Ranges
 from int8x.tflite.reader import Reader
 from int8x.tflite.schema import make
-from int8x.tflite.subgraph import Subgraph, Tensor
+from int8x.tflite.subgraph import Operator, Subgraph, Tensor
 from int8x.tflite.writer import LARGEST_FLATBUFFER, Writer
 
 if TYPE_CHECKING:
@@ -59,6 +60,18 @@ class Graph:
     @property
     def ranges(self) -> Ranges:
         return Ranges(self)
+
+    def run_by(self, operators: Iterable[Operator]) -> list[Subgraph]:
+        """The subgraphs that these operators run, as branches, loops and calls, and so on down."""
+        found: list[Subgraph] = []
+        pending = list(operators)
+        while pending:
+            fields = vars(pending.pop().options or make("WhileOptions")).items()
+            for index in [v for k, v in fields if k.endswith("SubgraphIndex") or k == "subgraph"]:
+                if 0 < index < len(self.subgraphs) and self.subgraphs[index] not in found:
+                    found.append(self.subgraphs[index])
+                    pending += found[-1].operators
+        return found
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Graph":
