@@ -193,7 +193,23 @@ class Gain(L.Layer):
 def test_a_layer_of_one_operator_has_no_inside():
     plan = plan_of(nets.functional(lambda x: L.Dense(4)(Gain()(L.Dense(5)(L.Flatten()(x))))))
     assert plan.unranged == []
-    assert [call.kind for call in plan.calls][-2] == kinds.UNKNOWN
+    assert [call.kind for call in plan.calls][-2] == kinds.FREE
+
+
+class Sample(L.Layer):
+    """A variational autoencoder's: noise in training alone."""
+
+    def call(self, pair, training=False):
+        mean, spread = pair
+        return mean + spread * keras.random.normal(keras.ops.shape(mean)) if training else mean
+
+
+def test_a_layer_that_hands_on_one_of_its_tensors_has_no_inside():
+    def body(x):
+        x = L.Flatten()(x)
+        return L.Dense(4)(Sample()([L.Dense(3)(x), L.Dense(3)(x)]))
+
+    assert plan_of(nets.functional(body)).unranged == []
 
 
 def test_sums_of_three_are_rounded_on_the_way():

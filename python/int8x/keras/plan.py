@@ -325,7 +325,7 @@ class _Planner:
             site = self._inside(host, name_there)
             plan.inside[name] = replace(site, fixed=grid, observe=grid is None)
         inside = _unknown_inside(plan)
-        if inside and call.outputs != call.inputs and call.kind is None:
+        if inside and not {*call.outputs} <= {*call.inputs} and call.kind is None:
             self.plan.unranged.append(f"the inside of {inside}")
         for position, value in enumerate(call.outputs):
             if self.record.producer[value] != number or self._fuses(plan, value):
