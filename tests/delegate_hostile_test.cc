@@ -198,10 +198,10 @@ TEST(HostileGraph, WhatIsWrittenTwiceOrReadBeforeOrConstantIsLeftToTheRuntime) {
     std::vector<std::pair<int, int>> from_to;
     std::vector<int> taken;
   } cases[] = {
-      {{{0, 1}, {1, 2}}, {0, 1}},      {{{0, 2}, {1, 2}}, {}},   // twice
-      {{{0, 2}, {0, 2}, {2, 1}}, {2}}, {{{0, 0}, {0, 1}}, {1}},  // into what it reads
-      {{{1, 2}, {0, 1}}, {0}},                                   // read before
-      {{{0, 3}, {3, 1}}, {1}},                                   // a constant
+      {{{0, 1}, {1, 2}}, {0, 1}},     {{{0, 2}, {1, 2}}, {}},  // twice
+      {{{0, 2}, {0, 2}, {2, 1}}, {}}, {{{0, 0}, {0, 1}}, {}},  // into what it reads
+      {{{1, 2}, {0, 1}}, {}},                                  // read before
+      {{{0, 3}, {3, 1}}, {1}},                                 // a constant
   };
   for (const auto& c : cases) {
     auto delegate = host::make_delegate();

@@ -83,6 +83,16 @@ def test_the_int8_net_has_no_other_operators(name):
     assert all(max(op.options.dilationWFactor, op.options.dilationHFactor) > 1 for op in weighted)
 
 
+def test_a_view_that_mixes_axes_stays():
+    graph, _ = converted("gated")
+    for op in graph.main.operators:
+        if op.kind == "BATCH_TO_SPACE_ND":
+            view = next(v for v in graph.main.operators if v.outputs[0] is op.inputs[0])
+            view.outputs[0].shape = (view.outputs[0].shape[0], 1, -1)
+    prepare(graph)
+    assert kinds(graph).count("BATCH_TO_SPACE_ND") == 3
+
+
 def test_what_is_read_in_between_stays():
     graph, _ = converted("pyramid")
     (first, *_) = (op for op in graph.main.operators if op.kind == "CONV_2D")

@@ -77,17 +77,44 @@ def test_a_recurrent_layer_stays_in_float_where_the_recipe_allows_it(wrap, tmp_p
     assert off(model, path).max() <= 2
 
 
-def test_an_excluded_recurrent_layer_needs_no_other_leave(tmp_path):
+EXCLUDED = {
+    "a layer": (lambda: L.LSTM(4, name="memory"), "memory"),
+    "a wrapped one": (lambda: L.Bidirectional(L.LSTM(4, name="memory")), "*memory"),
+    "its cell": (lambda: L.RNN(L.GRUCell(4, name="memory")), "memory"),
+}
+
+
+@pytest.mark.parametrize("name", EXCLUDED)
+def test_an_excluded_recurrent_layer_needs_no_other_leave(name, tmp_path):
+    make, pattern = EXCLUDED[name]
     model = trained(
-        lambda: nets.functional(
-            lambda x: L.Dense(10)(L.LSTM(4, name="memory")(L.Reshape((8, 8))(x)))
-        ),
+        lambda: nets.functional(lambda x: L.Dense(10)(make()(L.Reshape((8, 8))(x)))),
         epochs=1,
-        exclude=("memory",),
+        exclude=(pattern,),
     )
     graph = int8x.export(model, tmp_path / "model.tflite")
     assert "WHILE" in {op.kind for op in graph.main.operators}
     assert off(model, tmp_path / "model.tflite").max() <= 2
+
+
+class Teacher(keras.Model):
+    """Has a recurrent layer that it calls in training alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat, self.end, self.memory = L.Flatten(), L.Dense(10), L.LSTM(10)
+
+    def call(self, x, training=False):
+        y = self.end(self.flat(x))
+        return y + self.memory(keras.ops.reshape(x, (-1, 8, 8))) * 0.0 if training else y
+
+
+def test_a_recurrent_layer_that_is_not_in_the_file_needs_no_leave(tmp_path):
+    model = Teacher()
+    model(X_TEST[:1], training=True)
+    nets.compiled(model).fit(X, Y, verbose=0, callbacks=[int8x.QATCallback()])
+    graph = int8x.export(model, tmp_path / "model.tflite")
+    assert "WHILE" not in {op.kind for op in graph.main.operators}
 
 
 CHAINS = ["LayerNormalization", "MultiHeadAttention"]

@@ -17,6 +17,11 @@ Assignments::Assignments(const std::vector<NodeView>& nodes, size_t tensors) : u
 }
 
 Reason Assignments::refuse(const NodeView& node) const {
+  for (int i = 0; i < node.inputs(); ++i) {
+    if (!node.has_input(i)) continue;
+    const Uses& uses = uses_[static_cast<size_t>(node.input_index(i))];
+    if (uses.writers > 1 || uses.read_before) return "an input that does not stand once it is read";
+  }
   for (int i = 0; i < node.outputs(); ++i) {
     const Uses& uses = uses_[static_cast<size_t>(node.output_index(i))];
     if (node.output(i).allocation_type == kTfLiteMmapRo) return "an output that is a constant";

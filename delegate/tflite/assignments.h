@@ -17,7 +17,7 @@ class Assignments {
   // Of nodes in the order in which they run, whose indices are below `tensors`.
   Assignments(const std::vector<NodeView>& nodes, size_t tensors);
 
-  // Why a node cannot be taken for what it writes; nullptr when nothing is amiss.
+  // Why a node cannot be taken for what it reads and writes; nullptr when nothing is amiss.
   Reason refuse(const NodeView& node) const;
 
  private:

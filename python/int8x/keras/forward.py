@@ -17,7 +17,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from int8x.keras import activations, chains, fake_quant, kinds, private, projections, tensors
+from int8x.keras import (
+    activations,
+    chains,
+    fake_quant,
+    kinds,
+    merges,
+    private,
+    projections,
+    tensors,
+)
 from int8x.keras.accumulators import Accumulators
 from int8x.keras.kernel_grids import KernelGrid, KernelGrids
 from int8x.keras.norms import affine, by_channel
@@ -171,7 +180,7 @@ class Forward:
         elif plan.kind == kinds.SEPARABLE:
             y = self._separable(plan, args[0])
         elif plan.partial:
-            y = self._merge(plan, args[0])
+            y = merges.merged(self, plan, args[0])
         elif plan.kind in (kinds.NORM, kinds.AFFINE):
             y = self._affine(plan, original, args, kwargs)
         elif plan.kind == kinds.LAYER_NORM:
@@ -194,7 +203,7 @@ class Forward:
         """Whether the range of a ReLU's output ends where the ReLU does: then a plain one, which
         fuses, is the same.
         """
-        most = getattr(plan.operation, "max_value", None)
+        most = getattr(plan.operation, "max_value", getattr(plan.operation, "x_max", None))
         if plan.kind != kinds.RELU or most in (None, 6) or 0 not in plan.outputs:
             return False
         _, high = fake_quant.ends(*self.ranges.constants(plan.outputs[0]), self.bits)
@@ -229,7 +238,9 @@ class Forward:
             y = original(*args, **kwargs)
             error = ops.stop_gradient(fake_quant.fake_quant_weight(factor, ()) - factor)
             return y + ops.cast(ops.cast(x, "float32") * error, y.dtype)
-        return ops.cast(self.scaled(plan, x, factor, offset, plan.sources[0]), x.dtype)
+        source = plan.sources[0] if plan.sources else None  # integers are of no group
+        dtype = x.dtype if tensors.is_float_tensor(x) else layer.compute_dtype
+        return ops.cast(self.scaled(plan, x, factor, offset, source), dtype)
 
     def scaled(
         self, plan: CallPlan, x: Tensor, factor: Tensor, offset: Tensor, source: int | None
@@ -355,19 +366,6 @@ class Forward:
         if self.run.mode == EXPORT:
             return False
         return self.accumulators.rounds(plan, self.run.training, first)
-
-    def _merge(self, plan: CallPlan, terms: list[Tensor]) -> Tensor:
-        """Add or Multiply of more than two tensors, or Average: in TFLite a chain that rounds each
-        time.
-        """
-        join = ops.multiply if isinstance(plan.operation, keras.layers.Multiply) else ops.add
-        sites = iter(plan.partial)
-        y = join(terms[0], terms[1])
-        for term in terms[2:]:
-            y = join(self.round(next(sites), y), term)
-        if isinstance(plan.operation, keras.layers.Average):
-            y = self.round(next(sites), y) * (1.0 / len(terms))
-        return y
 
     def _requantize(self, plan: CallPlan, y: Tensor, site: Site, first: bool = False) -> Tensor:
         """y, which lies where the call's operator ends, or the first of two, as its kernel's

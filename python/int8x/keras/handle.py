@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import keras
@@ -75,12 +75,14 @@ class Handle:
         self._planning = True
         try:
             left_out = excluded(self.model, self.settings.exclude, "QATCallback")
-            left_out |= self._leave_loops(recurrent(self.model, left_out))
-            check_layers(self.model, left_out, "QATCallback")
+            loops = recurrent(self.model, left_out)
+            whole = {id(part) for loop in loops for part in (loop, *private.all_layers(loop))}
+            check_layers(self.model, left_out | whole, "QATCallback")
             bits = self.settings.activation_bits
-            taken = record(self.model, self.struct, left_out)
-            self._scales = scales_of(self.model, taken, left_out)
-            self.plan = make_plan(taken, bits, left_out)
+            taken = record(self.model, self.struct, left_out | whole)
+            self._scales = scales_of(self.model, taken, left_out | whole)
+            self.plan = make_plan(taken, bits, left_out | whole)
+            self._tell_loops(loops, left_out)
         finally:
             self._planning = False
         with private.scope_of(self.model):
@@ -99,17 +101,25 @@ class Handle:
         for calls in by_operation.values():
             self._patch(calls[0].operation, self._operation_call(calls, calls[0].operation.call))
 
-    def _leave_loops(self, layers: list[keras.Layer]) -> set[int]:
-        """Says which layers stay in float, and gives the ids of these and of what is in them."""
-        self.loops = [(layer.name, type(layer).__name__) for layer in layers]
-        if layers:
+    def _tell_loops(self, layers: list[keras.Layer], left_out: Set[int]) -> None:
+        """Says which recurrent layers are called, and stay in float though nobody excluded them or
+        their cells.
+        """
+        assert self.plan is not None
+        called = {id(call.operation) for call in self.plan.calls}
+        self.loops = [
+            (layer.name, type(layer).__name__)
+            for layer in layers
+            if id(layer) in called
+            and not any(id(part) in left_out for part in private.all_layers(layer))
+        ]
+        if self.loops:
             named = ", ".join(f"{kind} {name!r}" for name, kind in self.loops)
             warnings.warn(
                 f"{self.model.name}: recurrent layers are trained in float, and exported so where "
                 f"the recipe allows it (allow_float) or `exclude` names them: {named}",
                 stacklevel=2,
             )
-        return {id(part) for layer in layers for part in (layer, *private.all_layers(layer))}
 
     def _operation_call(
         self, calls: list[CallPlan], original: Callable[..., Any]

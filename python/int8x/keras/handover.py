@@ -55,7 +55,10 @@ def hand_over(graph: Graph, handle: Handle, recipe: Recipe) -> Recipe:
     """
     settings = handle.settings
     floats = _take_float_marks(graph)
-    if handle.loops and recipe.compute in BITS and not recipe.allow_float:
+    allowed = recipe.allow_float or any(
+        rule.kind == "WHILE" and rule.compute == "float" for rule in recipe.overrides
+    )
+    if handle.loops and recipe.compute in BITS and not allowed:
         layers = tuple(name for name, _ in handle.loops)
         raise QuantizeError(
             f"{graph.origin}: recurrent layers stay in float, which the recipe does not allow: "

@@ -149,6 +149,10 @@ def kind_of(operation: Any) -> str:
     """
     if normalizes(operation):
         return FIXED
+    if is_operation(operation, "Clip"):
+        return (
+            RELU if isinstance(operation.x_min, (int, float)) and operation.x_min == 0 else UNKNOWN
+        )
     if not isinstance(operation, keras.Layer):
         return _KIND_OF_OPERATION.get(type(operation).__name__, UNKNOWN)
     if isinstance(operation, _L.Activation):

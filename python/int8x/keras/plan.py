@@ -183,6 +183,8 @@ class _Planner:
         kind = kinds.FIXED if call.normalizes else kinds.kind_of(call.operation)
         if kind == kinds.UNKNOWN or (kind == kinds.JOIN and call.kind == kinds.RELU):
             kind = call.kind or kind
+        if kinds.is_operation(call.operation, "Pad") and call.kind == kinds.FREE:
+            kind = kinds.FREE  # with another number than zero
         return CallPlan(call.operation, kind)
 
     def _find_sources(self) -> None:

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from int8x.keras import free_sizes
-from int8x.keras.operator_kinds import VIEWS, kind_of_operators, normalizes_channels
+from int8x.keras.operator_kinds import SIZES, VIEWS, Inside
 from int8x.keras.trace import RAW, Call, Record, recording
 
 
@@ -156,15 +156,15 @@ def _number(
         ):  # an identity (Dropout at inference) gives its very input: it reads nothing
             for value in seen:
                 result.readers[value].append(number)
-        inside = operators[call.first : call.last]
+        inside = Inside(operators[call.first : call.last], call.inputs, call.outputs, is_constant)
         result.calls.append(
             Call(
                 call.operation,
                 call.turn,
                 tuple(seen),
                 tuple(made),
-                kind_of_operators(inside, len(set(seen)), is_constant),
-                normalizes_channels(inside, is_constant),
+                inside.kind(),
+                inside.normalizes_channels(),
             )
         )
     result.outputs = [resolve(t) for t in outputs]
@@ -178,12 +178,16 @@ def _is_of_another(tensor: tf.Tensor, graph: tf.Graph) -> bool:
 
 
 def _constants(graph: tf.Graph) -> Callable[[tf.Tensor], bool]:
-    """Whether a tensor of the graph depends on no model input, only on constants and variables."""
+    """Whether a tensor of the graph depends on no model input, only on constants and variables, or
+    on sizes alone.
+    """
     captured = {tensor.op.name for tensor in graph.internal_captures}
     known: dict[str, bool] = {}
     for operator in graph.get_operations():  # in the order of their making
         if operator.type == "Placeholder":
             known[operator.name] = operator.name in captured
+        elif operator.type in SIZES:
+            known[operator.name] = True
         else:
             known[operator.name] = all(known.get(t.op.name, True) for t in operator.inputs)
 

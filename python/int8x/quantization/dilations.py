@@ -27,7 +27,7 @@ def fuse_dilations(graph: Graph, recipe: "Recipe | None" = None) -> None:
     """
     for subgraph in graph.subgraphs:
         for op in list(subgraph.operators):
-            if op.kind == "BATCH_TO_SPACE_ND":
+            if op.kind == "BATCH_TO_SPACE_ND" and op.input(0) is not None:
                 _fuse(subgraph, op)
 
 
@@ -44,11 +44,14 @@ def _fuse(subgraph: Subgraph, back: Operator) -> None:
         return
     block, frame = _block(spread, back), _frame(spread, back)
     source, result = spread.inputs[0], back.outputs[0]
+    if source is None or any(t.range is not None for t in (spread.outputs[0], conv.inputs[0])):
+        return
     axes = 2 if grow is None else 1
     if block is None or frame is None or len(block) != axes or not _is_known(source, axes):
         return
     kernel = conv.inputs[1].shape[1:3]
-    if axes == 1 and not (kernel[0] == 1 and _is_row(conv.inputs[0]) and _is_row(conv.outputs[0])):
+    rows = ((conv.inputs[0], spread.outputs[0]), (conv.outputs[0], back.inputs[0]))
+    if axes == 1 and not (kernel[0] == 1 and all(_is_row_of(a, b) for a, b in rows)):
         return
     around = [(kernel[i - axes] - 1) * block[i] for i in range(axes)]
     same = np.array_equal(frame, [[n // 2, n - n // 2] for n in around])
@@ -98,8 +101,10 @@ def _is_known(source: Tensor, axes: int) -> bool:
     return source.is_float and len(sizes) == axes + 2 and -1 not in sizes[1:]
 
 
-def _is_row(tensor: Tensor) -> bool:
-    return len(tensor.shape) == 4 and tensor.shape[1] == 1
+def _is_row_of(image: Tensor, flat: Tensor) -> bool:
+    """Whether an image has [batch, length, channels] as its one row."""
+    batch, *rest = flat.shape or (0,)
+    return image.shape == (batch, 1, *rest)
 
 
 def _block(spread: Operator, back: Operator) -> list[int] | None:

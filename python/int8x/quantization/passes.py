@@ -150,7 +150,7 @@ def fold_multiply_add(graph: Graph, recipe: Recipe | None = None) -> None:
             per_channel = _per_channel(constant, data, op.outputs[0])
             if per_channel is None or not _has_plain_weights(producer):
                 continue
-            if data.shape[-1] != producer.outputs[0].shape[-1]:
+            if data.shape[-1:] != producer.outputs[0].shape[-1:]:
                 continue
             if op.kind == "MUL":
                 _scale_weights(subgraph, producer, per_channel)
