@@ -38,7 +38,7 @@ def tensors(operation: Any, kind: str, bits: int) -> dict[str, Grid | None]:
         return dict.fromkeys(names)
     if kind == kinds.ATTENTION:
         return {"scores": None, "probabilities": kinds.FIXED_GRIDS[bits]["softmax"]}
-    if kind == kinds.UNKNOWN:
+    if kind in (kinds.UNKNOWN, kinds.BOUNDARY):
         return {}
     return activations.tensors(kinds.activation_of(operation), bits)
 

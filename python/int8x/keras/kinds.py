@@ -24,6 +24,9 @@ FREE = "free"  # own range
 PRODUCT = "product"  # of two matrices, own range
 LAYER_NORM = "layer norm"  # a chain of operators, each with a range of its own
 ATTENTION = "attention"  # the same, between the projections of an attention layer
+BOUNDARY = (
+    "boundary"  # a layer that calls others: what it makes beside them is rounded as it leaves
+)
 FLOAT = "float"  # left in float, as `exclude` wants it
 UNKNOWN = "unknown"  # own range; what happens inside has none
 

@@ -75,6 +75,7 @@ _FREE = frozenset(
         "Sum",
     }
 )
+_FUSING = frozenset({"Add", "AddV2", "Mul", "Sub"})
 _PRODUCTS = frozenset({"BatchMatMulV2", "Einsum"})
 SIZES = frozenset({"Rank", "Shape", "ShapeN", "Size"})
 _RELUS = frozenset({"Relu", "Relu6"})
@@ -107,7 +108,7 @@ class Inside:
         if len(rounding) != 1 or any(self._leaves_float(op) for op in self.operators):
             return None
         (op,) = rounding
-        if op.type in _RELUS or (op.type == "Maximum" and _has_zero(op)):
+        if rectifies(op):
             return kinds.RELU if len(computing) == 1 and not self._views() else kinds.FREE
         if op.type in _AVERAGES:
             return kinds.SAME_ROUNDED if self._is_moved(op.inputs[0]) else None
@@ -147,8 +148,8 @@ class Inside:
                 return False
             if y.op.type in ("ConcatV2", "Pack"):
                 pending += [x for x in y.op.inputs if x.dtype == y.dtype]
-            elif y.op.type in VIEWS or y.op.type in _MOVES:
-                pending.append(y.op.inputs[1 if y.op.type == "Split" else 0])
+            elif (source := moved_from(y.op)) is not None:
+                pending.append(source)
             else:
                 return False
         return len(sources) == 1
@@ -164,6 +165,30 @@ class Inside:
 
     def _views(self) -> bool:
         return any(op.type in VIEWS and op.type != "Identity" for op in self.operators)
+
+
+def moved_from(operator: tf.Operation) -> tf.Tensor | None:
+    """The tensor whose numbers an operator moves or views; None when it does neither."""
+    if operator.type in VIEWS or operator.type in _MOVES:
+        return operator.inputs[1 if operator.type == "Split" else 0]
+    return None
+
+
+def needs_no_range(operator: tf.Operation, reader: tf.Operation) -> bool:
+    """Whether no range must be learned for an operator's result, which another alone reads: that
+    one fuses with it, or its grid follows from what it reads.
+    """
+    numbers = [_number(x) for x in operator.inputs]
+    if operator.type in _FUSING and rectifies(reader):
+        return len(operator.outputs[0].consumers()) == 1
+    if operator.type in ("Maximum", "Minimum"):
+        return any(number is not None for number in numbers)
+    return operator.type == "Mul" and any(number is not None and number > 0 for number in numbers)
+
+
+def rectifies(operator: tf.Operation) -> bool:
+    """Whether an operator is a ReLU that fuses with what it reads."""
+    return operator.type in _RELUS or (operator.type == "Maximum" and _has_zero(operator))
 
 
 def _number(tensor: tf.Tensor) -> float | None:

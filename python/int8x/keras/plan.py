@@ -175,8 +175,11 @@ class _Planner:
 
     def _begun(self, call: Call) -> CallPlan:
         """A call's plan before what lies around it is looked at."""
-        shape = self.record.shapes[call.inputs[0]] if call.inputs else ()
-        if (window := kinds.even_window(call.operation, shape)) is not None:
+        if call.kind == kinds.BOUNDARY:
+            return CallPlan(call.operation, kinds.BOUNDARY)
+        known = call.inputs and call.inputs[0] not in self.record.moved
+        shape = self.record.shapes[call.inputs[0]] if known else ()
+        if shape and (window := kinds.even_window(call.operation, shape)) is not None:
             return CallPlan(call.operation, kinds.SAME_ROUNDED, window=window)
         if len(call.inputs) == 2 and kinds.multiplies_matrices(call.operation):
             return CallPlan(call.operation, kinds.PRODUCT)
@@ -204,7 +207,8 @@ class _Planner:
         """The call at whose output the operator ends that begins with `plan` and makes `value`."""
         while self._fuses(plan, value):
             reader = self._only_reader(value)
-            assert reader is not None
+            if reader is None:  # a raw ReLU
+                break
             plan, value = self.plan.calls[reader], self.record.calls[reader].outputs[0]
         return plan
 
@@ -353,6 +357,9 @@ class _Planner:
         linear = plan.kind in (kinds.NORM, kinds.AFFINE, kinds.ARITHMETIC) or (
             plan.kind in (kinds.WEIGHTS, kinds.SEPARABLE) and _activation(plan) == "linear"
         )
+        relu = self.record.rectified.get(value)
+        if relu is not None:
+            return linear and self.record.is_placed(relu)
         reader = self._only_reader(value)
         return linear and reader is not None and self.plan.calls[reader].kind == kinds.RELU
 

@@ -77,6 +77,11 @@ def all_layers(model: keras.Layer) -> list[keras.Layer]:
     return list(seen.values())
 
 
+def is_graph(operation: Any) -> bool:
+    """Whether it is a Sequential or Functional model: all that it does are calls of others."""
+    return isinstance(operation, keras.Sequential) or hasattr(operation, "operations")
+
+
 def all_operations(model: keras.Layer) -> list[Any]:
     """Every layer below the model, and every operation without a layer (`x + y`) in it."""
     found: dict[int, Any] = {}

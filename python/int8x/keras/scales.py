@@ -83,7 +83,7 @@ class Scales(Channels):
         self._inner: dict[int, np.ndarray] = {}  # between the two kernels of a layer
         super().__init__(taken)
         self.weights = [part for layer in self.layers.values() for part in self._weights(layer)]
-        self._fix_tied([call.operation for call in taken.calls])
+        self._fix_tied([c.operation for c in taken.calls if c.kind != kinds.BOUNDARY])
 
     def free(self) -> set[int]:
         """The classes that may be scaled now: something makes them and something reads them, and

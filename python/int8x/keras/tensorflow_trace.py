@@ -11,8 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from int8x.keras import free_sizes
-from int8x.keras.operator_kinds import SIZES, VIEWS, Inside
+from int8x.keras import free_sizes, kinds
+from int8x.keras.operator_kinds import SIZES, VIEWS, Inside, moved_from, needs_no_range, rectifies
 from int8x.keras.trace import RAW, Call, Record, recording
 
 
@@ -35,6 +35,7 @@ class _Done:
     outputs: list[tf.Tensor]
     first: int
     last: int
+    calls_others: bool = False  # then no operator is its own
 
 
 def float_tensors(structure: Any) -> list[tf.Tensor]:
@@ -72,12 +73,19 @@ def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Re
                     outputs = original(*args, **kwargs)
             finally:
                 frame = opened.pop()
-            if not frame.children:
-                turns[id(operation)] += 1
-                last = len(here.get_operations())
-                done.append(
-                    _Done(operation, frame.turn, tensors, float_tensors(outputs), frame.first, last)
+            last = len(here.get_operations())
+            turns[id(operation)] += 1
+            done.append(
+                _Done(
+                    operation,
+                    frame.turn,
+                    tensors,
+                    float_tensors(outputs),
+                    last if frame.children else frame.first,
+                    last,
+                    frame.children > 0,
                 )
+            )
             return outputs
 
         return call
@@ -105,7 +113,10 @@ def _number(
     """Turns tensors into values and finds the raw operators between the calls."""
     result = Record()
     values: dict[Any, int] = {}
+    rectified: dict[int, int] = {}  # values that a raw ReLU reads, and its result
+    unranged: dict[int, str] = {}  # raw operators' results that raw operators read
     owner: dict[str, int] = {}
+    owners: set[int] = set()  # layers that values are rounded at as they leave them
     operators, is_constant = graph.get_operations(), _constants(graph)
     for number, call in enumerate(done):
         for operator in operators[call.first : call.last]:
@@ -118,17 +129,17 @@ def _number(
         return value
 
     def resolve(tensor: tf.Tensor) -> int:
-        transposed = False
+        moved = False
         while (
             tensor.ref() not in values
             and tf.is_symbolic_tensor(tensor)
             and tensor.op.name not in owner
-            and tensor.op.type in VIEWS
+            and (source := moved_from(tensor.op)) is not None
         ):
-            transposed = transposed or tensor.op.type == "Transpose"
-            tensor = tensor.op.inputs[0]
+            moved = moved or tensor.op.type == "Transpose" or tensor.op.type not in VIEWS
+            tensor = source
         value = made_by(tensor)
-        if transposed:
+        if moved:
             result.moved.add(value)
         return value
 
@@ -140,13 +151,28 @@ def _number(
         for source in tensor.op.inputs:
             if source.dtype.is_floating and not is_constant(source):
                 value = resolve(source)
-                if result.producer[value] == RAW:
-                    result.raw.append(_source_name(source))
+                made = _behind_views(source)
+                if result.producer[value] == RAW and not needs_no_range(made.op, tensor.op):
+                    unranged.setdefault(value, _named(made))
                 result.readers[value].append(RAW)
+                if rectifies(tensor.op) and source.ref() in values:
+                    rectified[value] = new_value(tensor, RAW)
         return new_value(tensor, RAW)
+
+    def leave(number: int, call: _Done) -> None:
+        """What operators between the calls of a layer made is rounded where it leaves that."""
+        made = tuple(resolve(t) for t in call.outputs)
+        for value in made:
+            if result.producer[value] == RAW and {*result.readers[value]} <= {RAW}:
+                result.producer[value] = number
+                owners.add(id(call.operation))
+        result.calls.append(Call(call.operation, call.turn, (), made, kinds.BOUNDARY))
 
     result.inputs = [new_value(t, None) for t in inputs]
     for number, call in enumerate(done):
+        if call.calls_others:
+            leave(number, call)
+            continue
         seen = [resolve(t) for t in call.inputs]
         made = [
             values[t.ref()] if t.ref() in values else new_value(t, number) for t in call.outputs
@@ -168,8 +194,28 @@ def _number(
             )
         )
     result.outputs = [resolve(t) for t in outputs]
-    result.raw = sorted(set(result.raw))
+    for value, relu in rectified.items():
+        if result.readers[value] == [RAW] and value not in result.outputs:
+            result.rectified[value] = relu
+    result.raw = sorted({name for value, name in unranged.items() if not result.is_placed(value)})
+    _drop(result, owners)
     return result
+
+
+def _drop(record: Record, owners: set[int]) -> None:
+    """Takes out the calls of layers that call others and make nothing beside them."""
+    index: dict[int, int] = {}
+    kept: list[Call] = []
+    for number, call in enumerate(record.calls):
+        if call.kind != kinds.BOUNDARY or id(call.operation) in owners:
+            index[number] = len(kept)
+            kept.append(call)
+    record.calls = kept
+    for value, producer in record.producer.items():
+        if producer is not None and producer != RAW:
+            record.producer[value] = index[producer]
+    for value, readers in record.readers.items():
+        record.readers[value] = [index.get(reader, RAW) for reader in readers]
 
 
 def _is_of_another(tensor: tf.Tensor, graph: tf.Graph) -> bool:
@@ -197,7 +243,11 @@ def _constants(graph: tf.Graph) -> Callable[[tf.Tensor], bool]:
     return is_constant
 
 
-def _source_name(tensor: tf.Tensor) -> str:
-    while tensor.op.type in VIEWS:
-        tensor = tensor.op.inputs[0]
+def _behind_views(tensor: tf.Tensor) -> tf.Tensor:
+    while (source := moved_from(tensor.op)) is not None:
+        tensor = source
+    return tensor
+
+
+def _named(tensor: tf.Tensor) -> str:
     return f"{tensor.op.type} {tensor.op.name!r}"

@@ -2,8 +2,8 @@
 
 The record is the topology that the plan works on, the same for Sequential, Functional, nested,
 shared-layer and subclassed models. It names tensors by small integers ("values"). Operators that
-only view their input (a reshape or a cast between two layers) do not make a new value: what they
-give lies on the same grid.
+only view or move their input (a reshape, a slice between two layers) do not make a new value: what
+they give lies on the same grid.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Record:
 
     `producer[value]` is a call's number, None for a model input, RAW for a raw operator;
     `readers[value]` the calls' numbers. `raw` names raw operators whose result only another raw
-    operator reads: nothing can be hooked there. `shapes[value]` has None for unknown sizes. `moved`
-    are values that somebody reads transposed.
+    operator reads, and has no grid that follows: nothing can be hooked there. `shapes[value]` has
+    None for unknown sizes. `moved` are values that somebody reads transposed, cut or repeated,
+    `rectified` has the results of raw ReLUs by the values that these alone read.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -55,7 +56,15 @@ class Record:
     readers: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     raw: list[str] = field(default_factory=list)
     moved: set[int] = field(default_factory=set)
+    rectified: dict[int, int] = field(default_factory=dict)
     shapes: dict[int, tuple[int | None, ...]] = field(default_factory=dict)
+
+    def is_placed(self, value: int) -> bool:
+        """Whether there is a place where a value is rounded: a call makes or reads it, or it leaves
+        the model.
+        """
+        read = any(reader != RAW for reader in self.readers[value])
+        return read or self.producer[value] != RAW or value in self.outputs
 
 
 def record(model: keras.Model, struct: Any, whole: Set[int] = frozenset()) -> Record:
@@ -84,7 +93,7 @@ def recording(
     operations = [
         operation
         for operation in private.all_operations(model)
-        if not isinstance(operation, (keras.Model, keras.layers.InputLayer))
+        if not (isinstance(operation, keras.layers.InputLayer) or private.is_graph(operation))
     ]
     inside = {
         id(inner)

@@ -46,6 +46,24 @@ def replace_sums(graph: Graph, recipe: "Recipe | None" = None) -> None:
                 _sum(subgraph, op)
 
 
+def scale_ranges(graph: Graph, recipe: "Recipe | None" = None) -> None:
+    """The product with a positive number of a tensor whose range is given gets that range, as many
+    times as large: its integers are the same.
+    """
+    for subgraph in graph.subgraphs:
+        for op in subgraph.operators:
+            if op.kind != "MUL" or len(op.inputs) != 2 or op.outputs[0].range is not None:
+                continue
+            data, factor = sorted(op.inputs, key=lambda t: t is None or t.is_constant)
+            if data is None or data.range is None or not _is_float_constant(factor):
+                continue
+            number = float(factor.values.reshape(-1)[0]) if factor.size == 1 else 0.0
+            if number > 0 and not getattr(op.options, "fusedActivationFunction", 0):
+                scale = data.range.scales * np.float32(number)
+                if np.all(np.isfinite(scale)) and np.all(scale > 0):
+                    op.outputs[0].range = dataclasses.replace(data.range, scale=scale)
+
+
 def _become(op: Operator, kind: str, inputs: list[Tensor], options: Any = None) -> None:
     op.kind, op.inputs, op.options, op.version = kind, inputs, options, 1
     op.custom_code = op.custom_options = op.raw = None

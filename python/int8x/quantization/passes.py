@@ -12,7 +12,7 @@ import numpy as np
 
 from int8x.methods.equalization import equalize
 from int8x.quantization.dilations import fuse_dilations
-from int8x.quantization.equivalents import replace_operators, replace_sums
+from int8x.quantization.equivalents import replace_operators, replace_sums, scale_ranges
 from int8x.quantization.flattened_dense import keep_ranks
 from int8x.quantization.markers import read_integers, recover_weight_grids, strip_markers
 from int8x.quantization.recipe import Recipe, resolve
@@ -42,6 +42,7 @@ __all__ = [
     "replace_for_int16",
     "replace_operators",
     "replace_sums",
+    "scale_ranges",
     "strip_markers",
     "unique_names",
 ]
@@ -256,6 +257,7 @@ PASSES: list[Callable[[Graph, Recipe], None]] = [
     strip_markers,
     read_integers,
     replace_sums,
+    scale_ranges,
     fuse_dilations,
     fold_reshape_shapes,
     keep_ranks,
