@@ -6,6 +6,9 @@ not know. With 7 it is 18 times as much, and two roundings turn one result in te
 bias's, and the kernel's first of two. For M = m * 2^-s, m in [1/2, 1), it rounds acc * m to an
 integer, then that times 2^-s, both halves away from zero: the first rounds at 2^-s of an output
 step. FULLY_CONNECTED rounds but once.
+
+Where nothing is trained the sum in float32 is brought back to the accumulator's integer, and goes
+on in the kernel's own arithmetic (gemmlowp's fixed point, in float64, which holds its products).
 """
 
 from __future__ import annotations
@@ -60,7 +63,9 @@ class Accumulators:
             offset = offset + private.master_value(plan.operation.bias) * factor
         return self.bias_error(plan, offset)
 
-    def requantized(self, plan: CallPlan, y: Tensor, group: int, first: bool = False) -> Tensor:
+    def requantized(
+        self, plan: CallPlan, y: Tensor, group: int, training: bool, first: bool = False
+    ) -> Tensor:
         """The result of the call's kernel, or of the first of two, as its accumulator leaves it.
 
         group: of the output.
@@ -68,7 +73,12 @@ class Accumulators:
         if isinstance(plan.operation, _FULLY_CONNECTED):
             return y
         scale_in, _, seen = self.ranges.params(self._source(plan, first))
-        return self._twice(y, scale_in * self._weight_scales(plan, first), seen, group)
+        steps = self._weight_scales(plan, first)
+        if training or not tensors.FLOAT64:
+            return self._first_of_two(y, scale_in * steps, seen, group)
+        return self._twice(
+            y, ops.cast(scale_in, "float64") * ops.cast(steps, "float64"), seen, group
+        )
 
     def leaky(self, x: Tensor, y: Tensor, slope: float, source: Any, end: int | None) -> Tensor:
         """LEAKY_RELU y of x, two products: by 1 and by the slope. source, end: groups of x, y."""
@@ -119,6 +129,27 @@ class Accumulators:
         return self._twice(y, step, seen, end)
 
     def _twice(
+        self, y: Tensor, step: Tensor, seen: Tensor, group: Any, room: float = 0.0
+    ) -> Tensor:
+        """y, a multiple of `step`, after both roundings, in the kernel's integers where there is
+        float64 to hold them. seen: 0 while there is no step.
+        """
+        if not tensors.FLOAT64:
+            return self._first_of_two(y, step, seen, group, room)
+        scale, _, seen_out = self.ranges.params(group, room)
+        wide, step, out = (ops.cast(number, "float64") for number in (y, step, scale))
+        ratio = step / out
+        shift = 126 - tensors.bits_of(ops.cast(ratio, "float32")) // _EXPONENT
+        power = ops.power(ops.cast(2.0, "float64"), ops.cast(shift, "float64"))
+        multiplier = ops.floor(ratio * power * 2.0**31 + 0.5)
+        left, right = ops.maximum(1.0 / power, 1.0), ops.maximum(power, 1.0)
+        once = ops.floor(ops.round(wide / step) * left * multiplier / 2.0**31 + 0.5)
+        twice = ops.sign(once) * ops.floor(ops.abs(once) / right + 0.5)
+        known = (seen > 0.0) & (seen_out > 0.0)
+        rounded = ops.cast(ops.where(known, twice * out, wide), y.dtype)
+        return y + ops.stop_gradient(rounded - y)
+
+    def _first_of_two(
         self, y: Tensor, step: Tensor, seen: Tensor, group: Any, room: float = 0.0
     ) -> Tensor:
         """y, a multiple of `step`, after the first of two roundings. seen: 0 while there is no

@@ -377,7 +377,7 @@ class Forward:
             return y
         if plan.norm is not None and not first and self._normalizes_batches(plan.norm, {}):
             return y
-        return self.accumulators.requantized(plan, y, site.group, first)
+        return self.accumulators.requantized(plan, y, site.group, self.run.training, first)
 
     def sees_products(self, plan: CallPlan) -> bool:
         """Whether operators without a kernel round here as the file's do: when nothing is trained,

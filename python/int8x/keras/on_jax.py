@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import keras
 
 READS_IN_TRACE = False  # fit hands variables to its step as arguments and empties them meanwhile
+FLOAT64 = False  # unless JAX_ENABLE_X64
 
 
 @contextlib.contextmanager

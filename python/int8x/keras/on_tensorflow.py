@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 READS_IN_TRACE = True
+FLOAT64 = True
 outside_trace = tf.init_scope
 
 

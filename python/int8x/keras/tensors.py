@@ -7,6 +7,7 @@ is_float_tensor(x)           whether x is a floating tensor
 over_replicas(ends)          (low, high) over the batches of all replicas
 outside_trace()              a context in which variables have values while a function is traced
 READS_IN_TRACE               whether they have them there during `fit`
+FLOAT64                      whether there are tensors of that type
 """
 
 from typing import Any
@@ -15,6 +16,7 @@ import keras
 
 if keras.backend.backend() == "jax":
     from int8x.keras.on_jax import (
+        FLOAT64,
         READS_IN_TRACE,
         bits_of,
         fake_quant_8,
@@ -26,6 +28,7 @@ if keras.backend.backend() == "jax":
     )
 else:
     from int8x.keras.on_tensorflow import (
+        FLOAT64,
         READS_IN_TRACE,
         bits_of,
         fake_quant_8,
@@ -39,6 +42,7 @@ else:
 Tensor = Any  # of the backend
 
 __all__ = [
+    "FLOAT64",
     "READS_IN_TRACE",
     "Tensor",
     "bits_of",
