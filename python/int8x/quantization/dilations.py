@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from int8x.quantization.recipe import Recipe
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-_VIEWS = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE")
+VIEWS = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE")
 
 
 def fuse_dilations(graph: Graph, recipe: "Recipe | None" = None) -> None:
@@ -40,7 +40,7 @@ def _fuse(subgraph: Subgraph, back: Operator) -> None:
     if spread is None or spread.kind != "SPACE_TO_BATCH_ND" or (grow is None) != (shrink is None):
         return
     between = [op.outputs[0] for op in (conv, shrink) if op is not None]
-    if not all(_is_read_once(subgraph, links, tensor) for tensor in between):
+    if not all(subgraph.is_read_once(tensor, links) for tensor in between):
         return
     block, frame = _block(spread, back), _frame(spread, back)
     source, result = spread.inputs[0], back.outputs[0]
@@ -72,7 +72,7 @@ def _fuse(subgraph: Subgraph, back: Operator) -> None:
 def _past_view(tensor: Tensor, links: Links) -> tuple[Operator | None, Operator | None]:
     """The view that makes the tensor, if one does, and the operator that makes what lies under."""
     made = links.producer(tensor)
-    if made is None or made.kind not in _VIEWS:
+    if made is None or made.kind not in VIEWS:
         return None, made
     under = made.inputs[0]
     return made, None if under is None else links.producer(under)
@@ -88,11 +88,6 @@ def _is_plain(conv: Operator) -> bool:
         and (options.strideH, options.strideW) == (1, 1)
         and (options.dilationHFactor, options.dilationWFactor) == (1, 1)
     )
-
-
-def _is_read_once(subgraph: Subgraph, links: Links, tensor: Tensor) -> bool:
-    lone = len(links.consumers(tensor)) == 1 and tensor not in subgraph.outputs
-    return lone and tensor.range is None
 
 
 def _is_known(source: Tensor, axes: int) -> bool:

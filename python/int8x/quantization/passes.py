@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from int8x.methods.equalization import equalize
-from int8x.quantization.dilations import fuse_dilations
+from int8x.quantization.dilations import VIEWS, fuse_dilations
 from int8x.quantization.equivalents import replace_operators, replace_sums, scale_ranges
 from int8x.quantization.flattened_dense import keep_ranks
 from int8x.quantization.markers import read_integers, recover_weight_grids, strip_markers
@@ -60,7 +60,6 @@ FUSES = (
 )
 # Operators that do nothing but compute their results.
 _PURE = {*RULES, "CAST", "FILL", "RANGE", "RANK", "REDUCE_PROD", "ZEROS_LIKE"}
-_VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
@@ -188,7 +187,7 @@ def remove_no_ops(graph: Graph, recipe: Recipe | None = None) -> None:
                 if (
                     before is not None
                     and before.kind == "RESHAPE"
-                    and _only_reader(subgraph, links, source)
+                    and subgraph.is_read_once(source, links)
                 ):
                     op.inputs[0] = before.inputs[0]
                     subgraph.remove([before])
@@ -272,25 +271,17 @@ PASSES: list[Callable[[Graph, Recipe], None]] = [
 ]
 
 
-def _only_reader(subgraph: Subgraph, links: Any, tensor: Tensor) -> bool:
-    return (
-        len(links.consumers(tensor)) == 1
-        and tensor not in subgraph.outputs
-        and tensor.range is None
-    )
-
-
 def _computes(
     subgraph: Subgraph, links: Any, tensor: Tensor
 ) -> tuple[Operator | None, Operator | None]:
     """What computes the tensor, behind a view too, and what writes it: the same, or the view. None
     when something else reads it, or what lies between.
     """
-    last = links.producer(tensor) if _only_reader(subgraph, links, tensor) else None
-    if last is None or last.kind not in _VIEWS or last.inputs[0] is None:
+    last = links.producer(tensor) if subgraph.is_read_once(tensor, links) else None
+    if last is None or last.kind not in VIEWS or last.inputs[0] is None:
         return last, last
     under = last.inputs[0]
-    return (links.producer(under) if _only_reader(subgraph, links, under) else None), last
+    return (links.producer(under) if subgraph.is_read_once(under, links) else None), last
 
 
 def _absorb(subgraph: Subgraph, links: Any, last: Operator | None, op: Operator) -> None:
@@ -379,7 +370,7 @@ def _hands_on(op: Operator) -> bool:
         result.signature or result.shape
     ):
         return False
-    if op.kind in _VIEWS:
+    if op.kind in VIEWS:
         return -1 not in (source.signature or ())
     if op.kind == "TRANSPOSE":
         order = op.inputs[1]

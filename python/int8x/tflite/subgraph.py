@@ -272,6 +272,11 @@ class Subgraph:
         gone = set(map(id, operators))
         self.operators = [op for op in self.operators if id(op) not in gone]
 
+    def is_read_once(self, tensor: Tensor, links: Links) -> bool:
+        """Whether one operator alone reads a tensor that has no range given and is no output."""
+        lone = len(links.consumers(tensor)) == 1 and tensor not in self.outputs
+        return lone and tensor.range is None
+
     def replace(self, old: Tensor, new: Tensor) -> None:
         """Every reader of `old`, the subgraph's outputs included, reads `new` instead."""
         for op in self.operators:
